@@ -1,0 +1,68 @@
+# dendrosim: the commands of the project. `make` alone lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -qq
+
+# brian2cuda pins an older Brian2, so the CUDA tests have an environment of their own.
+CUDA_VENV := .venv-cuda
+CUDA_BIN  := $(CUDA_VENV)/bin
+CUDA_PIP  := $(CUDA_BIN)/python -m pip install -qq
+
+# An environment is installed again only when one of these has changed since.
+INPUTS := setup.py pyproject.toml constraints.txt
+PYTEST := -m pytest -n 2 --dist loadgroup
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test slow cuda clean distclean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.installed-base  ## install the package and write the demonstration to demo/
+	$(BIN)/dendrosim demo --out demo
+
+test: $(VENV)/.installed-test  ## lint and run the tests (what continuous integration runs)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python $(PYTEST)
+
+slow: $(VENV)/.installed-test  ## run the slow tests
+	$(BIN)/python $(PYTEST) -m "slow and not cuda"
+
+cuda: $(CUDA_VENV)/.installed  ## run the tests that need an NVIDIA GPU
+	$(CUDA_BIN)/python -m pytest -m cuda
+
+clean:  ## remove what builds, tests and the demonstration wrote
+	rm -rf build dist demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find dendrosim tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environments as well
+	rm -rf $(VENV) $(CUDA_VENV)
+
+$(VENV)/.installed-base: $(INPUTS) | $(BIN)/python
+	$(PIP) -c constraints.txt setuptools
+	$(PIP) -c constraints.txt --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(INPUTS) | $(BIN)/python
+	$(PIP) -c constraints.txt setuptools
+	$(PIP) -c constraints.txt --no-build-isolation -e '.[test]'
+	@touch $(VENV)/.installed-base $@
+
+# The pins, less the one that brian2cuda makes itself.
+$(CUDA_VENV)/.installed: $(INPUTS) | $(CUDA_BIN)/python
+	grep -v '^brian2==' constraints.txt > $(CUDA_VENV)/constraints.txt
+	$(CUDA_PIP) -c $(CUDA_VENV)/constraints.txt setuptools
+	$(CUDA_PIP) -c $(CUDA_VENV)/constraints.txt --no-build-isolation -e '.[test,cuda]'
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(CUDA_BIN)/python:
+	$(PYTHON) -m venv $(CUDA_VENV)

@@ -1,0 +1,106 @@
+"""The shelves of model and protocol files: find a file by name or path and read it as TOML."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dendrosim.errors import DendrosimError, did_you_mean
+
+MAX_BYTES = 1_000_000
+
+
+def shelf(kind: str) -> Path:
+    """Return the folder that holds the shipped files of a kind.
+
+    Parameters
+    ----------
+    kind
+        ``"models"`` or ``"protocols"``.
+
+    Notes
+    -----
+    In an installed package the shelf lies inside ``dendrosim``; in a checkout, beside it.
+    """
+    package = Path(str(files("dendrosim")))
+    inside = package / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def names(kind: str) -> list[str]:
+    """Return the names on a shelf, sorted."""
+    return sorted(path.stem for path in shelf(kind).glob("*.toml"))
+
+
+def find(name: str | os.PathLike, kind: str) -> Path:
+    """Return the file of a name on the shelf, or of a path.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such name or file.
+    """
+    text = os.fspath(name)
+    is_path = text.endswith(".toml") or os.sep in text
+    path = Path(text) if is_path else shelf(kind) / f"{text}.toml"
+    if is_path and not path.is_file():
+        raise DendrosimError(f"{text}: there is no such {kind[:-1]} file")
+    if not is_path and text not in names(kind):
+        raise DendrosimError(
+            f"{text!r} is not a {kind[:-1]} on the shelf; {did_you_mean(text, names(kind))}"
+        )
+    return path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        If it cannot be read, is over a megabyte, is not UTF-8 or not TOML.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DendrosimError(f"{path}: a file of over {MAX_BYTES} bytes is no {path.suffix}")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DendrosimError(f"{path}: not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise DendrosimError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise DendrosimError(f"{path}: {error.strerror}") from None
+    except RecursionError:
+        raise DendrosimError(f"{path}: not TOML: nested too deep") from None
+
+
+def check_keys(table: Any, allowed: dict[str, type | tuple[type, ...]], where: str) -> dict:
+    """Check that `table` is a table with keys and types from `allowed`.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the file, the key, and what would be valid.
+    """
+    if not isinstance(table, dict):
+        raise DendrosimError(f"{where}: {table!r} is not a table of keys and values")
+    for key, value in table.items():
+        if key not in allowed:
+            raise DendrosimError(f"{where}: unknown key {key!r}; {did_you_mean(key, allowed)}")
+        if not isinstance(value, allowed[key]) or (
+            isinstance(value, bool) and bool not in _types(allowed[key])
+        ):
+            wanted = " or ".join(_TOML_NAMES.get(t, t.__name__) for t in _types(allowed[key]))
+            raise DendrosimError(f"{where}: {key} = {value!r} should be {wanted}")
+    return table
+
+
+def _types(types: type | tuple[type, ...]) -> tuple[type, ...]:
+    return types if isinstance(types, tuple) else (types,)
+
+
+_TOML_NAMES = {str: "text", dict: "a table", list: "a list", bool: "true or false",
+               int: "a whole number", float: "a number"}  # fmt: skip

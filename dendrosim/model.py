@@ -1,0 +1,590 @@
+"""A model: the text of a file and its values, frozen.
+
+`load_model` reads a TOML file into a `Model`; `Model.with_` returns a changed copy.  The text is
+checked once, when the model is made: every name known, every unit right, nothing that could run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim import library
+from dendrosim.equations import (
+    Equation,
+    check_equations,
+    dimension_of,
+    in_order,
+    override,
+    parse_equations,
+)
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.quantities import UNITS, describe, parse_unit, quantity
+from dendrosim.text import (
+    CONSTANTS,
+    Expression,
+    Statement,
+    check_names,
+    is_name,
+    parse_expression,
+    parse_statements,
+)
+
+#: Names by which a protocol may call a place where current enters, in any model.
+USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named value of a model.
+
+    Attributes
+    ----------
+    value
+        With its unit; an array gives one value a neuron.
+    text
+        As it was written.
+    doc, source
+        What it is and where the number comes from.
+    trainable
+        Whether training may change it.
+    shape
+        ``"layer"`` (one value for all neurons) or ``"neuron"`` (one each).
+    """
+
+    value: Quantity
+    text: str
+    doc: str = ""
+    source: str = ""
+    trainable: bool = False
+    shape: str = "layer"
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What the dimensionless numbers of a discrete model stand for.
+
+    Attributes
+    ----------
+    voltage
+        Volts per unit of potential.
+    rest
+        State variable to the potential at which it is 0.
+    current
+        Port to place (``"soma"``, ``"dendrite"``) to units of input per ampere/meter**2.
+    """
+
+    voltage: Quantity
+    rest: Mapping[str, Quantity]
+    current: Mapping[str, Mapping[str, Quantity]]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A neuron, as text and values.
+
+    Made by `load_model`; changed copies by `with_`.
+
+    Attributes
+    ----------
+    name, title, reference, doi, description
+        What it is; `name` is that of the file, with ``:variant``.
+    kind
+        ``"continuous"`` (differential equations) or ``"discrete"`` (one update a step).
+    equations
+        Lines of a continuous model.
+    update
+        Statements of a discrete model.
+    inputs
+        Place (``"soma"``, ``"dendrite"``) or port to the variable that carries its current.
+    potentials
+        Place to the state variable that is its potential.
+    output
+        Variable of a discrete model that is 1 in a step with a spike.
+    threshold, refractory, reset
+        Of a continuous model: condition of a spike, condition or time during which there is no
+        other, statements done at a spike.
+    method, dt
+        Integration method and time step used unless `simulate` is told otherwise.
+    parameters, derived, initial
+        Values; expressions of parameters computed once; state at t = 0.
+    scales
+        Physical meaning of a discrete model, or None.
+    variants
+        Name to ``{"title": ..., ...}``: the changed lines and values of each variant.
+    corrections
+        What this file corrects in its source, one sentence each.
+    source
+        Path of the file.
+    """
+
+    name: str
+    title: str
+    kind: str
+    inputs: Mapping[str, str]
+    reference: str = ""
+    doi: str = ""
+    description: str = ""
+    equations: tuple[Equation, ...] = ()
+    update: tuple[Statement, ...] = ()
+    potentials: Mapping[str, str] = field(default_factory=dict)
+    output: str | None = None
+    threshold: Expression | None = None
+    refractory: Expression | Quantity | None = None
+    reset: tuple[Statement, ...] = ()
+    method: str | None = None
+    dt: Quantity | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    derived: Mapping[str, Expression] = field(default_factory=dict)
+    initial: Mapping[str, Quantity] = field(default_factory=dict)
+    scales: Scales | None = None
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    corrections: tuple[str, ...] = ()
+    source: str = ""
+    dims: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """Short: name, kind and states."""
+        return f"<Model {self.name!r}: {self.kind}, states {' '.join(self.states)}>"
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the state variables, in the order of the text."""
+        if self.kind == "discrete":
+            return tuple(statement.target for statement in self.update)
+        return tuple(e.name for e in self.equations if e.kind == "differential")
+
+    @property
+    def subexpressions(self) -> tuple[Equation, ...]:
+        """Subexpressions in an order in which each uses only those before it."""
+        return tuple(in_order(self.equations))
+
+    @property
+    def text(self) -> str:
+        """The model as text: what a simulation of it is determined by, values apart."""
+        lines = [e.text for e in self.equations] + [s.text for s in self.update]
+        for label in ("threshold", "refractory"):
+            part = getattr(self, label)
+            if part is not None:
+                lines.append(f"{label}: {part.text if isinstance(part, Expression) else 'time'}")
+        lines += [f"reset: {statement.text}" for statement in self.reset]
+        lines += [f"{name} = {expression.text}" for name, expression in self.derived.items()]
+        return "\n".join(lines)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text and of every value, 64 hexadecimal digits."""
+        digest = hashlib.sha256(self.text.encode())
+        values = {name: p.value for name, p in self.parameters.items()} | dict(self.initial)
+        for name in sorted(values):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values[name], dtype=float).tobytes())
+        return digest.hexdigest()
+
+    def values(self) -> dict[str, Quantity]:
+        """Return every parameter and derived value with its unit."""
+        values = {name: parameter.value for name, parameter in self.parameters.items()}
+        numbers = {name: np.asarray(value) for name, value in values.items()}
+        for name, expression in self.derived.items():
+            numbers[name] = expression(numbers)
+            values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
+        return values
+
+    def place(self, into: str, where: str = "stimulus") -> str:
+        """Return the place that a protocol means by `into` in this model.
+
+        `into` is a place (``"soma"``), the variable of one, or a usual name (`USUAL_INPUTS`).
+
+        Raises
+        ------
+        DendrosimError
+            If this model has no such input.
+        """
+        by_variable = {variable: place for place, variable in self.inputs.items()}
+        place = by_variable.get(into, USUAL_INPUTS.get(into, into))
+        if place not in self.inputs:
+            known = ", ".join(f"{place} ({name})" for place, name in self.inputs.items())
+            raise DendrosimError(f"{where}: {self.name} has no input {into!r}; it has {known}")
+        return place
+
+    def variant(self, name: str) -> Model:
+        """Return the variant `name` of this model.
+
+        Raises
+        ------
+        DendrosimError
+            If the file has no such variant.
+        """
+        if name not in self.variants:
+            raise DendrosimError(
+                f"{self.source}: {self.name} has no variant {name!r}; "
+                f"{did_you_mean(name, self.variants)}"
+            )
+        table = dict(self.variants[name])
+        where = f"{self.source}: variants.{name}"
+        changed: dict[str, Any] = {"name": f"{self.name}:{name}", "variants": {}}
+        if "equations" in table:
+            lines = parse_equations(table["equations"], f"{where}, equations")
+            changed["equations"] = override(self.equations, lines)
+        if "update" in table:
+            new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
+            changed["update"] = tuple(new.get(s.target, s) for s in self.update)
+        result = checked(replace(self, **changed))
+        return result.with_(
+            parameters=table.get("parameters", {}), initial=table.get("initial", {})
+        )
+
+    def with_(
+        self,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        threshold: str | None = None,
+        refractory: Any = None,
+        reset: str | None = None,
+        method: str | None = None,
+        dt: Any = None,
+        variant: str | None = None,
+    ) -> Model:
+        """Return a copy with other values.
+
+        Parameters
+        ----------
+        parameters, initial
+            Name to text (``"10.5 mS/cm**2"``) or quantity; an array or a grid gives one value a
+            neuron.
+        threshold, refractory, reset
+            As in a model file; ``""`` takes one away.
+        method, dt
+            Integration method and time step.
+        variant
+            Name of a variant of the file, applied first.
+
+        Raises
+        ------
+        DendrosimError
+            Naming the file, the key and what would be valid.
+        """
+        model = self.variant(variant) if variant else self
+        source = model.source or model.name
+        changed: dict[str, Any] = {}
+        if parameters:
+            changed["parameters"] = _changed_parameters(model, parameters, source)
+        if initial:
+            changed["initial"] = _changed_initial(model, initial, source)
+        if threshold is not None:
+            changed["threshold"] = _optional(threshold, f"{source}: threshold")
+        if refractory is not None:
+            changed["refractory"] = _refractory(refractory, f"{source}: refractory")
+        if reset is not None:
+            changed["reset"] = parse_statements(reset, f"{source}: reset")
+        if method is not None:
+            changed["method"] = method
+        if dt is not None:
+            changed["dt"] = time_step(dt, f"{source}: dt")
+        return checked(replace(model, **changed))
+
+
+def time_step(value: Any, where: str = "dt") -> Quantity:
+    """Read a positive time.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not one time above 0.
+    """
+    dt = quantity(value, where, like=UNITS["second"])
+    if dt.ndim or not dt > 0:
+        raise DendrosimError(f"{where}: {describe(dt, 'ms')} is not a time above 0")
+    return dt
+
+
+def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
+    """Read a model from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"pinsky_rinzel_1994"``), a name with a variant
+        (``"kepecs_wang_2000:printed_nap"``) or the path of a TOML file.
+    variant
+        Name of a variant, instead of the ``:variant`` form.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such model, or naming the file, the key and what would be valid.
+    """
+    text = os.fspath(name)
+    if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
+        text, _, variant = text.rpartition(":")
+    path = library.find(text, "models")
+    model = model_from_table(library.read_toml(path), str(path), path.stem)
+    return model.variant(variant) if variant else model
+
+
+_TABLE = {
+    "title": str, "reference": str, "doi": str, "description": str, "kind": str,
+    "inputs": (dict, list), "potentials": dict, "output": str,
+    "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
+    "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
+    "scales": dict, "variants": dict, "corrections": list,
+}  # fmt: skip
+_ONLY = {
+    "continuous": {"equations", "threshold", "refractory", "reset", "method"},
+    "discrete": {"update", "derived", "output", "scales"},
+}
+_PARAMETER = {
+    "value": (str, int, float), "doc": str, "source": str, "trainable": bool, "shape": str,
+}  # fmt: skip
+_VARIANT = {"title": str, "equations": str, "update": str, "parameters": dict, "initial": dict}
+
+
+def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
+    """Make a model from the contents of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the source, the key and what would be valid.
+    """
+    library.check_keys(table, _TABLE, source)
+    kind = table.get("kind", "")
+    if kind not in _ONLY:
+        raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
+    for other in _ONLY[{"continuous": "discrete", "discrete": "continuous"}[kind]] & table.keys():
+        raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
+    body = "equations" if kind == "continuous" else "update"
+    for key in ("title", "inputs", body):
+        if not table.get(key):
+            raise DendrosimError(f"{source}: the key {key!r} is missing")
+    for key, variant in table.get("variants", {}).items():
+        library.check_keys(variant, _VARIANT, f"{source}: variants.{key}")
+    inputs = table["inputs"]
+    model = Model(
+        name=name,
+        kind=kind,
+        source=source,
+        inputs=_names_table(inputs if isinstance(inputs, dict) else {i: i for i in inputs}, source),
+        potentials=_names_table(table.get("potentials", {}), source),
+        output=table.get("output"),
+        equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
+        update=parse_statements(table.get("update", ""), f"{source}: update"),
+        threshold=_optional(table.get("threshold", ""), f"{source}: threshold"),
+        refractory=_refractory(table.get("refractory", ""), f"{source}: refractory"),
+        reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
+        method=table.get("method"),
+        dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
+        parameters=MappingProxyType(
+            {key: _parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
+        ),
+        derived=MappingProxyType(
+            {
+                key: parse_expression(text, f"{source}: derived.{key}")
+                for key, text in table.get("derived", {}).items()
+            }
+        ),
+        initial=MappingProxyType(
+            {
+                key: quantity(value, f"{source}: initial.{key}")
+                for key, value in table.get("initial", {}).items()
+            }
+        ),
+        scales=_scales(table["scales"], source) if "scales" in table else None,
+        variants=MappingProxyType(dict(table.get("variants", {}))),
+        corrections=tuple(map(str, table.get("corrections", ()))),
+        **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
+    )
+    model = checked(model)
+    for variant in model.variants:  # a wrong variant is found now, not when it is asked for
+        model.variant(variant)
+    return model
+
+
+def checked(model: Model) -> Model:
+    """Return the model with every name, unit and value checked.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the source, the key and what would be valid.
+    """
+    where = model.source or model.name
+    given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
+    for name in given:
+        if not is_name(name) or name in UNITS or name in model.states:
+            raise DendrosimError(f"{where}: {name!r} cannot be the name of a parameter")
+    dims = (
+        _check_continuous(model, given, where)
+        if model.kind == "continuous"
+        else _check_discrete(model, given, where)
+    )
+    for place, variable in model.inputs.items():
+        if model.kind == "continuous" and not any(
+            e.name == variable and e.kind == "input" for e in model.equations
+        ):
+            raise DendrosimError(f"{where}: inputs.{place} = {variable!r} is not a line 'I : unit'")
+    for place, variable in model.potentials.items():
+        if variable not in model.states:
+            raise DendrosimError(
+                f"{where}: potentials.{place} = {variable!r} is not a state; "
+                f"{did_you_mean(variable, model.states)}"
+            )
+    for name in model.initial:
+        if name not in model.states:
+            raise DendrosimError(
+                f"{where}: initial.{name} is not a state; {did_you_mean(name, model.states)}"
+            )
+        quantity(model.initial[name], f"{where}: initial.{name}", like=dims[name])
+    missing = set(model.states) - model.initial.keys()
+    if missing and model.kind == "continuous":
+        raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
+    initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
+    return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
+
+
+def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimension]:
+    dims = check_equations(model.equations, given, where)
+    declared = {e.name for e in model.equations if e.kind == "input"}
+    if extra := declared - set(model.inputs.values()):
+        raise DendrosimError(
+            f"{where}: {', '.join(sorted(extra))} has neither a value in [parameters] nor a place "
+            "in inputs"
+        )
+    if not model.states:
+        raise DendrosimError(f"{where}: equations hold no differential equation")
+    for label in ("threshold", "refractory"):
+        part = getattr(model, label)
+        if isinstance(part, Expression):
+            check_names(part, dims, f"{where}: {label}")
+            dimension_of(part, dims, f"{where}: {label}")
+    for statement in model.reset:
+        here = f"{where}: reset of {statement.target}"
+        if statement.target not in model.states:
+            raise DendrosimError(f"{here}: not a state; {did_you_mean('', model.states)}")
+        check_names(statement.expression, dims, here)
+        if dimension_of(statement.expression, dims, here) is not dims[statement.target]:
+            raise DendrosimError(f"{here}: {statement.expression.text!r} has another unit")
+    return dims
+
+
+def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimension]:
+    for name, dim in given.items():
+        if dim is not DIMENSIONLESS:
+            raise DendrosimError(
+                f"{where}: parameters.{name} has a unit; a discrete model is dimensionless "
+                "(give its physical meaning in [scales])"
+            )
+    known = set(given)
+    for name, expression in model.derived.items():
+        if not is_name(name) or name in known or name in model.states:
+            raise DendrosimError(f"{where}: derived.{name} cannot be the name of a derived value")
+        check_names(expression, known, f"{where}: derived.{name}")
+        known.add(name)
+    known |= {*model.states, *model.inputs.values()}
+    for statement in model.update:
+        if statement.target in given or statement.target in model.derived:
+            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, a parameter")
+        if statement.target in model.inputs.values():
+            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, an input")
+        check_names(statement.expression, known, f"{where}: update of {statement.target}")
+    if model.output not in model.states:
+        raise DendrosimError(
+            f"{where}: output = {model.output!r} is not assigned in update; "
+            f"{did_you_mean(str(model.output), model.states)}"
+        )
+    return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
+
+
+def _parameter(name: str, entry: Any, source: str) -> Parameter:
+    where = f"{source}: parameters.{name}"
+    if not isinstance(entry, dict):
+        entry = {"value": entry}
+    library.check_keys(entry, _PARAMETER, where)
+    if "value" not in entry:
+        raise DendrosimError(f"{where}: the key 'value' is missing")
+    if entry.get("shape", "layer") not in ("layer", "neuron"):
+        raise DendrosimError(f"{where}: shape = {entry['shape']!r}; valid: layer, neuron")
+    text = str(entry["value"])
+    rest = {key: value for key, value in entry.items() if key != "value"}
+    return Parameter(quantity(entry["value"], where), text, **rest)
+
+
+def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
+    result = dict(model.parameters)
+    for name, value in changes.items():
+        where = f"{source}: parameters.{name}"
+        if name not in result:
+            raise DendrosimError(f"{where} is not a parameter; {did_you_mean(name, result)}")
+        new = quantity(value, where, like=result[name].value)
+        text = value if isinstance(value, str) else describe(new)
+        result[name] = replace(result[name], value=new, text=text, source="changed by the user")
+    return MappingProxyType(result)
+
+
+def _changed_initial(model: Model, changes: Mapping, source: str) -> Mapping[str, Quantity]:
+    result = dict(model.initial)
+    for name, value in changes.items():
+        where = f"{source}: initial.{name}"
+        if name not in result:
+            raise DendrosimError(f"{where} is not a state; {did_you_mean(name, result)}")
+        result[name] = quantity(value, where, like=result[name])
+    return MappingProxyType(result)
+
+
+def _optional(text: str, where: str) -> Expression | None:
+    return parse_expression(text, where) if text else None
+
+
+def _refractory(value: Any, where: str) -> Expression | Quantity | None:
+    if isinstance(value, str) and not value:
+        return None
+    if not isinstance(value, str) or value.strip()[:1].isdigit():
+        return quantity(value, where, like=UNITS["second"])
+    return parse_expression(value, where)
+
+
+def _names_table(table: dict, source: str) -> Mapping[str, str]:
+    for place, name in table.items():
+        if not is_name(name) or not is_name(place):
+            raise DendrosimError(f"{source}: {place} = {name!r} does not name a variable")
+    return MappingProxyType(dict(table))
+
+
+def _scales(table: dict, source: str) -> Scales:
+    where = f"{source}: scales"
+    library.check_keys(table, {"voltage": str, "rest": dict, "current": dict}, where)
+    volt = UNITS["volt"]
+    per_current = parse_unit("meter**2/amp")
+    return Scales(
+        voltage=quantity(table.get("voltage", ""), f"{where}.voltage", like=volt),
+        rest=MappingProxyType(
+            {
+                name: quantity(value, f"{where}.rest.{name}", like=volt)
+                for name, value in table.get("rest", {}).items()
+            }
+        ),
+        current=MappingProxyType(
+            {
+                port: MappingProxyType(
+                    {
+                        place: quantity(value, f"{where}.current.{port}", like=per_current)
+                        for place, value in places.items()
+                    }
+                )
+                for port, places in table.get("current", {}).items()
+            }
+        ),
+    )

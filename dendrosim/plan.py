@@ -1,0 +1,298 @@
+"""A plan: a model under a protocol as Brian2 text and numbers, before any device is chosen.
+
+Everything that decides what must be compiled is text here, and everything else is a number that a
+compiled program reads when it starts: parameters, initial state, amplitudes, sampled signals,
+time step and duration.  `devices` carries a plan out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model import Model
+from dendrosim.protocol import Protocol
+from dendrosim.quantities import describe, parse_unit, unit_text
+from dendrosim.stimuli import SHAPES, Stimulus, spread
+from dendrosim.text import Expression
+
+_DENSITY = parse_unit("amp/meter**2").dim
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a device carries out.
+
+    Attributes
+    ----------
+    equations
+        Lines of the neuron group.
+    update
+        Statements done once a step, for a discrete model.
+    threshold, refractory, reset
+        Brian2 text, or None (a refractory time is the parameter ``run_refractory``).
+    method
+        Integration method, or None for a discrete model.
+    neurons
+        How many.
+    values
+        Name to SI value, a float or an array of one value a neuron.
+    samples
+        Name of a sampled signal to its values, (samples,) or (samples, neurons), and time step.
+    states
+        Names of the state variables.
+    record
+        Names to record.
+    dt, duration, record_dt
+        Seconds.
+    """
+
+    equations: tuple[str, ...]
+    update: tuple[str, ...]
+    threshold: str | None
+    refractory: str | None
+    reset: str
+    method: str | None
+    neurons: int
+    values: Mapping[str, float | np.ndarray]
+    samples: Mapping[str, tuple[np.ndarray, float]]
+    states: tuple[str, ...]
+    record: tuple[str, ...]
+    dt: float
+    duration: float
+    record_dt: float
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def structure(self) -> dict:
+        """What must be compiled anew when it changes, as plain values."""
+        shapes = {name: [values.shape, dt, self.dt] for name, (values, dt) in self.samples.items()}
+        return {
+            "equations": self.equations, "update": self.update, "threshold": self.threshold,
+            "refractory": self.refractory, "reset": self.reset, "method": self.method,
+            "neurons": self.neurons, "record": self.record, "samples": shapes,
+            "record_every": round(self.record_dt / self.dt),
+        }  # fmt: skip
+
+
+def make_plan(
+    model: Model,
+    protocol: Protocol,
+    *,
+    dt: float,
+    method: str | None,
+    n: int,
+    record: Sequence[str],
+    record_dt: float | None,
+) -> Plan:
+    """Join a model and a protocol.
+
+    Parameters
+    ----------
+    model, protocol
+        What is simulated.
+    dt
+        Time step in seconds.
+    method
+        Integration method; None for a discrete model.
+    n
+        Neurons for each point of the grids.
+    record
+        Names of states or subexpressions.
+    record_dt
+        Seconds between recorded samples, a multiple of `dt`; None for every step.
+
+    Raises
+    ------
+    DendrosimError
+        Where the two do not fit together.
+    """
+    neurons = _number_of_neurons(model, protocol, n)
+    duration = float(protocol.duration)
+    if dt > duration:
+        raise DendrosimError(
+            f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
+        )
+    lines, values, samples = _inputs(model, protocol, neurons, duration)
+    parameters = {name: value for name, value in model.values().items() if _is_read(name, model)}
+    if isinstance(model.refractory, Quantity):
+        parameters["run_refractory"] = model.refractory
+    for name, value in parameters.items():
+        flag = "constant" if value.ndim else "shared, constant"
+        lines.append(f"{name} : {unit_text(value.dim)} ({flag})")
+    if model.kind == "continuous":
+        lines = [e.text for e in model.equations if e.kind != "input"] + lines
+    else:
+        lines = [f"{name} : 1" for name in model.states] + lines
+    values |= {
+        name: _per_neuron(name, np.asarray(value, dtype=float), neurons)
+        for name, value in {**parameters, **model.initial}.items()
+    }
+    names = _recordable(model)
+    for name in record:
+        if name not in names:
+            raise DendrosimError(
+                f"{model.name}: cannot record {name!r}; {did_you_mean(name, names)}"
+            )
+    every = 1 if record_dt is None else round(record_dt / dt)
+    if every < 1 or (record_dt and abs(every * dt - record_dt) > 1e-9 * record_dt):
+        raise DendrosimError(f"record_dt = {record_dt:g} s is not a multiple of dt = {dt:g} s")
+    threshold, refractory = _spikes(model)
+    return Plan(
+        equations=tuple(lines),
+        update=tuple(statement.text for statement in model.update),
+        threshold=threshold,
+        refractory=refractory,
+        reset="\n".join(statement.text for statement in model.reset),
+        method=method,
+        neurons=neurons,
+        values=values,
+        samples=samples,
+        states=model.states,
+        record=tuple(record),
+        dt=dt,
+        duration=duration,
+        record_dt=every * dt,
+        units={name: names[name] for name in record},
+    )
+
+
+def _number_of_neurons(model: Model, protocol: Protocol, n: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise DendrosimError(f"n = {n!r} is not a whole number from 1")
+    named = {f"parameters.{name}": p.value for name, p in model.parameters.items()}
+    named |= {f"initial.{name}": value for name, value in model.initial.items()}
+    grids = {name: value.size for name, value in named.items() if value.ndim and value.size > 1}
+    if protocol.size > 1:
+        grids["the protocol"] = protocol.size
+    elif n > 1 and set(grids.values()) == {n}:
+        return int(n)  # one value a neuron, and n says how many
+    if len(set(grids.values())) > 1:
+        text = ", ".join(f"{name} has {size}" for name, size in grids.items())
+        raise DendrosimError(f"{model.name}: grids differ in length: {text}")
+    return int(n) * max(grids.values(), default=1)
+
+
+def _is_read(name: str, model: Model) -> bool:
+    texts = [e.expression for e in model.equations if e.expression]
+    texts += [s.expression for s in (*model.update, *model.reset)]
+    texts += [t for t in (model.threshold, model.refractory) if isinstance(t, Expression)]
+    return any(name in text.names for text in texts)
+
+
+def _per_neuron(name: str, value: np.ndarray, neurons: int) -> float | np.ndarray:
+    if value.size == 1:
+        return float(value.reshape(()))
+    result = spread(value[None], neurons)[0]
+    if result.shape != (neurons,):
+        raise DendrosimError(f"{name} has {value.size} values for {neurons} neurons")
+    return np.ascontiguousarray(result)
+
+
+def _recordable(model: Model) -> dict[str, str]:
+    if model.kind == "continuous":
+        return {e.name: unit_text(e.dim) for e in model.equations}
+    return dict.fromkeys([*model.states, *model.inputs.values()], "1")
+
+
+def _spikes(model: Model) -> tuple[str | None, str | None]:
+    if model.kind == "discrete":
+        return f"{model.output} > 0.5", None
+    if isinstance(model.refractory, Quantity):
+        return model.threshold.text if model.threshold else None, "run_refractory"
+    parts = (model.threshold, model.refractory)
+    return tuple(part.text if part else None for part in parts)
+
+
+def _inputs(
+    model: Model, protocol: Protocol, neurons: int, duration: float
+) -> tuple[list[str], dict[str, float | np.ndarray], dict[str, tuple[np.ndarray, float]]]:
+    """Return equations, values and sampled signals of all that flows into a model."""
+    lines: list[str] = []
+    values: dict[str, float | np.ndarray] = {}
+    samples: dict[str, tuple[np.ndarray, float]] = {}
+    # Where currents are summed: the sites of a scaled model have physical currents, and each
+    # port takes a weighted sum of them; else port and place are the same
+    sites = {place: _site_dim(model, place) for place in _places(model)}
+    sums: dict[str, list[str]] = {place: [] for place in sites}
+    for k, stimulus in enumerate(protocol.stimuli):
+        name = f"stimulus_{k}"
+        where = f"{protocol.source or protocol.name}: stimuli.{k}"
+        places = {_place(model, sites, into, where) for into in stimulus.into}
+        dim = sites[next(iter(places))]
+        text = _stimulus_text(stimulus, name, neurons, duration, dim, where, lines, values)
+        sampled = stimulus.samples(duration, neurons)
+        if sampled is not None:
+            call = f"{name}_samples(t, i)" if sampled[0].ndim == 2 else f"{name}_samples(t)"
+            text = text.renamed({"samples": call})
+            samples[f"{name}_samples"] = sampled
+        flag = "" if SHAPES[stimulus.shape].smooth else " (constant over dt)"
+        lines.append(f"{name} = {text.text} : {unit_text(dim)}{flag}")
+        for place in places:
+            sums[place].append(name)
+    totals = {
+        place: " + ".join(names) or f"0*{unit_text(sites[place])}" for place, names in sums.items()
+    }
+    if model.scales is None:
+        for place, variable in model.inputs.items():
+            lines.append(f"{variable} = {totals[place]} : {unit_text(sites[place])}")
+        return lines, values, samples
+    for place, total in totals.items():
+        lines.append(f"run_current_{place} = {total} : {unit_text(_DENSITY)}")
+    for variable in model.inputs.values():
+        terms = []
+        for place, gain in model.scales.current.get(variable, {}).items():
+            lines.append(f"run_gain_{variable}_{place} : {unit_text(gain.dim)} (shared, constant)")
+            values[f"run_gain_{variable}_{place}"] = float(gain)
+            terms.append(f"run_gain_{variable}_{place}*run_current_{place}")
+        lines.append(f"{variable} = {' + '.join(terms) or '0'} : 1")
+    return lines, values, samples
+
+
+def _places(model: Model) -> list[str]:
+    if model.scales is None:
+        return list(model.inputs)
+    return sorted({place for places in model.scales.current.values() for place in places})
+
+
+def _site_dim(model: Model, place: str) -> Dimension:
+    if model.scales is not None:
+        return _DENSITY
+    if model.kind == "discrete":
+        return DIMENSIONLESS
+    return model.dims[model.inputs[place]]
+
+
+def _place(model: Model, sites: Mapping, into: str, where: str) -> str:
+    place = model.place(into, where)
+    if place not in sites:
+        raise DendrosimError(f"{where}: no current into {into!r} reaches {model.name}")
+    return place
+
+
+def _stimulus_text(
+    stimulus: Stimulus, name: str, neurons: int, duration: float, dim: Dimension, where: str,
+    lines: list[str], values: dict[str, float | np.ndarray],
+) -> Expression:  # fmt: skip
+    """Declare the values of a stimulus and return its text with their names in it."""
+    shape = SHAPES[stimulus.shape]
+    text, names = shape.expression, {}
+    given = {key: value for key, value in stimulus.values.items() if key in text.names}
+    given.setdefault("stop", Quantity(duration, dim=parse_unit("second").dim))
+    for key, value in given.items():
+        wanted = shape.values.get(key, (value.dim, None))[0] or dim
+        zero = value.dim is DIMENSIONLESS and not np.any(value)
+        if value.dim is not wanted and not (zero and wanted is dim):
+            raise DendrosimError(
+                f"{where}: {key} = {describe(value)!r} goes into an input in {unit_text(wanted)}"
+            )
+        names[key] = f"{name}_{key}"
+        flag = "constant" if value.ndim else "shared, constant"
+        lines.append(f"{names[key]} : {unit_text(wanted)} ({flag})")
+        values[names[key]] = _per_neuron(key, np.asarray(value, dtype=float), neurons)
+    return text.renamed(names)

@@ -1,0 +1,236 @@
+"""A protocol: how long, which currents, and the window that is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, second
+
+from dendrosim import library
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model import USUAL_INPUTS, time_step
+from dendrosim.quantities import describe, quantity
+from dendrosim.stimuli import Stimulus
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Protocol:
+    """What is done to a model.
+
+    Parameters
+    ----------
+    duration
+        Text (``"1500 ms"``) or quantity; None takes that of the recorded stimulus.
+    stimuli
+        They add up; a place that none goes into has no current.
+    measure
+        ``start`` and ``stop`` of the window in which rates and bursts are counted; all of the
+        run by default.
+    title, description, name, source
+        For people: what it is, its name on the shelf and the path of its file.
+
+    Raises
+    ------
+    DendrosimError
+        If a time is not above 0 or two grids have different lengths.
+    """
+
+    given_duration: Quantity | None
+    stimuli: tuple[Stimulus, ...]
+    given_measure: Mapping[str, Quantity]
+    title: str
+    description: str
+    name: str
+    source: str
+
+    def __init__(
+        self,
+        duration: Any = None,
+        stimuli: Sequence[Stimulus] = (),
+        measure: Mapping[str, Any] | None = None,
+        title: str = "",
+        description: str = "",
+        name: str = "protocol",
+        source: str = "",
+    ) -> None:
+        where = source or name
+        for stimulus in stimuli:
+            if not isinstance(stimulus, Stimulus):
+                raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+        recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
+        if duration is None and not recorded:
+            raise DendrosimError(f"{where}: the key 'duration' is missing")
+        length = None if duration is None else time_step(duration, f"{where}: duration")
+        library.check_keys(dict(measure or {}), _MEASURE, f"{where}: measure")
+        window = {
+            key: quantity(value, f"{where}: measure.{key}", like=second)
+            for key, value in (measure or {}).items()
+        }
+        fields = {
+            "given_duration": length, "stimuli": tuple(stimuli), "given_measure": window,
+            "title": title, "description": description, "name": name, "source": source,
+        }  # fmt: skip
+        for attribute, value in fields.items():
+            object.__setattr__(self, attribute, value)
+        if not recorded:
+            _ = self.measure, self.sizes  # an impossible combination is refused now
+
+    @property
+    def duration(self) -> Quantity:
+        """How long; of a recorded stimulus without a given duration, that of a sweep."""
+        if self.given_duration is not None:
+            return self.given_duration
+        seconds = [s.recording.duration for s in self.stimuli if s.shape == "recorded"]
+        return Quantity(max(seconds), dim=second.dim)
+
+    @property
+    def measure(self) -> tuple[float, float]:
+        """Beginning and end of the measured window in seconds.
+
+        Raises
+        ------
+        DendrosimError
+            If the window does not lie in the protocol.
+        """
+        end = float(self.duration)
+        start = float(self.given_measure.get("start", 0.0))
+        stop = float(self.given_measure.get("stop", end))
+        if not 0 <= start < stop <= end * (1 + 1e-12):
+            raise DendrosimError(
+                f"{self.source or self.name}: the measured window {start:g} s to {stop:g} s does "
+                f"not lie in the protocol of {describe(self.duration)}"
+            )
+        return start, stop
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each grid, by ``stimulus.key``; all are equal.
+
+        Raises
+        ------
+        DendrosimError
+            If two grids have different lengths.
+        """
+        sizes = {
+            f"stimuli.{k}.{key}": size
+            for k, stimulus in enumerate(self.stimuli)
+            for key, size in stimulus.sizes.items()
+            if size > 1
+        }
+        if len(set(sizes.values())) > 1:
+            grids = ", ".join(f"{key} has {size}" for key, size in sizes.items())
+            raise DendrosimError(f"{self.source or self.name}: grids differ in length: {grids}")
+        return sizes
+
+    @property
+    def size(self) -> int:
+        """Number of different stimulations: the length of the grids, 1 without one."""
+        return max(self.sizes.values(), default=1)
+
+    @property
+    def sweep(self) -> tuple[str, Quantity] | None:
+        """Key and values of the first grid: what an f-I curve is drawn over; None without one."""
+        for k, stimulus in enumerate(self.stimuli):
+            for key, value in stimulus.values.items():
+                if f"stimuli.{k}.{key}" in self.sizes:
+                    return key, value
+            if f"stimuli.{k}.sweeps" in self.sizes:
+                sweeps = stimulus.options["sweeps"] or range(self.size)
+                return "sweep", quantity(list(sweeps))
+        return None
+
+    def current(self, place: str, times: np.ndarray, dt: float, n: int = 1) -> np.ndarray:
+        """Evaluate the current into a place.
+
+        Parameters
+        ----------
+        place
+            ``"soma"``, ``"dendrite"`` or another place of a model.
+        times
+            Seconds, shape (times,).
+        dt
+            Time step of the simulation in seconds, on which edges fall.
+        n
+            Neurons for each point of the grid.
+
+        Returns
+        -------
+        ndarray
+            Shape (times, neurons), SI units.
+        """
+        neurons = self.size * n
+        total = np.zeros((len(times), neurons))
+        for stimulus in self.stimuli:
+            if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
+                total += stimulus.current(times, dt, float(self.duration), neurons)
+        return total
+
+    def with_(self, *, duration: Any = None, measure: Any = None, **values: Any) -> Protocol:
+        """Return a copy with another duration, window, or values of its stimuli.
+
+        Parameters
+        ----------
+        values
+            Such as ``amplitude="1 uA/cm**2"`` or ``into="dendrite"``; each goes to every stimulus
+            that has it.
+
+        Raises
+        ------
+        DendrosimError
+            If no stimulus has such a value.
+        """
+        where = self.source or self.name
+        known = {key for key in values if any(s.accepts(key) for s in self.stimuli)}
+        for key in values.keys() - known:
+            keys = {k for s in self.stimuli for k in (*s.values, *s.options, "into")}
+            raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
+        stimuli = [
+            s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)})
+            for s in self.stimuli
+        ]
+        return Protocol(
+            duration=self.given_duration if duration is None else duration,
+            stimuli=stimuli,
+            measure=self.given_measure if measure is None else measure,
+            title=self.title,
+            description=self.description,
+            name=self.name,
+            source=self.source,
+        )
+
+
+_MEASURE = {"start": (str, Quantity), "stop": (str, Quantity)}
+_TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "measure": dict}
+
+
+def load_protocol(name: str | os.PathLike) -> Protocol:
+    """Read a protocol from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"constant"``) or the path of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such protocol, or naming the file, the key and what would be valid.
+    """
+    path = library.find(name, "protocols")
+    return protocol_from_table(library.read_toml(path), str(path), path.stem)
+
+
+def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Protocol:
+    """Make a protocol from the contents of a TOML file."""
+    table = dict(library.check_keys(table, _TABLE, source))
+    stimuli = []
+    for k, entry in enumerate(table.pop("stimuli", [])):
+        where = f"{source}: stimuli.{k}"
+        if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
+            raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
+        stimuli.append(Stimulus(where=where, **entry))
+    return Protocol(stimuli=stimuli, name=name, source=source, **table)

@@ -1,0 +1,223 @@
+"""Numbers with units, read from text through a whitelist and never through ``eval``.
+
+``"2.1 mS/cm**2"``, ``"-60 mV"``, ``"0.5"`` and the grids ``"linspace(0, 2, 41) uA/cm**2"``,
+``"logspace(-1, 2, 7) Hz"``, ``"[0.5, 0.75, 2.5] uA/cm**2"`` are quantities.  A unit is a product
+of names that Brian2 knows, with integer powers.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from typing import Any
+
+import numpy as np
+from brian2 import DEFAULT_UNITS, Quantity, mS
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensions
+
+from dendrosim.errors import DendrosimError, did_you_mean
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_TEXT = re.compile(rf"\s*({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\])\s*\*?\s*(.*?)\s*")
+_GRIDS = {"linspace": np.linspace, "logspace": np.logspace}
+MAX_GRID = 10_000_000
+
+#: The names of Brian2's units; nothing else is a unit here.  Brian2 leaves ``mS`` out of its
+#: defaults for being close to ``ms``; physiologists write it all the time.
+UNITS: dict[str, Quantity] = {
+    name: unit for name, unit in DEFAULT_UNITS.items() if isinstance(unit, Quantity)
+} | {"mS": mS}
+
+
+def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
+    """Read a number, an array or a grid with its unit.
+
+    Parameters
+    ----------
+    value
+        Text such as ``"2.1 mS/cm**2"``, a Brian2 quantity, a number or a sequence of numbers
+        (dimensionless).
+    where
+        What the value is, for the error: a file and a key.
+    like
+        A quantity or dimension that the result must have the dimension of; any by default.
+
+    Returns
+    -------
+    Quantity
+        A scalar or a 1-D array in SI units, finite.
+
+    Raises
+    ------
+    DendrosimError
+        If the text is not a quantity, holds NaN, or has another dimension than `like`.
+    """
+    if isinstance(value, str):
+        result = _from_text(value, where)
+    elif isinstance(value, bool) or not np.issubdtype(np.asarray(value).dtype, np.number):
+        raise DendrosimError(
+            f"{where}: {value!r} is not a number with a unit, such as '2.1 mS/cm**2'"
+        )
+    else:
+        result = _quantity(np.array(value, dtype=float), get_dimensions(value))
+    if np.ndim(result) > 1 or np.size(result) == 0:
+        raise DendrosimError(f"{where}: {value!r} has shape {np.shape(result)}, not one dimension")
+    if not np.all(np.isfinite(result)):
+        raise DendrosimError(f"{where}: {value!r} is not finite")
+    if like is not None:
+        expected = like if isinstance(like, Dimension) else get_dimensions(like)
+        if result.dim is not expected:
+            raise DendrosimError(
+                f"{where}: {value!r} is in {unit_text(result.dim)}, "
+                f"but {unit_text(expected)} is needed"
+            )
+    return result
+
+
+def _quantity(values: Any, dim: Dimension) -> Quantity:
+    # Brian2 gives a bare float for a dimensionless value unless it is told otherwise
+    return Quantity(values, dim=dim, force_quantity=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(text: str) -> tuple[str, str] | None:
+    match = _TEXT.fullmatch(text)
+    return match.groups() if match else None
+
+
+def _from_text(text: str, where: str) -> Quantity:
+    parts = _split(text)
+    if parts is None:
+        raise DendrosimError(
+            f"{where}: {text!r} is not a number with a unit, such as '2.1 mS/cm**2' "
+            "or 'linspace(0, 2, 41) uA/cm**2'"
+        )
+    numbers, unit = parts
+    scale = parse_unit(unit, where)
+    return _quantity(_numbers(numbers, text, where) * float(scale), scale.dim)
+
+
+def _numbers(text: str, whole: str, where: str) -> np.ndarray:
+    if text[0] == "[":
+        items = [item.strip() for item in text[1:-1].split(",")]
+        name = None
+    elif text[0] == "l":
+        name, _, inside = text[:-1].partition("(")
+        items = [item.strip() for item in inside.split(",")]
+    else:
+        return np.float64(text)
+    if not all(re.fullmatch(_NUMBER, item) for item in items):
+        raise DendrosimError(f"{where}: {whole!r} holds something that is not a number")
+    if name is None:
+        return np.array([float(item) for item in items])
+    if len(items) != 3 or not items[2].isdigit() or not 1 <= int(items[2]) <= MAX_GRID:
+        raise DendrosimError(
+            f"{where}: {whole!r} is not {name}(first, last, number) with a whole number of points"
+        )
+    return _GRIDS[name](float(items[0]), float(items[1]), int(items[2]))
+
+
+def parse_unit(text: str, where: str = "unit") -> Quantity:
+    """Read a unit such as ``"mS/cm**2"``; an empty text or ``"1"`` is dimensionless.
+
+    Raises
+    ------
+    DendrosimError
+        If a name is not one of Brian2's units or the text is more than a product of powers.
+    """
+    text = text.strip()
+    if text in ("", "1"):
+        return _quantity(1.0, DIMENSIONLESS)
+    try:
+        tree = ast.parse(f"1{text}" if text[0] == "/" else text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DendrosimError(f"{where}: {text!r} is not a unit") from None
+    unit = _unit_node(tree, text, where)
+    return _quantity(float(unit), get_dimensions(unit))
+
+
+def _unit_node(node: ast.AST, text: str, where: str) -> Quantity:
+    match node:
+        case ast.Name(id=name) if name in UNITS:
+            return UNITS[name]
+        case ast.Name(id=name):
+            raise DendrosimError(f"{where}: {name!r} in {text!r} is not a unit{_near_unit(name)}")
+        case ast.Constant(value=1):
+            return _quantity(1.0, DIMENSIONLESS)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _unit_node(left, text, where) * _unit_node(right, text, where)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _unit_node(left, text, where) / _unit_node(right, text, where)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _unit_node(left, text, where) ** _power(right, text, where)
+    raise DendrosimError(f"{where}: {text!r} is not a unit")
+
+
+def _near_unit(name: str) -> str:
+    hint = did_you_mean(name, UNITS)
+    return f"; {hint}" if hint.startswith("did") else ""
+
+
+def _power(node: ast.AST, text: str, where: str) -> int:
+    match node:
+        case ast.Constant(value=int(power)) if not isinstance(power, bool) and abs(power) <= 9:
+            return power
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(power))) if power <= 9:
+            return -power
+    raise DendrosimError(f"{where}: a power in {text!r} is not a whole number from -9 to 9")
+
+
+def unit_text(dimension: Any) -> str:
+    """Return a unit of this dimension as text that `parse_unit` and Brian2 read back.
+
+    >>> unit_text(quantity("2.1 mS/cm**2").dim)
+    'siemens/meter**2'
+    """
+    dim = dimension if isinstance(dimension, Dimension) else get_dimensions(dimension)
+    if dim is DIMENSIONLESS:
+        return "1"
+    for text in _NAMED_UNITS:
+        if parse_unit(text).dim is dim:
+            return text
+    bases = ("meter", "kilogram", "second", "amp", "kelvin", "mole", "candle")
+    powers = [dim.get_dimension(name) for name in ("m", "kg", "s", "A", "K", "mol", "cd")]
+    return "*".join(
+        base if power == 1 else f"{base}**{power:g}"
+        for base, power in zip(bases, powers, strict=True)
+        if power
+    )
+
+
+# What this field names; everything else is written in SI base units.
+_NAMED_UNITS = (
+    "volt", "amp", "second", "hertz", "siemens", "farad", "ohm", "meter", "siemens/meter**2",
+    "amp/meter**2", "farad/meter**2", "ohm*meter**2", "volt/second", "meter**2", "coulomb",
+)  # fmt: skip
+
+
+def display_unit(value: Any) -> str:
+    """Return the unit that this field writes a quantity of this dimension in (``"mV"``)."""
+    dim = value if isinstance(value, Dimension) else get_dimensions(value)
+    return next((text for text in _DISPLAY if parse_unit(text).dim is dim), unit_text(dim))
+
+
+def describe(value: Any, unit: str | None = None) -> str:
+    """Return a quantity as short text in `unit`, or in the unit that this field would use.
+
+    >>> describe(quantity("21 siemens/meter**2"))
+    '2.1 mS/cm**2'
+    """
+    unit = display_unit(value) if unit is None else unit
+    numbers = np.asarray(value, dtype=float) / float(parse_unit(unit))
+    text = f"{float(numbers):.10g}" if np.ndim(numbers) == 0 else _grid_text(numbers)
+    return text if unit == "1" else f"{text} {unit}"
+
+
+_DISPLAY = ("mV", "ms", "uA/cm**2", "mS/cm**2", "uF/cm**2", "Hz", "pA", "nS", "pF")
+
+
+def _grid_text(numbers: np.ndarray) -> str:
+    if numbers.size > 4 and np.allclose(np.diff(numbers, 2), 0, atol=1e-12 * np.ptp(numbers)):
+        return f"linspace({numbers[0]:g}, {numbers[-1]:g}, {numbers.size})"
+    return "[" + ", ".join(f"{number:g}" for number in numbers) + "]"

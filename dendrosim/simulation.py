@@ -1,0 +1,213 @@
+"""Run a model under a protocol on a device."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dendrosim import devices
+from dendrosim.errors import DendrosimError
+from dendrosim.model import Model, time_step
+from dendrosim.plan import Plan, make_plan
+from dendrosim.protocol import Protocol
+from dendrosim.quantities import describe, unit_text
+from dendrosim.recording import Recording
+from dendrosim.stimuli import spread
+
+
+def simulate(
+    model: Model,
+    protocol: Protocol,
+    *,
+    device: str = "cpp",
+    method: str | None = None,
+    dt: Any = None,
+    n: int = 1,
+    seed: int | None = None,
+    threads: int = 1,
+    record: Sequence[str] | None = None,
+    record_dt: Any = None,
+    progress: bool | None = None,
+) -> Recording:
+    """Run a model under a protocol.
+
+    Parameters
+    ----------
+    model, protocol
+        What is run; see `load_model` and `load_protocol`.
+    device
+        ``"numpy"``, ``"cython"`` or ``"cpp"`` (compiled once, then kept).
+    method
+        Brian2's name of an integration method; the model's own by default.
+    dt
+        Time step; the model's own by default.
+    n
+        Neurons for each point of the protocol's grid.
+    seed
+        Seed of the noise of all Ornstein-Uhlenbeck stimuli, instead of the protocol's.
+    threads
+        OpenMP threads, device ``cpp`` only.
+    record
+        Names of states, subexpressions or inputs to record; the potentials by default, ``[]`` for
+        none.
+    record_dt
+        Time between recorded samples, a multiple of `dt`; every step by default.
+    progress
+        Whether to show a progress bar; on a terminal by default.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    DendrosimError
+        If something does not fit, in one sentence.
+    DivergenceError
+        If a state is no longer finite, naming model, variable, neuron and time.
+
+    Examples
+    --------
+    >>> import dendrosim as ds
+    >>> r = ds.simulate(ds.load_model("lif"), ds.load_protocol("constant").with_(
+    ...     amplitude="0.5", duration="20 ms"), device="numpy")
+    >>> len(r.spike_times[0])
+    7
+    """
+    devices.check_device(device, threads)
+    step, method = _step_and_method(model, dt, method)
+    if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
+        protocol = protocol.with_(seed=seed)
+    names = list(model.potentials.values()) if record is None else list(record)
+    every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
+    plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
+    show = sys.stderr.isatty() if progress is None else progress
+    try:
+        with _bar(show, f"{model.name} under {protocol.name}") as tell:
+            result = devices.execute(plan, device, threads, tell)
+    except devices.DivergenceError as error:
+        raise devices.DivergenceError(f"{model.name}: {error}") from None
+    except DendrosimError as error:
+        raise DendrosimError(f"{model.name}: {error}") from None
+    return Recording(
+        result.spike_i,
+        result.spike_t,
+        _dataset(plan, result),
+        {
+            **_describe(model, protocol, plan),
+            "device": device,
+            "threads": threads,
+            "seed": seed,
+            "compiled": result.compiled,
+            "compile_seconds": result.compile_seconds,
+            "run_seconds": result.run_seconds,
+        },
+    )
+
+
+def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, str | None]:
+    given = model.dt if dt is None else time_step(dt, "dt")
+    if given is None:
+        raise DendrosimError(f"{model.name} has no time step of its own; give dt")
+    if model.kind == "discrete":
+        if method is not None:
+            raise DendrosimError(f"{model.name} is discrete: it has no integration method")
+        if model.scales is not None and abs(float(given / model.dt) - 1) > 1e-9:
+            raise DendrosimError(
+                f"{model.name} was reduced for a step of {describe(model.dt)}, not "
+                f"{describe(given)}"
+            )
+        return float(given), None
+    method = method or model.method
+    if method is None:
+        raise DendrosimError(f"{model.name} has no method of its own; give one")
+    devices.check_method(method)
+    return float(given), method
+
+
+class _bar:  # noqa: N801 (a context manager used once)
+    def __init__(self, show: bool, what: str) -> None:
+        self.show, self.what = show, what
+
+    def __enter__(self) -> devices.Progress | None:
+        if not self.show:
+            return None
+        from tqdm import tqdm
+
+        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self.tqdm = tqdm(total=1.0, desc=self.what, leave=False, bar_format=form)
+        return lambda fraction: self.tqdm.update(fraction - self.tqdm.n)
+
+    def __exit__(self, *_: object) -> None:
+        if self.show:
+            self.tqdm.close()
+
+
+def _dataset(plan: Plan, result: devices.Result) -> Any:
+    import xarray as xr
+
+    # The number of a sample times its step: no rounding error adds up
+    times = np.rint(result.trace_t / plan.record_dt) * plan.record_dt
+    return xr.Dataset(
+        {
+            name: (("time", "neuron"), values, {"units": plan.units[name]})
+            for name, values in result.traces.items()
+        },
+        coords={
+            "time": ("time", times, {"units": "second"}),
+            "neuron": np.arange(plan.neurons),
+        },
+    )
+
+
+def _describe(model: Model, protocol: Protocol, plan: Plan) -> dict[str, Any]:
+    sweep = None
+    if protocol.sweep is not None:
+        key, values = protocol.sweep
+        spread_out = spread(np.asarray(values)[None], plan.neurons)[0]
+        sweep = {"key": key, "values": spread_out.tolist(), "unit": unit_text(values.dim)}
+    return {
+        "model": model.name,
+        "text_hash": model.hash,
+        "parameters": {name: describe(value) for name, value in model.values().items()},
+        "initial": {name: describe(value) for name, value in model.initial.items()},
+        "potentials": dict(model.potentials),
+        "scales": _scales(model),
+        "protocol": protocol.name,
+        "stimuli": [
+            {
+                "into": list(s.into),
+                "shape": s.shape,
+                **{key: describe(value) for key, value in s.values.items()},
+                **{key: value for key, value in s.options.items() if value is not None},
+            }
+            for s in protocol.stimuli
+        ],
+        "measure": list(protocol.measure),
+        "sweep": sweep,
+        "neurons": plan.neurons,
+        "duration": plan.duration,
+        "dt": plan.dt,
+        "record_dt": plan.record_dt,
+        "method": plan.method,
+        "versions": {
+            "dendrosim": version("dendrosim"),
+            "brian2": version("brian2"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _scales(model: Model) -> Mapping[str, Any] | None:
+    if model.scales is None:
+        return None
+    return {
+        "voltage": float(model.scales.voltage),
+        "rest": {name: float(value) for name, value in model.scales.rest.items()},
+    }

@@ -1,0 +1,286 @@
+"""Stimuli: the shapes a current can have, each a line of text in the models' language.
+
+The line is what Brian2 integrates on every device and what numpy evaluates for figures and
+impedances, so a shape is written once.  Edges fall on the time grid: a window from ``start`` to
+``stop`` covers the steps whose beginning lies in it, to half a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.quantities import parse_unit, quantity
+from dendrosim.text import Expression, parse_expression
+
+_TIME = parse_unit("second").dim
+_RATE = parse_unit("hertz").dim
+_AREA = parse_unit("meter**2").dim
+_CURRENT = None  # the dimension of whatever input the stimulus goes into
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape of current.
+
+    Attributes
+    ----------
+    text
+        Current while the window is open, of ``t``, ``dt``, ``start``, ``stop`` and the values;
+        ``samples`` is the sampled signal of a shape that has one.
+    values
+        Name to dimension (None: that of the input) and default (None: must be given).
+    smooth
+        Whether it varies within a step: then each stage of an integration method sees its own
+        current, else the current of the beginning of the step holds for the whole step.
+    needs_window
+        Whether ``start`` and ``stop`` must be given.
+    doc
+        One line for people.
+    """
+
+    text: str
+    values: Mapping[str, tuple[Dimension | None, str | None]]
+    doc: str
+    smooth: bool = False
+    needs_window: bool = False
+
+    @property
+    def expression(self) -> Expression:
+        """The text with the window, checked."""
+        window = "int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)"
+        return parse_expression(f"({self.text})*{window}", "stimulus")
+
+
+SHAPES: dict[str, Shape] = {
+    "constant": Shape(
+        "amplitude", {"amplitude": (_CURRENT, None)}, "the same current from start to stop"
+    ),
+    "step": Shape(
+        "amplitude", {"amplitude": (_CURRENT, None)}, "a rectangular step", needs_window=True
+    ),
+    "ramp": Shape(
+        "offset + (amplitude - offset)*(t - start)/(stop - start)",
+        {"amplitude": (_CURRENT, None), "offset": (_CURRENT, "0")},
+        "a straight line from offset at start to amplitude at stop",
+        smooth=True,
+    ),
+    "chirp": Shape(
+        "amplitude*sin(2*pi*(f_0*(t - start) + 0.5*(f_1 - f_0)*(t - start)**2/(stop - start)))",
+        {"amplitude": (_CURRENT, None), "f_0": (_RATE, "0 Hz"), "f_1": (_RATE, None)},
+        "a sine whose frequency goes linearly from f_0 to f_1",
+        smooth=True,
+    ),
+    "ou": Shape(
+        "mean + sigma*samples",
+        {
+            "mean": (_CURRENT, "0"),
+            "sigma": (_CURRENT, None),
+            "tau": (_TIME, "5 ms"),
+            "sample": (_TIME, "0.1 ms"),
+        },
+        "Ornstein-Uhlenbeck noise of standard deviation sigma and correlation time tau",
+    ),
+    "pulse_train": Shape(
+        "amplitude*int(t - start + 0.5*dt < count*period)"
+        "*int(t - start + 0.5*dt - period*floor((t - start + 0.5*dt)/period) < width)",
+        {
+            "amplitude": (_CURRENT, None),
+            "width": (_TIME, None),
+            "period": (_TIME, None),
+            "count": (DIMENSIONLESS, None),
+        },
+        "count pulses, one every period",
+    ),
+    "paired_pulse": Shape(
+        "amplitude*(int(t - start + 0.5*dt < width) + int(t - start + 0.5*dt > interval)"
+        "*int(t - start + 0.5*dt < interval + width))",
+        {"amplitude": (_CURRENT, None), "width": (_TIME, None), "interval": (_TIME, None)},
+        "two pulses whose beginnings are an interval apart",
+    ),
+    "alpha": Shape(
+        "amplitude*clip((t - start)/tau, 0, 700)*exp(1 - clip((t - start)/tau, 0, 700))",
+        {"amplitude": (_CURRENT, None), "tau": (_TIME, None)},
+        "the synaptic current of an alpha function that peaks at start + tau",
+        smooth=True,
+    ),
+    "recorded": Shape(
+        "samples/area",
+        {"area": (_AREA, None)},
+        "the commanded current of a current-clamp file, one sweep a neuron",
+    ),
+}
+_OPTIONS = {"ou": {"seed": 0, "independent": False}, "recorded": {"file": None, "sweeps": None}}
+#: Values that a grid cannot run over, because they shape the sampled signal itself.
+_SINGLE = {"tau", "sample"}
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Stimulus:
+    """A current into one or more places of a model.
+
+    Parameters
+    ----------
+    into
+        ``"soma"``, ``"dendrite"``, the variable of an input (``"I_s"``), or a list of them.
+    shape
+        A name in `SHAPES`.
+    values
+        What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
+        protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
+        ``independent`` (own noise for each neuron); for ``recorded``: ``file`` and ``sweeps``.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the key, the value and what would be valid.
+    """
+
+    into: tuple[str, ...]
+    shape: str
+    values: Mapping[str, Quantity]
+    options: Mapping[str, Any]
+
+    def __init__(self, into: Any, shape: str, *, where: str = "stimulus", **values: Any) -> None:
+        if shape not in SHAPES:
+            raise DendrosimError(f"{where}: unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
+        places = (into,) if isinstance(into, str) else tuple(into or ())
+        if not places or not all(isinstance(place, str) for place in places):
+            raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
+        spec, options = SHAPES[shape], dict(_OPTIONS.get(shape, {}))
+        window = {"start": (_TIME, None if spec.needs_window else "0 ms"), "stop": (_TIME, None)}
+        wanted = window | dict(spec.values)
+        result: dict[str, Quantity] = {}
+        for key, value in values.items():
+            here = f"{where}: {key}"
+            if key in options:
+                options[key] = _option(key, value, here)
+            elif key not in wanted:
+                known = [*wanted, *options]
+                raise DendrosimError(f"{here} is not a key of {shape}; {did_you_mean(key, known)}")
+            else:
+                result[key] = quantity(value, here, like=wanted[key][0])
+                if key in _SINGLE and result[key].ndim:
+                    raise DendrosimError(f"{here} cannot be a grid")
+        for key, (_, default) in wanted.items():
+            if key not in result and default is not None:
+                # "0" stands for no current of whatever dimension the input has
+                result[key] = quantity(default)
+        missing = wanted.keys() - result.keys() - (set() if spec.needs_window else {"stop"})
+        if missing:
+            raise DendrosimError(f"{where}: {shape} needs {', '.join(sorted(missing))}")
+        for key in ("tau", "sample", "width", "period", "area"):
+            if key in result and not np.all(result[key] > 0):
+                raise DendrosimError(f"{where}: {key} = {result[key]} is not above 0")
+        object.__setattr__(self, "into", places)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "values", MappingProxyType(result))
+        object.__setattr__(self, "options", MappingProxyType(options))
+
+    def with_(self, where: str = "stimulus", **values: Any) -> Stimulus:
+        """Return a copy with other values (and ``into``)."""
+        into = values.pop("into", self.into)
+        return Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
+
+    def accepts(self, key: str) -> bool:
+        """Whether `key` is a value or an option of this shape."""
+        return key in {"start", "stop", "into", *SHAPES[self.shape].values, *self.options}
+
+    @cached_property
+    def recording(self) -> Any:
+        """The `ClampRecording` of a ``recorded`` stimulus, None for other shapes."""
+        if self.shape != "recorded":
+            return None
+        from dendrosim.ephys import read_abf
+
+        if not self.options["file"]:
+            raise DendrosimError(
+                "a recorded stimulus needs the file of a recording (--recording FILE)"
+            )
+        return read_abf(self.options["file"], self.options["sweeps"])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the grids, by key; a recorded stimulus has one of sweeps."""
+        sizes = {key: value.size for key, value in self.values.items() if value.ndim}
+        if self.recording is not None and self.recording.command.shape[1] > 1:
+            sizes["sweeps"] = self.recording.command.shape[1]
+        return sizes
+
+    def samples(self, duration: float, neurons: int) -> tuple[np.ndarray, float] | None:
+        """Return the sampled signal of this shape and its time step in seconds, or None.
+
+        Returns
+        -------
+        values : ndarray
+            Shape (samples,) or, one column a neuron, (samples, neurons).
+        dt : float
+        """
+        if self.shape == "recorded":
+            command = self.recording.command
+            one = command.shape[1] == 1
+            return (command[:, 0] if one else spread(command, neurons)), self.recording.dt
+        if self.shape != "ou":
+            return None
+        dt, tau = float(self.values["sample"]), float(self.values["tau"])
+        steps = int(np.ceil(duration / dt - 1e-9)) + 1
+        columns = neurons if self.options["independent"] else 1
+        noise = np.random.default_rng(self.options["seed"]).standard_normal((steps, columns))
+        # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
+        from scipy.signal import lfilter
+
+        decay = np.exp(-dt / tau)
+        noise[1:] *= np.sqrt(1 - decay**2)
+        path = lfilter([1.0], [1.0, -decay], noise, axis=0)
+        return (path if columns > 1 else path[:, 0]), dt
+
+    def current(self, times: np.ndarray, dt: float, duration: float, neurons: int) -> np.ndarray:
+        """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
+        times = np.asarray(times, dtype=float)[:, None]
+        values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
+        values |= {"t": times, "dt": dt}
+        values.setdefault("stop", np.array([[duration]]))
+        sampled = self.samples(duration, neurons)
+        if sampled is not None:
+            index = np.floor(times[:, 0] / sampled[1] + 1e-6).astype(int)
+            signal = sampled[0][np.clip(index, 0, len(sampled[0]) - 1)]
+            values["samples"] = signal if signal.ndim == 2 else signal[:, None]
+        result = SHAPES[self.shape].expression(values)
+        return np.broadcast_to(result, (len(times), neurons))
+
+
+def spread(values: np.ndarray, neurons: int) -> np.ndarray:
+    """Repeat the columns of a grid for `neurons`: the grid runs slowest, repetitions fastest."""
+    values = values if values.ndim == 2 else values[:, None]
+    return (
+        values
+        if values.shape[1] in (1, neurons)
+        else np.repeat(values, neurons // values.shape[1], axis=1)
+    )
+
+
+def _option(key: str, value: Any, where: str) -> Any:
+    kinds = {"seed": int, "independent": bool, "file": str}
+    if key == "sweeps":
+        if value is None:
+            return None
+        sweeps = [value] if isinstance(value, int) else list(value)
+        if not sweeps or not all(isinstance(s, int) and not isinstance(s, bool) for s in sweeps):
+            raise DendrosimError(f"{where} = {value!r} should be a list of whole numbers")
+        return sweeps
+    if key == "file" and value is not None:
+        value = str(value)
+    wrong_bool = isinstance(value, bool) and key != "independent"
+    if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
+        raise DendrosimError(f"{where} = {value!r} should be {kinds[key].__name__}")
+    if key == "seed" and (value is None or value < 0):
+        raise DendrosimError(f"{where} = {value!r} should be a whole number from 0")
+    return value

@@ -1,0 +1,288 @@
+"""The language of model text: expressions and statements, read through a whitelist.
+
+The language is the part of Brian2's that has the same meaning on every device: arithmetic,
+comparisons, ``and or not``, and the functions of `FUNCTIONS`.  An expression is a Python syntax
+tree whose nodes have been checked, so it can be walked with numpy here, with torch in
+`dendrosim.learn`, or be handed to Brian2 as text.  Nothing is ever passed to ``eval``.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.special import exprel
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.quantities import UNITS
+
+#: Functions that model text may call, with their numpy meaning.
+FUNCTIONS: dict[str, Callable] = {
+    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
+    "abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil,
+    "clip": np.clip, "exprel": exprel,
+    "int": lambda condition: np.asarray(condition).astype(float),
+}  # fmt: skip
+
+#: Names that mean the same in every text.
+CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
+
+_ARITHMETIC = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: lambda a, b: a**b,
+    ast.Mod: lambda a, b: a % b,
+}
+_COMPARISONS = {
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+}
+_LOGIC = {ast.And: lambda a, b: a & b, ast.Or: lambda a, b: a | b}
+MAX_LENGTH = 10_000
+MAX_DEPTH = 80
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked expression.
+
+    Attributes
+    ----------
+    text
+        What was written, on one line, with `sigmoid` written out.
+    names
+        The identifiers that it reads, functions left out.
+    """
+
+    text: str
+    names: frozenset[str]
+
+    @property
+    def tree(self) -> ast.expr:
+        """The checked syntax tree."""
+        return _tree(self.text)
+
+    def renamed(self, names: Mapping[str, str]) -> Expression:
+        """Return the expression with the identifiers of `names` written as their values."""
+        tree = _Rename(names).visit(ast.parse(self.text, mode="eval").body)
+        return Expression(ast.unparse(tree), frozenset(names.get(n, n) for n in self.names))
+
+    def __call__(
+        self, values: Mapping[str, Any], functions: Mapping[str, Callable] = FUNCTIONS
+    ) -> Any:
+        """Evaluate with `values` for the names, any array type for which operators work.
+
+        Parameters
+        ----------
+        values
+            Name to number or array.
+        functions
+            What the function names mean; numpy's by default.
+        """
+        return _evaluate(self.tree, values, functions)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One assignment of an update block: ``target = expression``."""
+
+    target: str
+    expression: Expression
+
+    @property
+    def text(self) -> str:
+        """The assignment as text that Brian2 reads."""
+        return f"{self.target} = {self.expression.text}"
+
+
+def parse_expression(text: Any, where: str = "expression") -> Expression:
+    """Check one expression.
+
+    Parameters
+    ----------
+    text
+        Such as ``"g_L*(E_L - v_s)"``.
+    where
+        File and key, for the error.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not text, does not parse, or holds anything outside the language.
+    """
+    if not isinstance(text, str):
+        raise DendrosimError(f"{where}: {text!r} is not an expression written as text")
+    flat = " ".join(text.split())
+    if len(flat) > MAX_LENGTH:
+        raise DendrosimError(f"{where}: an expression of {len(flat)} characters is too long")
+    try:
+        tree = ast.parse(flat, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DendrosimError(f"{where}: {flat!r} is not an expression") from None
+    _check(tree, flat, where, 0)
+    if any(isinstance(node, ast.Name) and node.id == "sigmoid" for node in ast.walk(tree)):
+        tree = _WriteOutSigmoid().visit(tree)
+        flat = ast.unparse(tree)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
+    }
+    return Expression(flat, frozenset(names))
+
+
+def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
+    """Check a block of assignments, one a line; ``#`` starts a comment.
+
+    Raises
+    ------
+    DendrosimError
+        If a line is not an assignment to a plain name or a target stands twice.
+    """
+    if not isinstance(text, str):
+        raise DendrosimError(f"{where}: {text!r} is not text")
+    statements: list[Statement] = []
+    for line in join_lines(text):
+        target, equals, expression = line.partition("=")
+        target = target.strip()
+        if not equals or expression.startswith("=") or not is_name(target):
+            raise DendrosimError(f"{where}: {line!r} is not an assignment 'name = expression'")
+        if any(statement.target == target for statement in statements):
+            raise DendrosimError(f"{where}: {target!r} is assigned twice")
+        statements.append(Statement(target, parse_expression(expression, f"{where}, {target}")))
+    return tuple(statements)
+
+
+def join_lines(text: str) -> list[str]:
+    """Split into logical lines: comments dropped, lines joined while a parenthesis is open."""
+    lines, open_line = [], ""
+    for line in text.splitlines():
+        open_line = f"{open_line} {line.partition('#')[0].strip()}".strip()
+        if open_line and open_line.count("(") <= open_line.count(")"):
+            lines.append(open_line)
+            open_line = ""
+    return [*lines, open_line] if open_line else lines
+
+
+def is_name(text: Any) -> bool:
+    """Whether `text` is a plain identifier that no function, constant or keyword owns."""
+    return (
+        isinstance(text, str)
+        and re.fullmatch(r"[A-Za-z]\w*", text, re.ASCII) is not None
+        and text not in FUNCTIONS
+        and text not in CONSTANTS
+        and text not in _TAKEN
+        and not keyword.iskeyword(text)
+        and not text.startswith(("stimulus_", "run_"))
+    )
+
+
+def check_names(expression: Expression, known: Any, where: str) -> None:
+    """Refuse a name that is not in `known`."""
+    for name in sorted(expression.names - set(known) - CONSTANTS.keys()):
+        hint = did_you_mean(name, set(known) - UNITS.keys())
+        raise DendrosimError(f"{where}: {name!r} in {expression.text!r} is not known; {hint}")
+
+
+# Names that Brian2 gives a meaning to in every group, and the function that is written out
+_TAKEN = {"sigmoid", "t", "dt", "i", "N", "xi", "lastspike", "not_refractory", "rand", "randn"}
+
+
+@lru_cache(maxsize=4096)
+def _tree(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise DendrosimError(f"{where}: an expression is nested more than {MAX_DEPTH} deep")
+    match node:
+        case ast.Constant(value=bool() | int() | float()):
+            return
+        case ast.Name(id=name) if "__" not in name and name.isascii():
+            return
+        case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
+            children = [node.left, node.right]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not()):
+            children = [node.operand]
+        case ast.BoolOp():
+            children = node.values
+        case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
+            children = [node.left, *node.comparators]
+        case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS | {"sigmoid": 0}:
+            wanted = 3 if name == "clip" else 1
+            if len(node.args) != wanted:
+                raise DendrosimError(f"{where}: {name} takes {wanted} argument(s) in {text!r}")
+            children = node.args
+        case ast.Call(func=ast.Name(id=name)):
+            raise DendrosimError(
+                f"{where}: {name!r} in {text!r} is not a function of model text; "
+                f"{did_you_mean(name, [*FUNCTIONS, 'sigmoid'])}"
+            )
+        case _:
+            raise DendrosimError(
+                f"{where}: {text!r} holds something other than arithmetic, comparisons "
+                "and the functions of model text"
+            )
+    for child in children:
+        _check(child, text, where, depth + 1)
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.parse(self.names.get(node.id, node.id), mode="eval").body
+
+
+class _WriteOutSigmoid(ast.NodeTransformer):
+    # Brian2 has no sigmoid; written out once here it is the same number on every device
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if node.func.id != "sigmoid":
+            return node
+        return ast.parse(f"1/(1 + exp(-({ast.unparse(node.args[0])})))", mode="eval").body
+
+
+def _evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return values[name] if name in values else CONSTANTS[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _ARITHMETIC[type(op)](
+                _evaluate(left, values, functions), _evaluate(right, values, functions)
+            )
+        case ast.UnaryOp(op=op, operand=operand):
+            value = _evaluate(operand, values, functions)
+            if isinstance(op, ast.USub):
+                return -value
+            return value if isinstance(op, ast.UAdd) else value == 0
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _COMPARISONS[type(op)](
+                _evaluate(left, values, functions), _evaluate(right, values, functions)
+            )
+        case ast.BoolOp(op=op, values=operands):
+            result = _evaluate(operands[0], values, functions)
+            for operand in operands[1:]:
+                result = _LOGIC[type(op)](result, _evaluate(operand, values, functions))
+            return result
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return functions[name](*(_evaluate(arg, values, functions) for arg in args))
+    raise AssertionError(f"unchecked node {ast.dump(node)}")

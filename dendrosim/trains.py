@@ -1,0 +1,178 @@
+"""What a spike train says: rates, intervals and the f-I curve.
+
+Pure functions on NumPy arrays in SI units.  A spike train is a 1-D array of spike times in
+seconds; it may be empty and need not be sorted.  Where a feature is not defined (the interval
+of a single spike) the answer is ``nan``, never 0 and never a warning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dendrosim.errors import DendrosimError
+
+Array = NDArray[np.float64]
+
+
+def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
+    """Return a spike train as a sorted float array, or refuse it.
+
+    Parameters
+    ----------
+    spikes
+        Spike times in s, shape (n,); a plain list is welcome.
+    name
+        What to call the train in the error.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        A sorted copy.
+
+    Raises
+    ------
+    DendrosimError
+        If the train is not one-dimensional or holds a value that is not finite.
+    """
+    train = np.array(spikes, dtype=float)
+    if train.ndim != 1 or not np.isfinite(train).all():
+        raise DendrosimError(
+            f"{name}: a spike train is one row of finite times in seconds, "
+            f"not an array of shape {train.shape} with values such as nan"
+        )
+    return np.sort(train)
+
+
+# Rates and intervals
+
+
+def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
+    """Return the number of spikes in ``start <= t < stop`` over the length of that window, in Hz.
+
+    Parameters
+    ----------
+    spikes
+        Spike times in s, shape (n,).
+    start, stop
+        The window in s.
+
+    Raises
+    ------
+    DendrosimError
+        If the window is empty.
+    """
+    if not stop > start:
+        raise DendrosimError(f"firing_rate: stop ({stop} s) must come after start ({start} s)")
+    train = sorted_train(spikes)
+    return float(np.sum((train >= start) & (train < stop)) / (stop - start))
+
+
+def first_spike_latency(spikes: ArrayLike, start: float = 0.0) -> float:
+    """Return the time from `start` to the first spike at or after it, in s; nan if there is none.
+
+    Parameters
+    ----------
+    spikes
+        Spike times in s, shape (n,).
+    start
+        When the stimulus begins, in s.
+    """
+    train = sorted_train(spikes)
+    train = train[train >= start]
+    return float(train[0] - start) if train.size else np.nan
+
+
+def isi(spikes: ArrayLike) -> Array:
+    """Return the interspike intervals in s, shape (n - 1,); empty for fewer than two spikes."""
+    return np.diff(sorted_train(spikes))
+
+
+def cv_isi(spikes: ArrayLike) -> float:
+    """Return the coefficient of variation of the intervals; nan below two intervals.
+
+    The standard deviation is that of the population (``ddof=0``), as in Elephant; eFEL's
+    ``ISI_CV`` divides by n - 1 instead.  0 for a clock, about 1 for a Poisson process.
+    """
+    intervals = isi(spikes)
+    if intervals.size < 2 or not intervals.any():
+        return np.nan
+    return float(intervals.std() / intervals.mean())
+
+
+def adaptation_index(spikes: ArrayLike) -> float:
+    """Return the mean relative change from one interval to the next; nan below two intervals.
+
+    The mean of ``(ISI[k+1] - ISI[k]) / (ISI[k+1] + ISI[k])``: between -1 and 1, positive where
+    the cell slows down, and the same for a train and its rescaling in time.  It is eFEL's
+    ``adaptation_index2``, which starts at the second interval, over all intervals.
+
+    References
+    ----------
+    Druckmann et al. (2007), Frontiers in Neuroscience 1:7-18.
+    """
+    intervals = isi(spikes)
+    change, total = np.diff(intervals), intervals[1:] + intervals[:-1]
+    if not total.any():
+        return np.nan
+    return float(np.mean(change[total > 0] / total[total > 0]))
+
+
+# The f-I curve
+
+
+def rheobase(amplitudes: ArrayLike, counts: ArrayLike) -> float:
+    """Return the smallest amplitude on the grid that makes a spike; nan if none does.
+
+    Parameters
+    ----------
+    amplitudes
+        Current amplitudes, shape (n,), in any order and unit (A/m^2 here).
+    counts
+        Spike counts or rates at those amplitudes, shape (n,).
+
+    Raises
+    ------
+    DendrosimError
+        If the two shapes differ.
+    """
+    amplitudes, counts = _curve("rheobase", amplitudes, counts)
+    firing = amplitudes[counts > 0]
+    return float(firing.min()) if firing.size else np.nan
+
+
+def gain(amplitudes: ArrayLike, rates: ArrayLike) -> float:
+    """Return the least-squares slope of the f-I curve from the rheobase upwards.
+
+    Every amplitude at or above the rheobase counts, so cut the grid before depolarisation block.
+
+    Parameters
+    ----------
+    amplitudes
+        Current amplitudes, shape (n,), in A/m^2.
+    rates
+        Firing rates in Hz, shape (n,).
+
+    Returns
+    -------
+    float
+        Hz per unit of amplitude; nan with fewer than two amplitudes in that range.
+
+    Raises
+    ------
+    DendrosimError
+        If the two shapes differ.
+    """
+    amplitudes, rates = _curve("gain", amplitudes, rates)
+    above = amplitudes >= rheobase(amplitudes, rates)
+    if np.unique(amplitudes[above]).size < 2:
+        return np.nan
+    x = amplitudes[above] - amplitudes[above].mean()
+    return float(x @ rates[above] / (x @ x))
+
+
+def _curve(name: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise DendrosimError(f"{name}: one value per amplitude, not {y.shape} for {x.shape}")
+    return x, y

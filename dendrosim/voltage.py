@@ -1,0 +1,226 @@
+"""What a voltage trace says: spikes, sub-threshold error, eFEL's features.
+
+Pure functions on NumPy arrays in SI units: seconds and volts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.trains import sorted_train
+
+Array = NDArray[np.float64]
+
+
+def trace(times: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
+    """Return times and the traces that go with them as float arrays, or refuse them.
+
+    Parameters
+    ----------
+    times
+        Increasing times in s, shape (n,) with n >= 2.
+    *values
+        Traces of the same shape.
+
+    Raises
+    ------
+    DendrosimError
+        If the shapes differ, or the times are too few or do not increase.
+    """
+    arrays = tuple(np.asarray(x, dtype=float) for x in (times, *values))
+    if any(x.ndim != 1 or x.shape != arrays[0].shape for x in arrays):
+        raise DendrosimError(f"a trace has one value per time, not {[x.shape for x in arrays]}")
+    if arrays[0].size < 2 or not (np.diff(arrays[0]) > 0).all():
+        raise DendrosimError("the times of a trace must be two or more, and increase")
+    return arrays
+
+
+def spike_times_from_trace(
+    times: ArrayLike, v: ArrayLike, threshold: float, interpolate: bool = True
+) -> Array:
+    """Return when the voltage crosses `threshold` upwards, in s.
+
+    A crossing lies between a sample at or below the threshold and the next one above it, so a
+    trace that begins above the threshold does not begin with a spike.  Brian2's SpikeMonitor
+    gives a spike the time at which the step began in which the condition became true, and its
+    StateMonitor shows the value only one step later: its time is the sample before the crossing.
+
+    Parameters
+    ----------
+    times
+        Increasing times in s, shape (n,).
+    v
+        Voltage in V, shape (n,).
+    threshold
+        In V.
+    interpolate
+        Place the crossing on the line between the two samples instead of at the later one.
+
+    Returns
+    -------
+    ndarray, shape (number of crossings,)
+
+    Raises
+    ------
+    DendrosimError
+        If the shapes differ or the times do not increase.
+    """
+    times, v = trace(times, v)
+    above = v > threshold
+    after = np.flatnonzero(above[1:] & ~above[:-1]) + 1
+    if not interpolate:
+        return times[after]
+    before = after - 1
+    part = (threshold - v[before]) / (v[after] - v[before])
+    return times[before] + part * (times[after] - times[before])
+
+
+class VoltageError(NamedTuple):
+    """The difference of two traces over the samples that count, in V; nan if none does."""
+
+    rms: float
+    maximum: float
+
+
+def exclude_spikes(
+    times: ArrayLike, spikes: ArrayLike, before: float, after: float
+) -> NDArray[np.bool_]:
+    """Return the mask of the samples that are away from every spike.
+
+    Parameters
+    ----------
+    times
+        Of the samples, in s, any shape.
+    spikes
+        Spike times in s, shape (k,); to leave out the spikes of two cells, concatenate them.
+    before, after
+        How far around a spike at ``s`` samples are left out, in s:
+        ``s - before <= t <= s + after``.
+
+    Returns
+    -------
+    ndarray of bool, same shape as `times`
+        True where a sample counts.
+
+    Raises
+    ------
+    DendrosimError
+        If `before` or `after` is negative.
+    """
+    if before < 0 or after < 0:
+        raise DendrosimError(f"exclude_spikes: before and after >= 0, not {before} and {after} s")
+    times, train = np.asarray(times, dtype=float), sorted_train(spikes)
+    # a sample is out if more windows have opened than closed
+    opened = np.searchsorted(train - before, times, side="right")
+    closed = np.searchsorted(train + after, times, side="left")
+    return opened == closed
+
+
+def voltage_error(
+    v: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None
+) -> VoltageError:
+    """Return the root-mean-square and the largest difference of two traces.
+
+    Parameters
+    ----------
+    v, reference
+        Voltages in V at the same times, any one shape.
+    mask
+        True where a sample counts, same shape: see `exclude_spikes`; all samples by default.
+
+    Raises
+    ------
+    DendrosimError
+        If the shapes differ.
+    """
+    v, reference = np.asarray(v, dtype=float), np.asarray(reference, dtype=float)
+    mask = np.ones(v.shape, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    if not v.shape == reference.shape == mask.shape:
+        raise DendrosimError(
+            f"voltage_error: v {v.shape}, reference {reference.shape} and mask {mask.shape} "
+            "must have one shape"
+        )
+    error = np.abs(v - reference)[mask]
+    if not error.size:
+        return VoltageError(np.nan, np.nan)
+    return VoltageError(float(np.sqrt(np.mean(error**2))), float(error.max()))
+
+
+def efel_features(
+    times: ArrayLike,
+    v: ArrayLike,
+    spike_features: Sequence[str],
+    threshold: float = -0.020,
+    start: float | None = None,
+    stop: float | None = None,
+) -> dict[str, float]:
+    """Return the means of eFEL's spike features of a voltage trace.
+
+    Only a voltage that crosses `threshold` has spikes to measure: without a crossing every
+    feature is nan.  So is a feature for which eFEL has no value; none is ever reported as 0.
+
+    Parameters
+    ----------
+    times
+        Increasing times in s, shape (n,).
+    v
+        Voltage in V, shape (n,).
+    spike_features
+        eFEL's names, such as ``"AP_amplitude"`` or ``"AP_duration_half_width"``.
+    threshold
+        Peaks above it are spikes, in V; eFEL's own default is -20 mV.  The rest of eFEL's
+        settings are left as they are.
+    start, stop
+        Of the stimulus, in s; by default the whole trace.
+
+    Returns
+    -------
+    dict of str to float
+        In eFEL's units: times in ms, voltages in mV, rates in Hz.
+
+    Raises
+    ------
+    DendrosimError
+        If eFEL is not installed or knows no such feature, if the shapes differ, or if the
+        stimulus stops before it starts.
+
+    References
+    ----------
+    Ranjan et al., eFEL, https://github.com/BlueBrain/eFEL.
+    """
+    try:
+        import efel
+    except ImportError as error:
+        raise DendrosimError(
+            f'efel_features needs eFEL: pip install "dendrosim[efel]" ({error})'
+        ) from error
+    times, v = trace(times, v)
+    start, stop = times[0] if start is None else start, times[-1] if stop is None else stop
+    if not stop > start:
+        raise DendrosimError(f"efel_features: stop ({stop} s) must come after start ({start} s)")
+    known = efel.get_feature_names()
+    for name in spike_features:
+        if name not in known:
+            raise DendrosimError(f"eFEL has no feature {name!r}; {did_you_mean(name, known)}")
+    if not spike_times_from_trace(times, v, threshold).size:
+        return dict.fromkeys(spike_features, np.nan)
+    sample = {"T": times * 1e3, "V": v * 1e3, "stim_start": [start * 1e3], "stim_end": [stop * 1e3]}
+    previous = efel.get_settings().Threshold
+    efel.set_setting("Threshold", float(threshold * 1e3))
+    try:
+        with warnings.catch_warnings():
+            # eFEL's features call each other by names that eFEL has deprecated
+            warnings.simplefilter("ignore", DeprecationWarning)
+            [values] = efel.get_feature_values([sample], list(spike_features), raise_warnings=False)
+    finally:
+        efel.set_setting("Threshold", previous)
+    return {
+        name: np.nan if value is None or not np.size(value) else float(np.mean(value))
+        for name, value in values.items()
+    }

@@ -1,0 +1,87 @@
+"""Packaging of dendrosim: the Python package and its two shelves of text files.
+
+`models/` and `protocols/` stand at the top of the checkout, where people read them. In a wheel they
+lie inside the package, as `dendrosim/models/*.toml` and `dendrosim/protocols/*.toml`. Neither holds
+Python, so neither has an `__init__.py`.
+"""
+
+from pathlib import Path
+from runpy import run_path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+PACKAGES = {
+    "dendrosim": "dendrosim",
+    "dendrosim.learn": "dendrosim/learn",
+    "dendrosim.models": "models",
+    "dendrosim.protocols": "protocols",
+}
+
+BASE = [
+    "brian2>=2.8,<2.11",
+    # Neither Brian2 that Python 3.11 can have (2.8, 2.9) imports with numpy 2.4.
+    'numpy>=1.26,<2.4; python_version < "3.12"',
+    'numpy>=1.26; python_version >= "3.12"',
+    "scipy>=1.11",
+    "pandas>=2.1",
+    "xarray>=2024.1",
+    "h5netcdf>=1.3",
+    "h5py>=3.10",  # h5netcdf names no backend of its own
+    "matplotlib>=3.8",
+    "click>=8.1",
+    "tqdm>=4.66",
+    "safetensors>=0.4",
+]
+
+EXTRAS = {
+    "learn": ["torch>=2.2"],
+    # An extra, not a dependency, for two reasons: brian2cuda is GPL while dendrosim is BSD, and
+    # each of its releases pins one exact Brian2 (1.0a7 pins 2.8.0, 1.0b1 pins 2.10.1). For the
+    # second reason it is not in `test` either: the suite runs on the newest Brian2.
+    "cuda": [
+        'brian2cuda==1.0a7; python_version < "3.12"',
+        'brian2cuda==1.0b1; python_version >= "3.12"',
+    ],
+    "ephys": ["pyabf>=2.3", "neo>=0.13"],
+    "metrics": ["elephant>=1.1"],
+    "efel": ["efel>=5.6"],
+    "nir": ["nir>=1.0"],
+    "docs": ["sphinx>=7.2", "myst-parser>=3", "nbmake>=1.5", "ipykernel>=6.29"],
+}
+EXTRAS["test"] = [
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
+    "ruff>=0.9",
+    "build>=1.2",
+    "setuptools>=77",  # tests/test_packaging.py builds without isolation
+    *(need for extra in ("ephys", "metrics", "efel", "learn", "nir") for need in EXTRAS[extra]),
+]
+
+setup(
+    name="dendrosim",
+    version=run_path(str(HERE / "dendrosim" / "_version.py"))["__version__"],
+    description="Two-compartment neurons, their discrete reductions and trained circuits",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="the dendrosim developers",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering",
+    ],
+    keywords=["neuroscience", "spiking neural network", "dendrite", "brian2", "simulation"],
+    python_requires=">=3.11",
+    packages=[name for name, folder in PACKAGES.items() if (HERE / folder).is_dir()],
+    package_dir=PACKAGES,
+    package_data={shelf: ["*.toml"] for shelf in ("dendrosim.models", "dendrosim.protocols")},
+    install_requires=BASE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["dendrosim = dendrosim.cli:main"]},
+)
