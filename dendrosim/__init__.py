@@ -25,6 +25,10 @@ _HOME = {
     "Recording": "recording",
     "load_recording": "recording",
     "simulate": "simulation",
+    "Reduction": "reduction",
+    "reduce": "reduction",
+    "Comparison": "comparison",
+    "compare": "comparison",
 }
 
 __all__ = ["__version__", *_HOME]

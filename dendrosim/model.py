@@ -80,11 +80,15 @@ class Scales:
         State variable to the potential at which it is 0.
     current
         Port to place (``"soma"``, ``"dendrite"``) to units of input per ampere/meter**2.
+    bias
+        Port to the input that is there without any current: not 0 where the potentials of `rest`
+        are not those of the neuron left alone.
     """
 
     voltage: Quantity
     rest: Mapping[str, Quantity]
     current: Mapping[str, Mapping[str, Quantity]]
+    bias: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -565,7 +569,8 @@ def _names_table(table: dict, source: str) -> Mapping[str, str]:
 
 def _scales(table: dict, source: str) -> Scales:
     where = f"{source}: scales"
-    library.check_keys(table, {"voltage": str, "rest": dict, "current": dict}, where)
+    keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
+    library.check_keys(table, keys, where)
     volt = UNITS["volt"]
     per_current = parse_unit("meter**2/amp")
     return Scales(
@@ -585,6 +590,12 @@ def _scales(table: dict, source: str) -> Scales:
                     }
                 )
                 for port, places in table.get("current", {}).items()
+            }
+        ),
+        bias=MappingProxyType(
+            {
+                port: float(quantity(value, f"{where}.bias.{port}", like=DIMENSIONLESS))
+                for port, value in table.get("bias", {}).items()
             }
         ),
     )

@@ -168,10 +168,10 @@ def _number_of_neurons(model: Model, protocol: Protocol, n: int) -> int:
     named = {f"parameters.{name}": p.value for name, p in model.parameters.items()}
     named |= {f"initial.{name}": value for name, value in model.initial.items()}
     grids = {name: value.size for name, value in named.items() if value.ndim and value.size > 1}
+    if n * protocol.size > 1 and set(grids.values()) == {n * protocol.size}:
+        return int(n) * protocol.size  # one value for each neuron that there is
     if protocol.size > 1:
         grids["the protocol"] = protocol.size
-    elif n > 1 and set(grids.values()) == {n}:
-        return int(n)  # one value a neuron, and n says how many
     if len(set(grids.values())) > 1:
         text = ", ".join(f"{name} has {size}" for name, size in grids.items())
         raise DendrosimError(f"{model.name}: grids differ in length: {text}")
@@ -250,7 +250,9 @@ def _inputs(
             lines.append(f"run_gain_{variable}_{place} : {unit_text(gain.dim)} (shared, constant)")
             values[f"run_gain_{variable}_{place}"] = float(gain)
             terms.append(f"run_gain_{variable}_{place}*run_current_{place}")
-        lines.append(f"{variable} = {' + '.join(terms) or '0'} : 1")
+        lines.append(f"run_bias_{variable} : 1 (shared, constant)")
+        values[f"run_bias_{variable}"] = model.scales.bias.get(variable, 0.0)
+        lines.append(f"{variable} = {' + '.join((*terms, f'run_bias_{variable}'))} : 1")
     return lines, values, samples
 
 

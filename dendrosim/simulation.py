@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -86,9 +87,8 @@ def simulate(
     names = list(model.potentials.values()) if record is None else list(record)
     every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
     plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
-    show = sys.stderr.isatty() if progress is None else progress
     try:
-        with _bar(show, f"{model.name} under {protocol.name}") as tell:
+        with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
             result = devices.execute(plan, device, threads, tell)
     except devices.DivergenceError as error:
         raise devices.DivergenceError(f"{model.name}: {error}") from None
@@ -130,22 +130,30 @@ def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, 
     return float(given), method
 
 
-class _bar:  # noqa: N801 (a context manager used once)
-    def __init__(self, show: bool, what: str) -> None:
-        self.show, self.what = show, what
+@contextlib.contextmanager
+def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], None] | None]:
+    """Show a bar on a terminal while something runs.
 
-    def __enter__(self) -> devices.Progress | None:
-        if not self.show:
-            return None
-        from tqdm import tqdm
+    Parameters
+    ----------
+    show
+        Whether to show it; None shows it where standard error is a terminal.
+    what
+        What runs.
 
-        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        self.tqdm = tqdm(total=1.0, desc=self.what, leave=False, bar_format=form)
-        return lambda fraction: self.tqdm.update(fraction - self.tqdm.n)
+    Yields
+    ------
+    callable or None
+        To be called with the finished fraction; None where nothing is shown.
+    """
+    if not (sys.stderr.isatty() if show is None else show):
+        yield None
+        return
+    from tqdm import tqdm
 
-    def __exit__(self, *_: object) -> None:
-        if self.show:
-            self.tqdm.close()
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1.0, desc=what, leave=False, bar_format=form) as bar:
+        yield lambda fraction: bar.update(fraction - bar.n)
 
 
 def _dataset(plan: Plan, result: devices.Result) -> Any:
