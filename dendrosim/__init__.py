@@ -29,6 +29,11 @@ _HOME = {
     "reduce": "reduction",
     "Comparison": "comparison",
     "compare": "comparison",
+    "Layer": "network",
+    "Network": "network",
+    "load_network": "network",
+    "run_network": "network_run",
+    "verify": "verification",
 }
 
 __all__ = ["__version__", *_HOME]

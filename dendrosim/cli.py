@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -177,11 +178,13 @@ def run(
         if sweep:
             row[sweep[0]] = float(sweep[1][k])
         row |= {"spikes": len(train), "rate_hz": len(inside) / (stop - start)}
-        rows.append(row | {"first_spike_ms": float(train[0] * 1e3) if len(train) else None})
+        rows.append(row | {"first_spike_ms": float(train[0] * 1e3) if len(train) else math.nan})
     if as_json:
         _print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
         return
+    from brian2 import Quantity
+
     from dendrosim.catalogue import table
     from dendrosim.quantities import describe, parse_unit
 
@@ -198,8 +201,8 @@ def run(
     header = ["neuron", *([sweep[0]] if sweep else []), "spikes", "rate (Hz)", "first spike (ms)"]
     cells = [
         [
-            row["neuron"], *([describe(row[sweep[0]] * unit)] if sweep else []), row["spikes"],
-            row["rate_hz"], float("nan") if row["first_spike_ms"] is None else row["first_spike_ms"],
+            row["neuron"], *([describe(Quantity(row[sweep[0]], dim=unit.dim))] if sweep else []),
+            row["spikes"], row["rate_hz"], row["first_spike_ms"],
         ]
         for row in rows
     ]  # fmt: skip
@@ -373,16 +376,15 @@ def _writable(out: str | None, endings: tuple[str, ...]) -> None:
 def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
     if path.suffix == ".nc":
         recording.save(path)
-        return
-    from dendrosim.recording import replacing
+    elif path.suffix == ".png":
+        from dendrosim.plots import recording_figure, save_figure
 
-    with replacing(path) as temporary:
-        if path.suffix == ".csv":
+        save_figure(recording_figure(recording, protocol), path)
+    else:
+        from dendrosim.recording import replacing
+
+        with replacing(path) as temporary:
             recording.to_dataframe().to_csv(temporary, index=False)
-        else:
-            from dendrosim.plots import recording_figure
-
-            recording_figure(recording, protocol).savefig(temporary)
 
 
 def _print_json(value: Any) -> None:

@@ -210,7 +210,7 @@ class Dynamics:
             Volt, to a microvolt; nan if rest stays stable, as in a passive model.
         """
         inside = None
-        for potential, state, current in self._path(low, high, step):  # noqa: B007 (used below)
+        for potential, state, current in self._path(low, high, step):
             if not self.stable(state, {"soma": current}):
                 break
             inside = potential

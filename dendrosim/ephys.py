@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.library import is_file, path_text
 
 # Factor to SI of the units that an ABF file may name
 _AMPERE = {"A": 1.0, "mA": 1e-3, "uA": 1e-6, "nA": 1e-9, "pA": 1e-12}
@@ -66,8 +67,8 @@ def read_abf(path: str | os.PathLike, sweeps: list[int] | None = None) -> ClampR
     DendrosimError
         If the file is missing, empty, not ABF, not a current clamp, or has no such sweep.
     """
-    path = Path(path)
-    if not path.is_file():
+    path = Path(path_text(path, "recording"))
+    if not is_file(path):
         raise DendrosimError(f"{path}: there is no such recording")
     if path.stat().st_size == 0:
         raise DendrosimError(f"{path}: the recording is empty")
@@ -80,7 +81,8 @@ def read_abf(path: str | os.PathLike, sweeps: list[int] | None = None) -> ClampR
     try:
         abf = pyabf.ABF(str(path))
     except Exception as error:  # pyabf raises plain Exception, struct.error, IndexError, ...
-        raise DendrosimError(f"{path}: not a readable ABF file ({error})") from None
+        said = str(error) or type(error).__name__
+        raise DendrosimError(f"{path}: not a readable ABF file ({said})") from None
     if abf.sweepUnitsC not in _AMPERE or abf.sweepUnitsY not in _VOLT:
         raise DendrosimError(
             f"{path}: not a current clamp: command in {abf.sweepUnitsC!r}, recording in "

@@ -7,18 +7,20 @@ file gives each with its value and unit.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
 from brian2.core.variables import Variable
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, DimensionMismatchError
 
 from dendrosim.errors import DendrosimError
-from dendrosim.quantities import UNITS, parse_unit, unit_text
-from dendrosim.text import Expression, check_names, is_name, join_lines, parse_expression
+from dendrosim.names import is_name
+from dendrosim.quantities import UNITS, parse_unit, unit_text, unit_words
+from dendrosim.text import Expression, check_names, join_lines, limited, parse_number
 
 _LINE = re.compile(
     r"(?:d(?P<state>\w+)\s*/\s*dt\s*=\s*(?P<rate>[^:]+)"
@@ -26,6 +28,7 @@ _LINE = re.compile(
     r"|(?P<given>\w+))\s*:\s*(?P<unit>[^:(]+?)\s*(?:\((?P<flag>[a-z ]+)\))?"
 )
 _SECOND = parse_unit("second").dim
+MAX_EXPANDED = 10_000
 ALWAYS = {"t": _SECOND, "dt": _SECOND, "i": DIMENSIONLESS, "N": DIMENSIONLESS}
 
 
@@ -77,8 +80,8 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
     DendrosimError
         Naming the line that is not one of the three forms, or the name defined twice.
     """
-    equations: list[Equation] = []
-    for line in _logical_lines(text):
+    equations: dict[str, Equation] = {}
+    for line in limited(_logical_lines(text), where):
         match = _LINE.fullmatch(line)
         if match is None:
             raise DendrosimError(
@@ -87,20 +90,22 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
             )
         part = match.groupdict()
         name = part["state"] or part["name"] or part["given"]
-        if not is_name(name) or name in UNITS:
+        if not is_name(name):
             raise DendrosimError(f"{where}: {name!r} cannot be the name of a variable")
-        if any(equation.name == name for equation in equations):
+        if name in equations:
             raise DendrosimError(f"{where}: {name!r} is defined twice")
-        if part["flag"] not in (None, "constant over dt"):
+        kind = "differential" if part["state"] else "subexpression" if part["name"] else "input"
+        valid = (None, "constant over dt") if kind == "subexpression" else (None,)
+        if part["flag"] not in valid:
             raise DendrosimError(
-                f"{where}, {name}: unknown flag {part['flag']!r}; valid: constant over dt"
+                f"{where}, {name}: unknown flag {part['flag']!r}; valid: constant over dt, of a "
+                "line 'name = expression : unit'"
             )
         parse_unit(part["unit"], f"{where}, {name}")
         right = part["rate"] or part["value"]
-        kind = "differential" if part["state"] else "subexpression" if part["name"] else "input"
-        expression = parse_expression(right, f"{where}, {name}") if right else None
-        equations.append(Equation(kind, name, expression, part["unit"], part["flag"]))
-    return tuple(equations)
+        expression = parse_number(right, f"{where}, {name}") if right else None
+        equations[name] = Equation(kind, name, expression, part["unit"], part["flag"])
+    return tuple(equations.values())
 
 
 def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tuple[Equation, ...]:
@@ -145,11 +150,25 @@ def check_equations(
         wanted = equation.dim / _SECOND if equation.kind == "differential" else equation.dim
         if found is not wanted:
             raise DendrosimError(
-                f"{here}: {equation.expression.text!r} is in {unit_text(found)}, "
-                f"but {unit_text(wanted)} is needed"
+                f"{here}: {equation.expression.text!r} has {unit_words(found)}, "
+                f"but {unit_words(wanted)} is needed"
             )
-    in_order(equations, where)
+    _check_expanded(equations, where)
     return dims
+
+
+def _check_expanded(equations: tuple[Equation, ...], where: str) -> None:
+    """Refuse subexpressions that double and double again; Brian2 writes each of them out."""
+    lengths: dict[str, int] = {}
+    differential = [e for e in equations if e.kind == "differential"]
+    for equation in (*in_order(equations, where), *differential):
+        used = (n.id for n in ast.walk(equation.expression.tree) if isinstance(n, ast.Name))
+        lengths[equation.name] = sum(lengths.get(name, 1) for name in used) + 1
+        if lengths[equation.name] > MAX_EXPANDED:
+            raise DendrosimError(
+                f"{where}: {equation.name}, with its subexpressions written out, has more than "
+                f"{MAX_EXPANDED:,} names"
+            )
 
 
 def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: str) -> Dimension:
@@ -161,7 +180,7 @@ def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: s
         If its units do not agree.
     """
     variables = {name: Variable(name, dimensions=dims[name]) for name in expression.names & {*dims}}
-    variables |= DEFAULT_FUNCTIONS
+    variables |= DEFAULT_FUNCTIONS | DEFAULT_CONSTANTS
     try:
         found = parse_expression_dimensions(expression.text, variables)
     except DimensionMismatchError as error:
@@ -193,13 +212,13 @@ def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Eq
 
 def _logical_lines(text: str) -> list[str]:
     # An equation may go on over several lines; it ends with the one that has ': unit'
-    lines, open_line = [], ""
+    lines, parts = [], []
     for line in join_lines(text):
-        open_line = f"{open_line} {line}".strip()
-        if ":" in open_line:
-            lines.append(open_line)
-            open_line = ""
-    return [*lines, open_line] if open_line else lines
+        parts += line.split()
+        if ":" in line:
+            lines.append(" ".join(parts))
+            parts = []
+    return [*lines, " ".join(parts)] if parts else lines
 
 
 def _one_line(error: Exception) -> str:

@@ -5,9 +5,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_MESSAGE = 600
+
 
 class DendrosimError(ValueError):
-    """Bad input, told in one sentence that names the file, the key, the value and what is valid."""
+    """Bad input, told in one sentence that names the file, the key, the value and what is valid.
+
+    The sentence is one line of printable characters; a long value is cut in its middle.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_one_line(str(message)))
+
+
+def _one_line(text: str) -> str:
+    if len(text) > MAX_MESSAGE:
+        text = f"{text[: MAX_MESSAGE // 2]} ... {text[-MAX_MESSAGE // 2 :]}"
+    flat = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in flat)
 
 
 class DivergenceError(DendrosimError):

@@ -29,7 +29,7 @@ Array = np.ndarray
 
 #: Range in which each is searched: threshold and somatic reset in units of linear theory's
 #: threshold, the dendritic reset in units of the somatic one.
-BOUNDS = {"V_th": (0.05, 20.0), "rho": (0.1, 30.0), "gamma": (0.0, 10.0)}
+BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 10.0), "gamma": (0.0, 3.0)}
 PRECISION = 5e-3  # seconds; window of the coincidence factor in the report
 
 

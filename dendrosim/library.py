@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from dendrosim.errors import DendrosimError, did_you_mean
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+MAX_PARTS = 100
 
 
 def shelf(kind: str) -> Path:
@@ -44,10 +47,10 @@ def find(name: str | os.PathLike, kind: str) -> Path:
     DendrosimError
         If there is no such name or file.
     """
-    text = os.fspath(name)
+    text = path_text(name, kind[:-1])
     is_path = text.endswith(".toml") or os.sep in text
     path = Path(text) if is_path else shelf(kind) / f"{text}.toml"
-    if is_path and not path.is_file():
+    if is_path and not is_file(path):
         raise DendrosimError(f"{text}: there is no such {kind[:-1]} file")
     if not is_path and text not in names(kind):
         raise DendrosimError(
@@ -56,26 +59,72 @@ def find(name: str | os.PathLike, kind: str) -> Path:
     return path
 
 
+def path_text(name: Any, what: str) -> str:
+    """Return a name or path as text.
+
+    Raises
+    ------
+    DendrosimError
+        If it is neither text nor a path.
+    """
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
+    if not isinstance(name, str) or not name:
+        raise DendrosimError(f"{name!r} is not the name or the path of a {what}")
+    return name
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a path that cannot be looked at has none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no permission, a name too long, a null byte
+        return False
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises
     ------
     DendrosimError
-        If it cannot be read, is over a megabyte, is not UTF-8 or not TOML.
+        If it cannot be read, is over a megabyte, is not UTF-8 or not TOML, or nested deep.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DendrosimError(f"{path}: a file of over {MAX_BYTES} bytes is no {path.suffix}")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DendrosimError(f"{path}: not TOML: {error}") from None
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DendrosimError(f"{path}: longer than the {MAX_BYTES:,} bytes that are read")
+        text = content.decode("utf-8")
+        # tomllib takes time and memory with the square of the parts of one dotted key
+        if any(part.count(".") > MAX_PARTS for part in re.split(r"[\n=,{}\[\]]", text)):
+            raise DendrosimError(f"{path}: a key of more than {MAX_PARTS} parts")
+        table = tomllib.loads(text)
     except UnicodeDecodeError:
         raise DendrosimError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise DendrosimError(f"{path}: {error.strerror}") from None
     except RecursionError:
         raise DendrosimError(f"{path}: not TOML: nested too deep") from None
+    except DendrosimError:
+        raise
+    except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
+        raise DendrosimError(f"{path}: not TOML: {error}") from None
+    if _deeper_than(table, MAX_DEPTH):
+        raise DendrosimError(f"{path}: nested more than {MAX_DEPTH} deep")
+    return table
+
+
+def _deeper_than(table: dict[str, Any], depth: int) -> bool:
+    level: list = [table]
+    for _ in range(depth):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+    return bool(level)
 
 
 def check_keys(table: Any, allowed: dict[str, type | tuple[type, ...]], where: str) -> dict:

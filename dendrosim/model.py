@@ -27,14 +27,16 @@ from dendrosim.equations import (
     parse_equations,
 )
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.names import is_name
 from dendrosim.quantities import UNITS, describe, parse_unit, quantity
 from dendrosim.text import (
     CONSTANTS,
     Expression,
     Statement,
     check_names,
-    is_name,
+    parse_condition,
     parse_expression,
+    parse_number,
     parse_statements,
 )
 
@@ -90,6 +92,15 @@ class Scales:
     current: Mapping[str, Mapping[str, Quantity]]
     bias: Mapping[str, float] = field(default_factory=dict)
 
+    def values(self) -> dict[str, Any]:
+        """Return every number by a name of its own."""
+        values: dict[str, Any] = {"scales.voltage": self.voltage}
+        values |= {f"scales.rest.{name}": value for name, value in self.rest.items()}
+        values |= {f"scales.bias.{port}": value for port, value in self.bias.items()}
+        for port, places in self.current.items():
+            values |= {f"scales.current.{port}.{place}": v for place, v in places.items()}
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -128,6 +139,8 @@ class Model:
         What this file corrects in its source, one sentence each.
     source
         Path of the file.
+    recurrent
+        Whether a layer of a discrete model may feed on its own spikes.
     """
 
     name: str
@@ -153,6 +166,8 @@ class Model:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     corrections: tuple[str, ...] = ()
     source: str = ""
+    recurrent: bool = True
+    given_ports: tuple[str, ...] = ()
     dims: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
@@ -165,6 +180,24 @@ class Model:
         if self.kind == "discrete":
             return tuple(statement.target for statement in self.update)
         return tuple(e.name for e in self.equations if e.kind == "differential")
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Variables of a discrete model that one step hands to the next, in order of the text.
+
+        Those that a statement reads before one has assigned them; the others are made anew.
+        """
+        assigned: set[str] = set()
+        read: set[str] = set()
+        for statement in self.update:
+            read |= statement.expression.names - assigned
+            assigned.add(statement.target)
+        return tuple(name for name in self.states if name in read)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Inputs of a discrete model that a layer of a network feeds with weights."""
+        return self.given_ports or tuple(self.inputs.values())
 
     @property
     def subexpressions(self) -> tuple[Equation, ...]:
@@ -181,15 +214,20 @@ class Model:
                 lines.append(f"{label}: {part.text if isinstance(part, Expression) else 'time'}")
         lines += [f"reset: {statement.text}" for statement in self.reset]
         lines += [f"{name} = {expression.text}" for name, expression in self.derived.items()]
-        return "\n".join(lines)
+        lines += [f"input {place}: {variable}" for place, variable in self.inputs.items()]
+        return "\n".join([*lines, f"output: {self.output}"] if self.output else lines)
 
     @property
     def hash(self) -> str:
         """SHA-256 of the text and of every value, 64 hexadecimal digits."""
         digest = hashlib.sha256(self.text.encode())
         values = {name: p.value for name, p in self.parameters.items()} | dict(self.initial)
+        if isinstance(self.refractory, Quantity):
+            values["refractory:"] = self.refractory
+        if self.scales is not None:
+            values |= self.scales.values()
         for name in sorted(values):
-            digest.update(name.encode())
+            digest.update(f"\n{name} {np.size(values[name])} ".encode())
             digest.update(np.ascontiguousarray(values[name], dtype=float).tobytes())
         return digest.hexdigest()
 
@@ -197,9 +235,10 @@ class Model:
         """Return every parameter and derived value with its unit."""
         values = {name: parameter.value for name, parameter in self.parameters.items()}
         numbers = {name: np.asarray(value) for name, value in values.items()}
-        for name, expression in self.derived.items():
-            numbers[name] = expression(numbers)
-            values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
+        with np.errstate(all="ignore"):  # what is not finite is refused just below
+            for name, expression in self.derived.items():
+                numbers[name] = expression(numbers)
+                values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
         return values
 
     def place(self, into: str, where: str = "stimulus") -> str:
@@ -227,7 +266,7 @@ class Model:
         DendrosimError
             If the file has no such variant.
         """
-        if name not in self.variants:
+        if not isinstance(name, str) or name not in self.variants:
             raise DendrosimError(
                 f"{self.source}: {self.name} has no variant {name!r}; "
                 f"{did_you_mean(name, self.variants)}"
@@ -240,7 +279,14 @@ class Model:
             changed["equations"] = override(self.equations, lines)
         if "update" in table:
             new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
+            if extra := new.keys() - set(self.states):
+                raise DendrosimError(
+                    f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
+                )
             changed["update"] = tuple(new.get(s.target, s) for s in self.update)
+        if "inputs" in table:
+            changed["inputs"] = _names_table(table["inputs"], f"{where}, inputs")
+        changed["recurrent"] = table.get("recurrent", self.recurrent)
         result = checked(replace(self, **changed))
         return result.with_(
             parameters=table.get("parameters", {}), initial=table.get("initial", {})
@@ -277,15 +323,22 @@ class Model:
         DendrosimError
             Naming the file, the key and what would be valid.
         """
-        model = self.variant(variant) if variant else self
+        model = self if variant is None else self.variant(variant)
         source = model.source or model.name
         changed: dict[str, Any] = {}
+        spikes = {"threshold": threshold, "refractory": refractory, "reset": reset}
+        given = [key for key, value in {**spikes, "method": method}.items() if value is not None]
+        if model.kind == "discrete" and given:
+            raise DendrosimError(f"{source}: a discrete model has no {' and no '.join(given)}")
+        for key, table in (("parameters", parameters), ("initial", initial)):
+            if not isinstance(table, Mapping | None):
+                raise DendrosimError(f"{source}: {key} = {table!r} should map names to values")
         if parameters:
             changed["parameters"] = _changed_parameters(model, parameters, source)
         if initial:
             changed["initial"] = _changed_initial(model, initial, source)
         if threshold is not None:
-            changed["threshold"] = _optional(threshold, f"{source}: threshold")
+            changed["threshold"] = _threshold(threshold, f"{source}: threshold")
         if refractory is not None:
             changed["refractory"] = _refractory(refractory, f"{source}: refractory")
         if reset is not None:
@@ -331,12 +384,12 @@ def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
     DendrosimError
         If there is no such model, or naming the file, the key and what would be valid.
     """
-    text = os.fspath(name)
+    text = library.path_text(name, "model")
     if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
         text, _, variant = text.rpartition(":")
     path = library.find(text, "models")
     model = model_from_table(library.read_toml(path), str(path), path.stem)
-    return model.variant(variant) if variant else model
+    return model if variant is None else model.variant(variant)
 
 
 _TABLE = {
@@ -344,16 +397,21 @@ _TABLE = {
     "inputs": (dict, list), "potentials": dict, "output": str,
     "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
     "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
-    "scales": dict, "variants": dict, "corrections": list,
+    "scales": dict, "variants": dict, "corrections": list, "recurrent": bool, "ports": list,
 }  # fmt: skip
 _ONLY = {
     "continuous": {"equations", "threshold", "refractory", "reset", "method"},
-    "discrete": {"update", "derived", "output", "scales"},
+    "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
 }
+_OTHER = {"continuous": "discrete", "discrete": "continuous"}
 _PARAMETER = {
     "value": (str, int, float), "doc": str, "source": str, "trainable": bool, "shape": str,
 }  # fmt: skip
-_VARIANT = {"title": str, "equations": str, "update": str, "parameters": dict, "initial": dict}
+_VARIANT = {
+    "title": str, "equations": str, "update": str, "parameters": dict, "initial": dict,
+    "inputs": (dict, list), "recurrent": bool,
+}  # fmt: skip
+_VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.items()}
 
 
 def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
@@ -368,25 +426,25 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
     kind = table.get("kind", "")
     if kind not in _ONLY:
         raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
-    for other in _ONLY[{"continuous": "discrete", "discrete": "continuous"}[kind]] & table.keys():
+    for other in sorted(_ONLY[_OTHER[kind]] & table.keys()):
         raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
     body = "equations" if kind == "continuous" else "update"
     for key in ("title", "inputs", body):
         if not table.get(key):
             raise DendrosimError(f"{source}: the key {key!r} is missing")
+    valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
     for key, variant in table.get("variants", {}).items():
-        library.check_keys(variant, _VARIANT, f"{source}: variants.{key}")
-    inputs = table["inputs"]
+        library.check_keys(variant, valid, f"{source}: variants.{key}")
     model = Model(
         name=name,
         kind=kind,
         source=source,
-        inputs=_names_table(inputs if isinstance(inputs, dict) else {i: i for i in inputs}, source),
-        potentials=_names_table(table.get("potentials", {}), source),
+        inputs=_names_table(table["inputs"], f"{source}: inputs"),
+        potentials=_names_table(table.get("potentials", {}), f"{source}: potentials"),
         output=table.get("output"),
         equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
         update=parse_statements(table.get("update", ""), f"{source}: update"),
-        threshold=_optional(table.get("threshold", ""), f"{source}: threshold"),
+        threshold=_threshold(table.get("threshold", ""), f"{source}: threshold"),
         refractory=_refractory(table.get("refractory", ""), f"{source}: refractory"),
         reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
         method=table.get("method"),
@@ -396,7 +454,7 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         ),
         derived=MappingProxyType(
             {
-                key: parse_expression(text, f"{source}: derived.{key}")
+                key: parse_number(text, f"{source}: derived.{key}")
                 for key, text in table.get("derived", {}).items()
             }
         ),
@@ -407,6 +465,8 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
             }
         ),
         scales=_scales(table["scales"], source) if "scales" in table else None,
+        recurrent=table.get("recurrent", True),
+        given_ports=tuple(table.get("ports", ())),
         variants=MappingProxyType(dict(table.get("variants", {}))),
         corrections=tuple(map(str, table.get("corrections", ()))),
         **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
@@ -427,8 +487,9 @@ def checked(model: Model) -> Model:
     """
     where = model.source or model.name
     given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
+    variables = {*model.states, *model.inputs.values(), *(e.name for e in model.equations)}
     for name in given:
-        if not is_name(name) or name in UNITS or name in model.states:
+        if not is_name(name) or name in variables:
             raise DendrosimError(f"{where}: {name!r} cannot be the name of a parameter")
     dims = (
         _check_continuous(model, given, where)
@@ -473,7 +534,11 @@ def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimens
         part = getattr(model, label)
         if isinstance(part, Expression):
             check_names(part, dims, f"{where}: {label}")
-            dimension_of(part, dims, f"{where}: {label}")
+            dim = dimension_of(part, dims, f"{where}: {label}")
+            if not part.is_condition and dim is not UNITS["second"].dim:
+                raise DendrosimError(
+                    f"{where}: {label}: {part.text!r} is neither a condition nor a time"
+                )
     for statement in model.reset:
         here = f"{where}: reset of {statement.target}"
         if statement.target not in model.states:
@@ -493,7 +558,7 @@ def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimensio
             )
     known = set(given)
     for name, expression in model.derived.items():
-        if not is_name(name) or name in known or name in model.states:
+        if not is_name(name) or name in known | {*model.states, *model.inputs.values()}:
             raise DendrosimError(f"{where}: derived.{name} cannot be the name of a derived value")
         check_names(expression, known, f"{where}: derived.{name}")
         known.add(name)
@@ -509,6 +574,14 @@ def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimensio
             f"{where}: output = {model.output!r} is not assigned in update; "
             f"{did_you_mean(str(model.output), model.states)}"
         )
+    for port in model.given_ports:
+        if port not in model.inputs.values():
+            raise DendrosimError(
+                f"{where}: ports: {port!r} is not an input; "
+                f"{did_you_mean(str(port), model.inputs.values())}"
+            )
+    if model.scales is not None:
+        _check_scales(model, model.scales, where)
     return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
 
 
@@ -548,54 +621,83 @@ def _changed_initial(model: Model, changes: Mapping, source: str) -> Mapping[str
     return MappingProxyType(result)
 
 
-def _optional(text: str, where: str) -> Expression | None:
-    return parse_expression(text, where) if text else None
+def _threshold(text: Any, where: str) -> Expression | None:
+    return None if text == "" else parse_condition(text, where)
 
 
 def _refractory(value: Any, where: str) -> Expression | Quantity | None:
     if isinstance(value, str) and not value:
         return None
-    if not isinstance(value, str) or value.strip()[:1].isdigit():
-        return quantity(value, where, like=UNITS["second"])
-    return parse_expression(value, where)
+    if isinstance(value, str) and not value.lstrip(" +-.")[:1].isdigit():
+        return parse_expression(value, where)
+    time = quantity(value, where, like=UNITS["second"])
+    if np.any(time < 0):
+        raise DendrosimError(f"{where}: {value!r} is below 0")
+    return time
 
 
-def _names_table(table: dict, source: str) -> Mapping[str, str]:
-    for place, name in table.items():
+def _names_table(table: dict | list, where: str) -> Mapping[str, str]:
+    pairs = list(table.items()) if isinstance(table, dict) else [(name, name) for name in table]
+    for place, name in pairs:
         if not is_name(name) or not is_name(place):
-            raise DendrosimError(f"{source}: {place} = {name!r} does not name a variable")
-    return MappingProxyType(dict(table))
+            raise DendrosimError(f"{where}: {place} = {name!r} does not name a variable")
+    names = [name for _, name in pairs]
+    if len(set(names)) < len(names):
+        raise DendrosimError(f"{where}: {', '.join(names)} names a variable twice")
+    return MappingProxyType(dict(pairs))
 
 
 def _scales(table: dict, source: str) -> Scales:
     where = f"{source}: scales"
     keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
     library.check_keys(table, keys, where)
-    volt = UNITS["volt"]
-    per_current = parse_unit("meter**2/amp")
+    volt = UNITS["volt"].dim
+    current = table.get("current", {})
+    library.check_keys(current, dict.fromkeys(current, dict), f"{where}.current")
     return Scales(
-        voltage=quantity(table.get("voltage", ""), f"{where}.voltage", like=volt),
-        rest=MappingProxyType(
-            {
-                name: quantity(value, f"{where}.rest.{name}", like=volt)
-                for name, value in table.get("rest", {}).items()
-            }
-        ),
+        voltage=_scalar(table.get("voltage", ""), f"{where}.voltage", volt),
+        rest=_scalars(table.get("rest", {}), f"{where}.rest", volt),
         current=MappingProxyType(
             {
-                port: MappingProxyType(
-                    {
-                        place: quantity(value, f"{where}.current.{port}", like=per_current)
-                        for place, value in places.items()
-                    }
-                )
-                for port, places in table.get("current", {}).items()
+                port: _scalars(places, f"{where}.current.{port}", parse_unit("meter**2/amp").dim)
+                for port, places in current.items()
             }
         ),
         bias=MappingProxyType(
             {
-                port: float(quantity(value, f"{where}.bias.{port}", like=DIMENSIONLESS))
-                for port, value in table.get("bias", {}).items()
+                port: float(value)
+                for port, value in _scalars(
+                    table.get("bias", {}), f"{where}.bias", DIMENSIONLESS
+                ).items()
             }
         ),
     )
+
+
+def _scalar(value: Any, where: str, dim: Dimension) -> Quantity:
+    result = quantity(value, where, like=dim)
+    if result.ndim:
+        raise DendrosimError(f"{where}: {value!r} cannot be a grid")
+    return result
+
+
+def _scalars(table: dict, where: str, dim: Dimension) -> Mapping[str, Quantity]:
+    return MappingProxyType(
+        {name: _scalar(value, f"{where}.{name}", dim) for name, value in table.items()}
+    )
+
+
+def _check_scales(model: Model, scales: Scales, where: str) -> None:
+    ports = model.inputs.values()
+    known = {"rest": model.states, "current": ports, "bias": ports}
+    for key, valid in known.items():
+        for name in getattr(scales, key).keys() - set(valid):
+            raise DendrosimError(
+                f"{where}: scales.{key}.{name} is not known; {did_you_mean(name, valid)}"
+            )
+    for port, places in scales.current.items():
+        for place in places:
+            if not is_name(place):
+                raise DendrosimError(f"{where}: scales.current.{port}: {place!r} is not a place")
+    if model.dt is None:
+        raise DendrosimError(f"{where}: a model with scales needs the key 'dt'")

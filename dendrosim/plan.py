@@ -18,10 +18,13 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import describe, parse_unit, unit_text
-from dendrosim.stimuli import SHAPES, Stimulus, spread
+from dendrosim.stimuli import SHAPES, WINDOW, Stimulus, spread
 from dendrosim.text import Expression
 
 _DENSITY = parse_unit("amp/meter**2").dim
+MAX_NEURONS = 10_000_000
+MAX_STEPS = 10_000_000_000
+MAX_RECORDED = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,7 @@ def make_plan(
     """
     neurons = _number_of_neurons(model, protocol, n)
     duration = float(protocol.duration)
+    _check_size(neurons, duration, dt, record_dt, record)
     if dt > duration:
         raise DendrosimError(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
@@ -135,7 +139,7 @@ def make_plan(
     }
     names = _recordable(model)
     for name in record:
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise DendrosimError(
                 f"{model.name}: cannot record {name!r}; {did_you_mean(name, names)}"
             )
@@ -160,6 +164,27 @@ def make_plan(
         record_dt=every * dt,
         units={name: names[name] for name in record},
     )
+
+
+def _check_size(
+    neurons: int, duration: float, dt: float, record_dt: float | None, record: Sequence[str]
+) -> None:
+    """Refuse what would fill any memory before it begins."""
+    if neurons > MAX_NEURONS:
+        raise DendrosimError(f"{neurons:,} neurons are more than {MAX_NEURONS:,}")
+    if not duration / dt < MAX_STEPS:
+        raise DendrosimError(
+            f"{duration:g} s in steps of dt = {dt:g} s are more than {MAX_STEPS:,} steps"
+        )
+    if record_dt is not None and record_dt > duration:
+        raise DendrosimError(f"record_dt = {record_dt:g} s is longer than the {duration:g} s run")
+    values = duration / (record_dt or dt) * neurons * len(record)
+    if values > MAX_RECORDED:
+        raise DendrosimError(
+            f"recording {', '.join(map(str, record))} of {neurons:,} neurons every "
+            f"{record_dt or dt:g} s makes more than {MAX_RECORDED:,} values; record fewer, or "
+            "give a longer record_dt"
+        )
 
 
 def _number_of_neurons(model: Model, protocol: Protocol, n: int) -> int:
@@ -224,7 +249,11 @@ def _inputs(
         name = f"stimulus_{k}"
         where = f"{protocol.source or protocol.name}: stimuli.{k}"
         places = {_place(model, sites, into, where) for into in stimulus.into}
-        dim = sites[next(iter(places))]
+        dim, *others = {sites[place] for place in places}
+        if others:
+            raise DendrosimError(
+                f"{where}: the inputs {', '.join(sorted(places))} have different units"
+            )
         text = _stimulus_text(stimulus, name, neurons, duration, dim, where, lines, values)
         sampled = stimulus.samples(duration, neurons)
         if sampled is not None:
@@ -284,8 +313,14 @@ def _stimulus_text(
     """Declare the values of a stimulus and return its text with their names in it."""
     shape = SHAPES[stimulus.shape]
     text, names = shape.expression, {}
-    given = {key: value for key, value in stimulus.values.items() if key in text.names}
+    read = text.names | WINDOW.names
+    given = {key: value for key, value in stimulus.values.items() if key in read}
     given.setdefault("stop", Quantity(duration, dim=parse_unit("second").dim))
+    if not np.all(given["start"] < given["stop"]):
+        raise DendrosimError(
+            f"{where}: start = {describe(given['start'])} is not before "
+            f"stop = {describe(given['stop'])}"
+        )
     for key, value in given.items():
         wanted = shape.values.get(key, (value.dim, None))[0] or dim
         zero = value.dim is DIMENSIONLESS and not np.any(value)
@@ -297,4 +332,7 @@ def _stimulus_text(
         flag = "constant" if value.ndim else "shared, constant"
         lines.append(f"{names[key]} : {unit_text(wanted)} ({flag})")
         values[names[key]] = _per_neuron(key, np.asarray(value, dtype=float), neurons)
+    if shape.smooth:
+        names["gate"] = f"{name}_gate"
+        lines.append(f"{names['gate']} = {WINDOW.renamed(names).text} : 1 (constant over dt)")
     return text.renamed(names)

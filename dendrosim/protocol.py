@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,9 @@ class Protocol:
         source: str = "",
     ) -> None:
         where = source or name
+        if isinstance(stimuli, str) or not isinstance(stimuli, Iterable):
+            raise DendrosimError(f"{where}: stimuli = {stimuli!r} is not a list of stimuli")
+        stimuli = tuple(stimuli)
         for stimulus in stimuli:
             if not isinstance(stimulus, Stimulus):
                 raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
@@ -65,13 +68,16 @@ class Protocol:
         if duration is None and not recorded:
             raise DendrosimError(f"{where}: the key 'duration' is missing")
         length = None if duration is None else time_step(duration, f"{where}: duration")
-        library.check_keys(dict(measure or {}), _MEASURE, f"{where}: measure")
+        library.check_keys(measure or {}, _MEASURE, f"{where}: measure")
         window = {
             key: quantity(value, f"{where}: measure.{key}", like=second)
             for key, value in (measure or {}).items()
         }
+        for key, value in window.items():
+            if value.ndim:
+                raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
         fields = {
-            "given_duration": length, "stimuli": tuple(stimuli), "given_measure": window,
+            "given_duration": length, "stimuli": stimuli, "given_measure": window,
             "title": title, "description": description, "name": name, "source": source,
         }  # fmt: skip
         for attribute, value in fields.items():
@@ -232,5 +238,7 @@ def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Pro
         where = f"{source}: stimuli.{k}"
         if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
             raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
+        for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
+            raise DendrosimError(f"{where}: unknown key {key!r}")
         stimuli.append(Stimulus(where=where, **entry))
     return Protocol(stimuli=stimuli, name=name, source=source, **table)

@@ -8,7 +8,6 @@ of names that Brian2 knows, with integer powers.
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from typing import Any
 
@@ -18,16 +17,21 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensio
 
 from dendrosim.errors import DendrosimError, did_you_mean
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TEXT = re.compile(rf"\s*({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\])\s*\*?\s*(.*?)\s*")
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_TEXT = re.compile(rf"({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\]) ?\*? ?(.*)")
 _GRIDS = {"linspace": np.linspace, "logspace": np.logspace}
 MAX_GRID = 10_000_000
+MAX_UNIT = 200
 
 #: The names of Brian2's units; nothing else is a unit here.  Brian2 leaves ``mS`` out of its
 #: defaults for being close to ``ms``; physiologists write it all the time.
 UNITS: dict[str, Quantity] = {
     name: unit for name, unit in DEFAULT_UNITS.items() if isinstance(unit, Quantity)
 } | {"mS": mS}
+
+
+# Symbols that are units in a value, but also good names of variables (s, V, m, ...)
+_SYMBOLS = {"s": "second", "m": "meter", "V": "volt", "A": "amp", "S": "siemens", "F": "farad"}
 
 
 def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
@@ -53,14 +57,7 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
     DendrosimError
         If the text is not a quantity, holds NaN, or has another dimension than `like`.
     """
-    if isinstance(value, str):
-        result = _from_text(value, where)
-    elif isinstance(value, bool) or not np.issubdtype(np.asarray(value).dtype, np.number):
-        raise DendrosimError(
-            f"{where}: {value!r} is not a number with a unit, such as '2.1 mS/cm**2'"
-        )
-    else:
-        result = _quantity(np.array(value, dtype=float), get_dimensions(value))
+    result = (_from_text if isinstance(value, str) else _from_numbers)(value, where)
     if np.ndim(result) > 1 or np.size(result) == 0:
         raise DendrosimError(f"{where}: {value!r} has shape {np.shape(result)}, not one dimension")
     if not np.all(np.isfinite(result)):
@@ -69,8 +66,8 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
         expected = like if isinstance(like, Dimension) else get_dimensions(like)
         if result.dim is not expected:
             raise DendrosimError(
-                f"{where}: {value!r} is in {unit_text(result.dim)}, "
-                f"but {unit_text(expected)} is needed"
+                f"{where}: {value!r} has {unit_words(result.dim)}, "
+                f"but {unit_words(expected)} is needed"
             )
     return result
 
@@ -80,20 +77,28 @@ def _quantity(values: Any, dim: Dimension) -> Quantity:
     return Quantity(values, dim=dim, force_quantity=True)
 
 
-@functools.lru_cache(maxsize=1024)
-def _split(text: str) -> tuple[str, str] | None:
-    match = _TEXT.fullmatch(text)
-    return match.groups() if match else None
+def _from_numbers(value: Any, where: str) -> Quantity:
+    items = value if isinstance(value, list | tuple) else [value]
+    try:
+        dims = {get_dimensions(item) for item in items}
+        numbers = np.asarray(value)
+    except (TypeError, ValueError):  # not a number, or lists of different lengths
+        dims, numbers = set(), np.array(None)
+    if isinstance(value, bool) or numbers.dtype.kind not in "iuf" or len(dims) > 1:
+        raise DendrosimError(
+            f"{where}: {value!r} is not a number with a unit, such as '2.1 mS/cm**2'"
+        )
+    return _quantity(np.array(numbers, dtype=float), next(iter(dims), DIMENSIONLESS))
 
 
 def _from_text(text: str, where: str) -> Quantity:
-    parts = _split(text)
-    if parts is None:
+    match = _TEXT.fullmatch(" ".join(text.split()))
+    if match is None:
         raise DendrosimError(
             f"{where}: {text!r} is not a number with a unit, such as '2.1 mS/cm**2' "
             "or 'linspace(0, 2, 41) uA/cm**2'"
         )
-    numbers, unit = parts
+    numbers, unit = match.groups()
     scale = parse_unit(unit, where)
     return _quantity(_numbers(numbers, text, where) * float(scale), scale.dim)
 
@@ -111,11 +116,14 @@ def _numbers(text: str, whole: str, where: str) -> np.ndarray:
         raise DendrosimError(f"{where}: {whole!r} holds something that is not a number")
     if name is None:
         return np.array([float(item) for item in items])
-    if len(items) != 3 or not items[2].isdigit() or not 1 <= int(items[2]) <= MAX_GRID:
+    if len(items) != 3 or not re.fullmatch("[0-9]{1,9}", items[2]):
         raise DendrosimError(
             f"{where}: {whole!r} is not {name}(first, last, number) with a whole number of points"
         )
-    return _GRIDS[name](float(items[0]), float(items[1]), int(items[2]))
+    if not 1 <= int(items[2]) <= MAX_GRID:
+        raise DendrosimError(f"{where}: {whole!r} does not have from 1 to {MAX_GRID:,} points")
+    with np.errstate(all="ignore"):  # infinity is refused by the caller
+        return _GRIDS[name](float(items[0]), float(items[1]), int(items[2]))
 
 
 def parse_unit(text: str, where: str = "unit") -> Quantity:
@@ -129,18 +137,28 @@ def parse_unit(text: str, where: str = "unit") -> Quantity:
     text = text.strip()
     if text in ("", "1"):
         return _quantity(1.0, DIMENSIONLESS)
+    if len(text) > MAX_UNIT:
+        raise DendrosimError(f"{where}: {text!r} is too long for a unit")
     try:
         tree = ast.parse(f"1{text}" if text[0] == "/" else text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise DendrosimError(f"{where}: {text!r} is not a unit") from None
-    unit = _unit_node(tree, text, where)
-    return _quantity(float(unit), get_dimensions(unit))
+    try:
+        unit = _unit_node(tree, text, where)
+        scale = float(unit)
+    except OverflowError:
+        scale = np.inf
+    if not 0 < scale < np.inf:
+        raise DendrosimError(f"{where}: the unit {text!r} is out of range")
+    return _quantity(scale, get_dimensions(unit))
 
 
 def _unit_node(node: ast.AST, text: str, where: str) -> Quantity:
     match node:
         case ast.Name(id=name) if name in UNITS:
             return UNITS[name]
+        case ast.Name(id=name) if name in _SYMBOLS:
+            return UNITS[_SYMBOLS[name]]
         case ast.Name(id=name):
             raise DendrosimError(f"{where}: {name!r} in {text!r} is not a unit{_near_unit(name)}")
         case ast.Constant(value=1):
@@ -189,6 +207,11 @@ def unit_text(dimension: Any) -> str:
     )
 
 
+def unit_words(dim: Dimension) -> str:
+    """Return the unit of a dimension in a sentence."""
+    return "no unit" if dim is DIMENSIONLESS else f"the unit {unit_text(dim)}"
+
+
 # What this field names; everything else is written in SI base units.
 _NAMED_UNITS = (
     "volt", "amp", "second", "hertz", "siemens", "farad", "ohm", "meter", "siemens/meter**2",
@@ -210,7 +233,7 @@ def describe(value: Any, unit: str | None = None) -> str:
     """
     unit = display_unit(value) if unit is None else unit
     numbers = np.asarray(value, dtype=float) / float(parse_unit(unit))
-    text = f"{float(numbers):.10g}" if np.ndim(numbers) == 0 else _grid_text(numbers)
+    text = f"{float(numbers):.15g}" if np.ndim(numbers) == 0 else _grid_text(numbers)
     return text if unit == "1" else f"{text} {unit}"
 
 
@@ -219,5 +242,5 @@ _DISPLAY = ("mV", "ms", "uA/cm**2", "mS/cm**2", "uF/cm**2", "Hz", "pA", "nS", "p
 
 def _grid_text(numbers: np.ndarray) -> str:
     if numbers.size > 4 and np.allclose(np.diff(numbers, 2), 0, atol=1e-12 * np.ptp(numbers)):
-        return f"linspace({numbers[0]:g}, {numbers[-1]:g}, {numbers.size})"
-    return "[" + ", ".join(f"{number:g}" for number in numbers) + "]"
+        return f"linspace({numbers[0]:.15g}, {numbers[-1]:.15g}, {numbers.size})"
+    return "[" + ", ".join(f"{number:.15g}" for number in numbers) + "]"

@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.library import is_file, path_text
 from dendrosim.quantities import parse_unit
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = "dendrosim recording 1"
+# What the methods of a recording read
+_META = {
+    "model", "protocol", "neurons", "duration", "sweep", "potentials", "scales", "dt", "record_dt"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +189,8 @@ def load_recording(path: str | os.PathLike) -> Recording:
     """
     import xarray as xr
 
-    if not Path(path).is_file():
+    path = Path(path_text(path, "recording"))
+    if not is_file(path):
         raise DendrosimError(f"{path}: there is no such recording")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
@@ -193,11 +199,15 @@ def load_recording(path: str | os.PathLike) -> Recording:
             raise DendrosimError(f"{path}: a netCDF file, but not a dendrosim recording")
         meta = json.loads(data.attrs.pop("meta"))
         spikes = data["spike_neuron"].values, data["spike_time"].values
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, DendrosimError):
-            raise
+        traces = data.drop_vars(["spike_neuron", "spike_time"])
+    except DendrosimError:
+        raise
+    except Exception as error:  # h5netcdf raises many kinds for a broken file
         raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
-    return Recording(*spikes, data.drop_vars(["spike_neuron", "spike_time"]), meta)
+    whole = isinstance(meta, dict) and meta.keys() >= _META and spikes[0].shape == spikes[1].shape
+    if not whole:
+        raise DendrosimError(f"{path}: a dendrosim recording that lacks a part")
+    return Recording(*spikes, traces, meta)
 
 
 class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as temporary)
@@ -215,27 +225,34 @@ class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as tempora
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
+        self.path = Path(path_text(path, "file"))
 
     def __enter__(self) -> Path:
         """Return the temporary path, with the same ending."""
         try:
+            if self.path.is_dir():
+                raise IsADirectoryError(f"{self.path} is a folder")
             handle, name = tempfile.mkstemp(
                 prefix=f".{self.path.stem}-", suffix=self.path.suffix, dir=self.path.parent
             )
-        except OSError as error:
-            raise DendrosimError(f"{self.path}: cannot be written ({error.strerror})") from None
+        except (OSError, ValueError) as error:  # a null byte is a ValueError
+            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
         os.close(handle)
         self.temporary = Path(name)
         return self.temporary
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
         """Rename, or take the temporary file away."""
-        if kind is None:
-            self.temporary.chmod(0o666 & ~_umask())
-            self.temporary.replace(self.path)
-        else:
+        try:
+            if kind is None:
+                self.temporary.chmod(0o666 & ~_umask())
+                self.temporary.replace(self.path)
+        except OSError as failed:
+            error = failed
+        finally:
             self.temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
 
 
 def _umask() -> int:

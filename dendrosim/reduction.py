@@ -28,8 +28,9 @@ from dendrosim import library
 from dendrosim.dynamics import Dynamics
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model, Scales, load_model, time_step
+from dendrosim.model_table import to_table
 from dendrosim.protocol import Protocol
-from dendrosim.quantities import UNITS, describe, parse_unit, quantity
+from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.recording import replacing
 
 if TYPE_CHECKING:
@@ -91,26 +92,10 @@ class Reduction:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the reduced neuron as a model file that `load_model` reads."""
-        table = library.read_toml(library.find("two_compartment", "models"))
-        scales = self.model.scales
-        table |= {
-            "title": f"Two-compartment reduction of {self.source} ({self.method})",
-            "dt": describe(self.model.dt),
-            "scales": {
-                "voltage": describe(scales.voltage, "volt"),
-                "rest": {name: describe(v, "volt") for name, v in scales.rest.items()},
-                "current": {
-                    port: {p: describe(g, "meter**2/amp") for p, g in gains.items()}
-                    for port, gains in scales.current.items()
-                },
-                "bias": {port: repr(float(value)) for port, value in scales.bias.items()},
-            },
-        }
-        for name, parameter in self.model.parameters.items():
-            table["parameters"][name] |= {
-                "value": repr(float(parameter.value)),
-                "source": f"dendrosim reduce {self.source}, {self.method}",
-            }
+        table = to_table(self.model)
+        table["title"] = f"Two-compartment reduction of {self.source} ({self.method})"
+        for parameter in table["parameters"].values():
+            parameter["source"] = f"dendrosim reduce {self.source}, {self.method}"
         with replacing(path) as temporary:
             temporary.write_text(library.toml_text(table), encoding="utf-8")
 

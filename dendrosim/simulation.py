@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from dendrosim import devices
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DivergenceError
 from dendrosim.model import Model, time_step
+from dendrosim.neurons import NeuronJob, Result
 from dendrosim.plan import Plan, make_plan
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import describe, unit_text
@@ -78,22 +79,28 @@ def simulate(
     >>> r = ds.simulate(ds.load_model("lif"), ds.load_protocol("constant").with_(
     ...     amplitude="0.5", duration="20 ms"), device="numpy")
     >>> len(r.spike_times[0])
-    7
+    6
     """
+    for value, kind in ((model, Model), (protocol, Protocol)):
+        if not isinstance(value, kind):
+            raise DendrosimError(f"{value!r} is not a {kind.__name__}; load it first")
     devices.check_device(device, threads)
+    seed = _checked_seed(seed)
     step, method = _step_and_method(model, dt, method)
     if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
         protocol = protocol.with_(seed=seed)
-    names = list(model.potentials.values()) if record is None else list(record)
+    names = _recorded(model, record)
     every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
     plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
+    job = NeuronJob(plan)
     try:
         with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
-            result = devices.execute(plan, device, threads, tell)
-    except devices.DivergenceError as error:
-        raise devices.DivergenceError(f"{model.name}: {error}") from None
+            done = devices.execute(job, device, threads, tell)
+    except DivergenceError as error:
+        raise DivergenceError(f"{model.name}: {error}") from None
     except DendrosimError as error:
         raise DendrosimError(f"{model.name}: {error}") from None
+    result = job.result(done)
     return Recording(
         result.spike_i,
         result.spike_t,
@@ -103,11 +110,27 @@ def simulate(
             "device": device,
             "threads": threads,
             "seed": seed,
-            "compiled": result.compiled,
-            "compile_seconds": result.compile_seconds,
-            "run_seconds": result.run_seconds,
+            "compiled": done.compiled,
+            "compile_seconds": done.compile_seconds,
+            "run_seconds": done.run_seconds,
         },
     )
+
+
+def _checked_seed(seed: Any) -> int | None:
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if seed is not None and not (whole and seed >= 0):
+        raise DendrosimError(f"seed = {seed!r} is not a whole number from 0")
+    return None if seed is None else int(seed)
+
+
+def _recorded(model: Model, record: Any) -> list[str]:
+    if record is None:
+        return list(dict.fromkeys(model.potentials.values()))
+    names = [record] if isinstance(record, str) else record
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise DendrosimError(f"record = {record!r} is not a list of names")
+    return list(dict.fromkeys(names))
 
 
 def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, str | None]:
@@ -156,7 +179,7 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
         yield lambda fraction: bar.update(fraction - bar.n)
 
 
-def _dataset(plan: Plan, result: devices.Result) -> Any:
+def _dataset(plan: Plan, result: Result) -> Any:
     import xarray as xr
 
     # The number of a sample times its step: no rounding error adds up

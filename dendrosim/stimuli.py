@@ -7,6 +7,7 @@ impedances, so a shape is written once.  Edges fall on the time grid: a window f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.quantities import parse_unit, quantity
+from dendrosim.quantities import describe, parse_unit, quantity
 from dendrosim.text import Expression, parse_expression
 
 _TIME = parse_unit("second").dim
@@ -55,10 +56,17 @@ class Shape:
 
     @property
     def expression(self) -> Expression:
-        """The text with the window, checked."""
-        window = "int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)"
+        """The text with the window, checked.
+
+        All stages of an integration method within a step see the window as it is at the beginning
+        of the step: where the shape is smooth, it is a value of its own, ``gate``.
+        """
+        window = "gate" if self.smooth else WINDOW.text
         return parse_expression(f"({self.text})*{window}", "stimulus")
 
+
+#: 1 in the steps that begin between ``start`` and ``stop``, to half a step; else 0.
+WINDOW = parse_expression("int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)", "stimulus")
 
 SHAPES: dict[str, Shape] = {
     "constant": Shape(
@@ -113,14 +121,16 @@ SHAPES: dict[str, Shape] = {
         smooth=True,
     ),
     "recorded": Shape(
-        "samples/area",
+        "samples*amp/area",
         {"area": (_AREA, None)},
         "the commanded current of a current-clamp file, one sweep a neuron",
     ),
 }
 _OPTIONS = {"ou": {"seed": 0, "independent": False}, "recorded": {"file": None, "sweeps": None}}
-#: Values that a grid cannot run over, because they shape the sampled signal itself.
+#: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
+_POSITIVE = ("tau", "sample", "width", "period", "interval", "area")
+MAX_SAMPLES = 200_000_000
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -150,10 +160,14 @@ class Stimulus:
     options: Mapping[str, Any]
 
     def __init__(self, into: Any, shape: str, *, where: str = "stimulus", **values: Any) -> None:
-        if shape not in SHAPES:
+        if not isinstance(shape, str) or shape not in SHAPES:
             raise DendrosimError(f"{where}: unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
-        places = (into,) if isinstance(into, str) else tuple(into or ())
-        if not places or not all(isinstance(place, str) for place in places):
+        places = (into,) if isinstance(into, str) else into
+        if (
+            not isinstance(places, list | tuple)
+            or not places
+            or not all(isinstance(place, str) for place in places)
+        ):
             raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
         spec, options = SHAPES[shape], dict(_OPTIONS.get(shape, {}))
         window = {"start": (_TIME, None if spec.needs_window else "0 ms"), "stop": (_TIME, None)}
@@ -168,7 +182,7 @@ class Stimulus:
                 raise DendrosimError(f"{here} is not a key of {shape}; {did_you_mean(key, known)}")
             else:
                 result[key] = quantity(value, here, like=wanted[key][0])
-                if key in _SINGLE and result[key].ndim:
+                if shape == "ou" and key in _SINGLE and result[key].ndim:
                     raise DendrosimError(f"{here} cannot be a grid")
         for key, (_, default) in wanted.items():
             if key not in result and default is not None:
@@ -177,10 +191,13 @@ class Stimulus:
         missing = wanted.keys() - result.keys() - (set() if spec.needs_window else {"stop"})
         if missing:
             raise DendrosimError(f"{where}: {shape} needs {', '.join(sorted(missing))}")
-        for key in ("tau", "sample", "width", "period", "area"):
+        for key in _POSITIVE:
             if key in result and not np.all(result[key] > 0):
-                raise DendrosimError(f"{where}: {key} = {result[key]} is not above 0")
-        object.__setattr__(self, "into", places)
+                raise DendrosimError(f"{where}: {key} = {describe(result[key])} is not above 0")
+        count = np.asarray(result.get("count", 1.0))
+        if np.any(count < 1) or np.any(count != np.rint(count)):
+            raise DendrosimError(f"{where}: count = {count} is not a whole number from 1")
+        object.__setattr__(self, "into", tuple(places))
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "values", MappingProxyType(result))
         object.__setattr__(self, "options", MappingProxyType(options))
@@ -231,8 +248,13 @@ class Stimulus:
         if self.shape != "ou":
             return None
         dt, tau = float(self.values["sample"]), float(self.values["tau"])
-        steps = int(np.ceil(duration / dt - 1e-9)) + 1
         columns = neurons if self.options["independent"] else 1
+        if not duration / dt * columns < MAX_SAMPLES:
+            raise DendrosimError(
+                f"noise of {columns} neuron(s) over {duration:g} s at sample = {dt:g} s has more "
+                f"than {MAX_SAMPLES:,} values; take a longer sample"
+            )
+        steps = int(np.ceil(duration / dt - 1e-9)) + 1
         noise = np.random.default_rng(self.options["seed"]).standard_normal((steps, columns))
         # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
         from scipy.signal import lfilter
@@ -246,13 +268,16 @@ class Stimulus:
         """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
         times = np.asarray(times, dtype=float)[:, None]
         values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
-        values |= {"t": times, "dt": dt}
+        values |= {"t": times, "dt": dt, "amp": 1.0}
         values.setdefault("stop", np.array([[duration]]))
         sampled = self.samples(duration, neurons)
         if sampled is not None:
-            index = np.floor(times[:, 0] / sampled[1] + 1e-6).astype(int)
+            # What Brian2's TimedArray does with a time between two samples
+            finer = max(2.0 ** np.ceil(np.log2(8 * sampled[1] / dt)), 1.0)
+            index = np.floor(times[:, 0] / sampled[1] + 0.5 / finer).astype(int)
             signal = sampled[0][np.clip(index, 0, len(sampled[0]) - 1)]
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
+        values["gate"] = WINDOW(values)
         result = SHAPES[self.shape].expression(values)
         return np.broadcast_to(result, (len(times), neurons))
 
@@ -272,12 +297,14 @@ def _option(key: str, value: Any, where: str) -> Any:
     if key == "sweeps":
         if value is None:
             return None
-        sweeps = [value] if isinstance(value, int) else list(value)
+        sweeps = value if isinstance(value, list | tuple | range) else [value]
         if not sweeps or not all(isinstance(s, int) and not isinstance(s, bool) for s in sweeps):
             raise DendrosimError(f"{where} = {value!r} should be a list of whole numbers")
-        return sweeps
-    if key == "file" and value is not None:
+        return list(sweeps)
+    if key == "file" and isinstance(value, os.PathLike):
         value = str(value)
+    if key == "seed" and isinstance(value, np.integer):
+        value = int(value)
     wrong_bool = isinstance(value, bool) and key != "independent"
     if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
         raise DendrosimError(f"{where} = {value!r} should be {kinds[key].__name__}")

@@ -9,8 +9,6 @@ tree whose nodes have been checked, so it can be walked with numpy here, with to
 from __future__ import annotations
 
 import ast
-import keyword
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +18,7 @@ import numpy as np
 from scipy.special import exprel
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.names import is_name
 from dendrosim.quantities import UNITS
 
 #: Functions that model text may call, with their numpy meaning.
@@ -54,7 +53,9 @@ _COMPARISONS = {
 }
 _LOGIC = {ast.And: lambda a, b: a & b, ast.Or: lambda a, b: a | b}
 MAX_LENGTH = 10_000
+MAX_LINES = 1_000
 MAX_DEPTH = 80
+MAX_INTEGER = 2**53
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Expression:
     def tree(self) -> ast.expr:
         """The checked syntax tree."""
         return _tree(self.text)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is true or false rather than a number."""
+        return _is_condition(self.tree)
 
     def renamed(self, names: Mapping[str, str]) -> Expression:
         """Return the expression with the identifiers of `names` written as their values."""
@@ -127,14 +133,17 @@ def parse_expression(text: Any, where: str = "expression") -> Expression:
     """
     if not isinstance(text, str):
         raise DendrosimError(f"{where}: {text!r} is not an expression written as text")
-    flat = " ".join(text.split())
+    flat = " ".join(" ".join(join_lines(text)).split())
     if len(flat) > MAX_LENGTH:
         raise DendrosimError(f"{where}: an expression of {len(flat)} characters is too long")
+    if not flat.isascii():  # Python reads some other letters as if they were these
+        raise DendrosimError(f"{where}: {flat!r} holds a character that is not ASCII")
     try:
         tree = ast.parse(flat, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise DendrosimError(f"{where}: {flat!r} is not an expression") from None
     _check(tree, flat, where, 0)
+    _check_numbers(tree, flat, where)
     if any(isinstance(node, ast.Name) and node.id == "sigmoid" for node in ast.walk(tree)):
         tree = _WriteOutSigmoid().visit(tree)
         flat = ast.unparse(tree)
@@ -151,44 +160,62 @@ def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
     Raises
     ------
     DendrosimError
-        If a line is not an assignment to a plain name or a target stands twice.
+        If a line is not an assignment of a number to a plain name or a target stands twice.
     """
     if not isinstance(text, str):
         raise DendrosimError(f"{where}: {text!r} is not text")
     statements: list[Statement] = []
-    for line in join_lines(text):
+    for line in limited(join_lines(text), where):
         target, equals, expression = line.partition("=")
         target = target.strip()
         if not equals or expression.startswith("=") or not is_name(target):
             raise DendrosimError(f"{where}: {line!r} is not an assignment 'name = expression'")
         if any(statement.target == target for statement in statements):
             raise DendrosimError(f"{where}: {target!r} is assigned twice")
-        statements.append(Statement(target, parse_expression(expression, f"{where}, {target}")))
+        statements.append(Statement(target, parse_number(expression, f"{where}, {target}")))
     return tuple(statements)
+
+
+def parse_number(text: Any, where: str = "expression") -> Expression:
+    """Check one expression that is a number, not a condition."""
+    return _of_kind(parse_expression(text, where), False, where)
+
+
+def parse_condition(text: Any, where: str = "condition") -> Expression:
+    """Check one expression that is a condition, not a number."""
+    return _of_kind(parse_expression(text, where), True, where)
+
+
+def _of_kind(expression: Expression, condition: bool, where: str) -> Expression:
+    if expression.is_condition is condition:
+        return expression
+    what = "a number, not a condition" if condition else "a condition, not a number"
+    raise DendrosimError(f"{where}: {expression.text!r} is {what}")
 
 
 def join_lines(text: str) -> list[str]:
     """Split into logical lines: comments dropped, lines joined while a parenthesis is open."""
-    lines, open_line = [], ""
+    lines, parts, depth = [], [], 0
     for line in text.splitlines():
-        open_line = f"{open_line} {line.partition('#')[0].strip()}".strip()
-        if open_line and open_line.count("(") <= open_line.count(")"):
-            lines.append(open_line)
-            open_line = ""
-    return [*lines, open_line] if open_line else lines
+        code = line.partition("#")[0].strip()
+        if not code:
+            continue
+        parts.append(code)
+        depth += code.count("(") - code.count(")")
+        if depth <= 0:
+            lines.append(" ".join(parts))
+            parts, depth = [], 0
+    return [*lines, " ".join(parts)] if parts else lines
 
 
-def is_name(text: Any) -> bool:
-    """Whether `text` is a plain identifier that no function, constant or keyword owns."""
-    return (
-        isinstance(text, str)
-        and re.fullmatch(r"[A-Za-z]\w*", text, re.ASCII) is not None
-        and text not in FUNCTIONS
-        and text not in CONSTANTS
-        and text not in _TAKEN
-        and not keyword.iskeyword(text)
-        and not text.startswith(("stimulus_", "run_"))
-    )
+def limited(lines: list[str], where: str) -> list[str]:
+    """Return the lines, refusing more of them or longer ones than any model has."""
+    if len(lines) > MAX_LINES:
+        raise DendrosimError(f"{where}: more than {MAX_LINES} lines")
+    for line in lines:
+        if len(line) > MAX_LENGTH:
+            raise DendrosimError(f"{where}: a line of {len(line)} characters is too long")
+    return lines
 
 
 def check_names(expression: Expression, known: Any, where: str) -> None:
@@ -196,10 +223,6 @@ def check_names(expression: Expression, known: Any, where: str) -> None:
     for name in sorted(expression.names - set(known) - CONSTANTS.keys()):
         hint = did_you_mean(name, set(known) - UNITS.keys())
         raise DendrosimError(f"{where}: {name!r} in {expression.text!r} is not known; {hint}")
-
-
-# Names that Brian2 gives a meaning to in every group, and the function that is written out
-_TAKEN = {"sigmoid", "t", "dt", "i", "N", "xi", "lastspike", "not_refractory", "rand", "randn"}
 
 
 @lru_cache(maxsize=4096)
@@ -210,24 +233,27 @@ def _tree(text: str) -> ast.expr:
 def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise DendrosimError(f"{where}: an expression is nested more than {MAX_DEPTH} deep")
+    conditions = False  # whether the children are to be conditions; numbers otherwise
     match node:
-        case ast.Constant(value=bool() | int() | float()):
+        case ast.Constant(value=bool()):
             return
-        case ast.Name(id=name) if "__" not in name and name.isascii():
+        case ast.Constant(value=int() | float()):
+            return
+        case ast.Name(id=name) if "__" not in name:
             return
         case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
             children = [node.left, node.right]
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not()):
-            children = [node.operand]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() as op):
+            children, conditions = [node.operand], isinstance(op, ast.Not)
         case ast.BoolOp():
-            children = node.values
+            children, conditions = node.values, True
         case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
             children = [node.left, *node.comparators]
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS | {"sigmoid": 0}:
             wanted = 3 if name == "clip" else 1
             if len(node.args) != wanted:
                 raise DendrosimError(f"{where}: {name} takes {wanted} argument(s) in {text!r}")
-            children = node.args
+            children, conditions = node.args, name == "int"
         case ast.Call(func=ast.Name(id=name)):
             raise DendrosimError(
                 f"{where}: {name!r} in {text!r} is not a function of model text; "
@@ -240,6 +266,53 @@ def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
             )
     for child in children:
         _check(child, text, where, depth + 1)
+        # numpy and C++ do not agree on what arithmetic with true and false is
+        if _is_condition(child) is not conditions:
+            kind = "condition" if conditions else "number"
+            raise DendrosimError(
+                f"{where}: {ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) makes a "
+                "number of a condition, and a comparison makes a condition of numbers"
+            )
+
+
+def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] | None:
+    """Refuse a number, written or computed from numbers alone, that no device could hold.
+
+    Brian2 computes such parts with Python's numbers: 9**9**9 would take forever.  Return the
+    numbers that `node` is made of, None where it depends on a name.
+    """
+    if isinstance(node, ast.Name):
+        return None
+    numbers: list[ast.Constant] | None = [node] if isinstance(node, ast.Constant) else []
+    called = node.func if isinstance(node, ast.Call) else None
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr) and child is not called:
+            inside = _check_numbers(child, text, where)
+            numbers = None if numbers is None or inside is None else numbers + inside
+    if numbers is not None and not _is_condition(node):
+        whole = all(isinstance(number.value, int) for number in numbers)
+        if not abs(_number(node)) <= (MAX_INTEGER if whole else np.finfo(float).max):
+            raise DendrosimError(f"{where}: {text!r} holds a number that is out of range")
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mod):
+        divisor = _check_numbers(node.right, text, where)
+        if divisor is not None and _number(node.right) == 0:
+            raise DendrosimError(f"{where}: {text!r} divides by 0")
+    return numbers
+
+
+def _number(node: ast.expr) -> float:
+    try:
+        with np.errstate(all="ignore"):
+            return float(_evaluate(node, {}, FUNCTIONS | {"sigmoid": np.tanh}))
+    except OverflowError:  # an integer beyond every float
+        return np.inf
+
+
+def _is_condition(node: ast.expr) -> bool:
+    match node:
+        case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
+            return True
+    return False
 
 
 class _Rename(ast.NodeTransformer):
@@ -259,6 +332,14 @@ class _WriteOutSigmoid(ast.NodeTransformer):
         return ast.parse(f"1/(1 + exp(-({ast.unparse(node.args[0])})))", mode="eval").body
 
 
+def _arithmetic(operation: Callable, a: Any, b: Any) -> Any:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        # as on the devices: no endless integers, no complex numbers, 1/0 is infinite
+        with np.errstate(all="ignore"):
+            return float(operation(np.float64(a), np.float64(b)))
+    return operation(a, b)
+
+
 def _evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
     match node:
         case ast.Constant(value=value):
@@ -266,8 +347,10 @@ def _evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
         case ast.Name(id=name):
             return values[name] if name in values else CONSTANTS[name]
         case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)](
-                _evaluate(left, values, functions), _evaluate(right, values, functions)
+            return _arithmetic(
+                _ARITHMETIC[type(op)],
+                _evaluate(left, values, functions),
+                _evaluate(right, values, functions),
             )
         case ast.UnaryOp(op=op, operand=operand):
             value = _evaluate(operand, values, functions)

@@ -21,14 +21,17 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "quantities", "text", "library", "equations", "model", "ephys", "stimuli", "protocol",
-    "integrators", "plan", "devices", "recording", "simulation",
+    "errors", "quantities", "names", "text", "library", "equations", "model", "model_table",
+    "ephys", "stimuli", "protocol", "integrators", "plan", "job", "standalone", "devices",
+    "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
-    "reduction", "comparison", "plots", "network", "verify", "energy", "learn", "cli",
+    "tables", "measures", "responses", "scores", "catalogue",
+    "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
+    "network", "dense", "network_run", "verification", "convert", "energy", "learn", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.
-HANDS_ON = {("comparison", "plots")}
+HANDS_ON = {("comparison", "plots"), ("reduction", "fitting")}
 
 #: Third-party packages that only these rooms may import.
 CONFINED = {

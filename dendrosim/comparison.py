@@ -1,0 +1,287 @@
+"""Models beside each other under one protocol: where a reduction follows and where it fails.
+
+`compare` simulates; `comparison` sets recordings that are already there side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dendrosim import measures, scores
+from dendrosim.errors import DendrosimError
+from dendrosim.model import Model, load_model, time_step
+from dendrosim.protocol import Protocol
+from dendrosim.recording import Recording, replacing
+from dendrosim.scores import RECORDED
+from dendrosim.simulation import simulate
+from dendrosim.tables import aligned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Recorded traces are near this step (s): short beside a spike, and small on disk.
+TRACE_STEP = 0.1e-3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Recordings of models under one protocol, and what they measure.
+
+    Attributes
+    ----------
+    recordings
+        One a model; the first is the reference.
+    protocol
+        What was done to each.
+    table
+        One row a model, one column a measure with its unit.  Rates and bursts are those of the
+        protocol's measured window; errors are against the reference, which has none (nan).
+    curves
+        One row for each model and neuron (and, as the model ``recorded``, each sweep of a real
+        cell): the value on the protocol's grid, spikes, rate, bursts, latency.
+    """
+
+    recordings: tuple[Recording, ...]
+    protocol: Protocol
+    table: pd.DataFrame
+    curves: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Short: models and protocol."""
+        return f"<Comparison of {', '.join(self.names)} under {self.protocol.name}>"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    @property
+    def names(self) -> list[str]:
+        """What each model is called here; the first is the reference."""
+        return list(self.table.index)
+
+    @property
+    def grid(self) -> measures.Grid | None:
+        """What differs between the neurons, None for a single stimulus."""
+        return measures.grid(self.protocol, self.recordings[0].n)
+
+    @property
+    def sweeps(self) -> pd.DataFrame | None:
+        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None."""
+        clamp = measures.clamp_recording(self.protocol, self.recordings[0].n)
+        if clamp is None:
+            return None
+        rows = self.curves[self.curves["model"] == RECORDED]
+        table = rows[["sweep", "command (pA)"]].reset_index(drop=True)
+        for name in (RECORDED, *self.names):
+            table[name] = self.curves["spikes"][self.curves["model"] == name].to_numpy()
+        return table
+
+    def text(self, width: int = 100) -> str:
+        """Return the tables as text for a terminal, at most `width` columns wide."""
+        start, stop = (f"{t * 1e3:g}" for t in self.protocol.measure)
+        title = self.protocol.title
+        lines = [f"{self.protocol.name}: {title}" if title else self.protocol.name]
+        lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
+        if self.sweeps is not None:
+            columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
+            lines += ["Spikes in each sweep", *aligned(columns, width, keys=2), ""]
+        columns = {"": list(self.table.columns)}
+        columns |= {str(name): self.table.loc[name].tolist() for name in self.names}
+        return "\n".join([*lines, *aligned(columns, width)])
+
+    def _against(self) -> str:
+        if len(self.names) == 1:
+            return ""
+        what = f"; errors against {self.names[0]}"
+        if "coincidence factor" in self.table:
+            what += f", coincidence within {measures.PRECISION * 1e3:g} ms"
+        return what
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a machine; what does not exist is None."""
+        keys = ("dt", "method", "device", "threads", "seed", "compiled")
+        times = ("compile_seconds", "run_seconds")
+        return {
+            "protocol": self.protocol.name,
+            "title": self.protocol.title,
+            "measure": list(self.protocol.measure),
+            "reference": self.names[0],
+            "models": _plain(self.table.rename_axis("name").reset_index().to_dict("records")),
+            "curves": _plain(self.curves.to_dict("records")),
+            "runs": [
+                {"name": name, "model": r.meta["model"]} | {k: r.meta[k] for k in (*keys, *times)}
+                for name, r in zip(self.names, self.recordings, strict=True)
+            ],
+        }
+
+    def plot(self, path: str | os.PathLike | None = None) -> Figure:
+        """Draw traces above, f-I curves and errors below; write a file if `path` is given.
+
+        Raises
+        ------
+        DendrosimError
+            If the file cannot be written or its ending is not that of an image.
+        """
+        from dendrosim.plots import comparison_figure, save_figure
+
+        figure = comparison_figure(self)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def save(self, folder: str | os.PathLike) -> list[Path]:
+        """Write tables, figure and recordings into a folder, each file whole or not at all.
+
+        Returns
+        -------
+        list of Path
+            ``table.csv``, ``curves.csv``, ``table.json``, ``comparison.png`` and a netCDF file
+            for each model, named after it.
+
+        Raises
+        ------
+        DendrosimError
+            If the folder cannot be made or written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DendrosimError(f"{folder}: cannot be made ({error.strerror})") from None
+        writers: dict[str, Callable[[Path], Any]] = {
+            "table.csv": lambda path: self.table.to_csv(path, index_label="model"),
+            "curves.csv": lambda path: self.curves.to_csv(path, index=False),
+            "table.json": lambda path: path.write_text(json.dumps(self.to_json(), indent=1) + "\n"),
+        }
+        for name, write in writers.items():
+            with replacing(folder / name) as temporary:
+                write(temporary)
+        self.plot(folder / "comparison.png")
+        files = [*writers, "comparison.png"]
+        for name, recording in zip(self.names, self.recordings, strict=True):
+            files.append(f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)}.nc")
+            recording.save(folder / files[-1])
+        return [folder / name for name in files]
+
+
+def compare(
+    models: Sequence[Model | str | os.PathLike],
+    protocol: Protocol,
+    *,
+    device: str = "cpp",
+    dt: Any = None,
+    method: str | None = None,
+    threads: int = 1,
+    record_dt: Any = None,
+    progress: bool | None = None,
+    seed: int | None = None,
+    names: Sequence[str] | None = None,
+) -> Comparison:
+    """Run models under one protocol and measure them.
+
+    Parameters
+    ----------
+    models
+        Models, names or paths; the first is the reference.
+    protocol
+        What is done to each.
+    device, threads, progress
+        As in `simulate`.
+    dt, method
+        Of the continuous models, each one's own by default; a discrete model keeps its step.
+    record_dt
+        Step of the traces, taken to the nearest multiple of each model's; near 0.1 ms by default.
+    seed
+        Of all Ornstein-Uhlenbeck noise, instead of the protocol's.
+    names
+        What to call the models; their own names by default.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no model, or one does not fit the protocol.
+
+    Examples
+    --------
+    >>> import dendrosim as ds
+    >>> protocol = ds.load_protocol("constant").with_(amplitude="0.5", duration="100 ms")
+    >>> models = [ds.load_model("lif"), ds.load_model("lif").with_(parameters={"beta": "0.9"})]
+    >>> c = ds.compare(models, protocol, device="numpy", names=["fast", "slow"])
+    >>> c.table["spikes"].to_dict()
+    {'fast': 33, 'slow': 40}
+    """
+    if isinstance(models, str | os.PathLike | Model):
+        models = [models]
+    loaded = [m if isinstance(m, Model) else load_model(m) for m in models]
+    labels = _labels([m.name for m in loaded], names)
+    if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
+        protocol = protocol.with_(seed=seed)
+    given = None if dt is None else time_step(dt, "dt")
+    target = TRACE_STEP if record_dt is None else float(time_step(record_dt, "record_dt"))
+    recordings = []
+    recordings = []
+    for model in loaded:
+        discrete = model.kind == "discrete"
+        step = model.dt if discrete or given is None else given
+        run = {
+            "dt": step,
+            "method": None if discrete else method,
+            "record_dt": None if step is None else max(1, round(target / float(step))) * step,
+            "device": device,
+            "threads": threads,
+            "progress": progress,
+            "seed": seed,
+        }
+        recordings.append(simulate(model, protocol, **run))
+    return comparison(recordings, protocol, labels)
+
+
+def comparison(
+    recordings: Sequence[Recording], protocol: Protocol, names: Sequence[str] | None = None
+) -> Comparison:
+    """Measure recordings of one protocol; the first is the reference.
+
+    Raises
+    ------
+    DendrosimError
+        If there is none, or they have different numbers of neurons.
+    """
+    names = _labels([r.meta["model"] for r in recordings], names)
+    reference = recordings[0]
+    for name, recording in zip(names, recordings, strict=True):
+        if recording.n != reference.n:
+            raise DendrosimError(
+                f"{name} has {recording.n} neurons under {protocol.name} and {names[0]} has "
+                f"{reference.n}: they cannot be compared neuron by neuron"
+            )
+    curves = scores.curve_table(recordings, protocol, names)
+    table = scores.model_table(recordings, protocol, names, curves)
+    return Comparison(tuple(recordings), protocol, table, curves)
+
+
+def _labels(own: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    if not own:
+        raise DendrosimError("compare: there is no model to compare")
+    if names is not None and (len(names) != len(own) or len(set(names)) < len(own)):
+        raise DendrosimError(f"compare: {len(own)} models need as many different names")
+    if names is not None:
+        return [str(name) for name in names]
+    before = [list(own[:k]).count(name) for k, name in enumerate(own)]
+    return [f"{name} ({k + 1})" if k else name for name, k in zip(own, before, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

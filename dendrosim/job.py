@@ -1,0 +1,137 @@
+"""A job: Brian2 objects to make, numbers to put in, arrays to give back, on any device.
+
+`devices` carries jobs out and knows nothing of neurons or networks; `neurons` and `network_run`
+make jobs and know nothing of devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import brian2 as b2
+import numpy as np
+
+from dendrosim.errors import DivergenceError
+
+Progress = Callable[[float], None]
+
+#: Equations of the group that holds what a compiled program reads when it starts.
+CONTROL = ("run_duration : second (shared)", "run_dt : second (shared)")
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """The Brian2 objects of a job; they live until the device is done with them.
+
+    Attributes
+    ----------
+    network, clock
+        What runs, and the clock of its steps.
+    control
+        A group with the variables of `CONTROL`.
+    groups
+        Name to group, for the values that are put in.
+    outputs
+        Name to the variable that is given back.
+    finite
+        What is checked now and then: a label such as ``"v_s"`` to a variable.
+    slower
+        Other clocks, and how many steps each of their ticks lasts.
+    keep
+        Anything else that must not be collected.
+    """
+
+    network: b2.Network
+    clock: b2.Clock
+    control: b2.NeuronGroup
+    groups: Mapping[str, b2.NeuronGroup]
+    outputs: Mapping[str, Any]
+    finite: Mapping[str, Any]
+    slower: Mapping[b2.Clock, int] = field(default_factory=dict)
+    keep: tuple = ()
+
+
+class Job(Protocol):
+    """What a device is given.
+
+    Attributes
+    ----------
+    structure
+        Plain values: the program must be compiled anew when they change.
+    values
+        Group and variable to SI values, a float or an array.
+    samples
+        Name of a TimedArray to values and time step in seconds.
+    dt, duration
+        Seconds.
+    what
+        For messages: method and step, such as ``"method rk4, dt 0.05 ms"``.
+    """
+
+    structure: Mapping[str, Any]
+    values: Mapping[tuple[str, str], Any]
+    samples: Mapping[str, tuple[np.ndarray, float]]
+    dt: float
+    duration: float
+    what: str
+
+    def build(self) -> Built:
+        """Make the Brian2 objects, on whatever device is set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What a device gives back.
+
+    Attributes
+    ----------
+    arrays
+        Name to values, as Brian2 holds them.
+    compile_seconds, run_seconds
+        Making the program, and the loop over time alone.
+    compiled
+        Whether anything was compiled in this call.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    compile_seconds: float
+    run_seconds: float
+    compiled: bool
+
+
+def timed_arrays(job: Job) -> dict[str, b2.TimedArray]:
+    """Return the sampled signals of a job as Brian2 objects."""
+    return {
+        name: b2.TimedArray(values, dt=dt * b2.second, name=name)
+        for name, (values, dt) in job.samples.items()
+    }
+
+
+def steps_of(job: Job) -> int:
+    """Return the number of steps."""
+    return int(np.ceil(job.duration / job.dt * (1 - 1e-12) - 1e-9))
+
+
+def steps_between_checks(job: Job) -> int:
+    """Return how often states are looked at: often enough to name a time, for next to nothing."""
+    return max(1, min(100, steps_of(job) // 100))
+
+
+def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
+    """Refuse a state that is not finite.
+
+    Raises
+    ------
+    DivergenceError
+        Naming variable, neuron and time.
+    """
+    for label, values in states.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            remedy = "; try a smaller dt or another method" if "method" in job.what else ""
+            raise DivergenceError(
+                f"{label} of neuron {bad[0]} is not finite at t = {at * 1e3:g} ms "
+                f"({job.what}){remedy}"
+            )

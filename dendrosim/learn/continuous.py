@@ -1,0 +1,132 @@
+"""From the equations of a continuous model to a differentiable torch step.
+
+Brian2's own state updaters turn the equations into the statements of one step; the same statements
+that Brian2 compiles to C++ are walked here with torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+import brian2 as b2
+import torch
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from torch import Tensor
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.step import TORCH_FUNCTIONS
+from dendrosim.model import Model
+from dendrosim.quantities import UNITS, unit_text
+from dendrosim.text import Expression
+
+
+class ContinuousStep:
+    """One time step of a continuous model in torch, in SI units.
+
+    Parameters
+    ----------
+    model
+        A continuous model.
+    method
+        Brian2's name of an integration method; the model's own by default.
+
+    Raises
+    ------
+    DendrosimError
+        If the model is discrete or the method does not suit.
+
+    Examples
+    --------
+    >>> import torch, dendrosim as ds
+    >>> step = ContinuousStep(ds.load_model("kepecs_wang_2000"), method="rk4")
+    >>> state = step(step.initial(), {"I_d": 0.01}, step.values(), dt=2e-5)
+    >>> state["v_s"].shape
+    torch.Size([])
+    """
+
+    def __init__(self, model: Model, method: str | None = None) -> None:
+        if model.kind != "continuous":
+            raise DendrosimError(f"{model.name} is discrete; use DiscreteStep")
+        self.model = model
+        self.method = method or model.method
+        if self.method not in StateUpdateMethod.stateupdaters:
+            known = StateUpdateMethod.stateupdaters
+            hint = did_you_mean(str(self.method), known)
+            raise DendrosimError(f"unknown method {self.method!r}; {hint}")
+        self.statements = _statements(model, self.method)
+        self.units = {
+            name: float(UNITS[name])
+            for _, expression in self.statements
+            for name in expression.names & UNITS.keys()
+        }
+
+    def initial(self, dtype: torch.dtype = torch.float64, **options: Any) -> dict[str, Tensor]:
+        """Return the model's initial state as tensors."""
+        return {
+            name: torch.as_tensor(float(value) if value.ndim == 0 else value, dtype=dtype,
+                                  **options)
+            for name, value in self.model.initial.items()
+        }  # fmt: skip
+
+    def values(self, dtype: torch.dtype = torch.float64, **options: Any) -> dict[str, Tensor]:
+        """Return the model's parameters as tensors."""
+        return {
+            name: torch.as_tensor(float(value) if value.ndim == 0 else value, dtype=dtype,
+                                  **options)
+            for name, value in self.model.values().items()
+        }  # fmt: skip
+
+    def __call__(
+        self, state: Mapping[str, Tensor], inputs: Mapping[str, Any], values: Mapping[str, Any],
+        dt: float, t: float = 0.0,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Return the state after one step.
+
+        Parameters
+        ----------
+        state
+            State variables in SI units.
+        inputs
+            Currents of this step by variable (``"I_s"``); 0 where none is given.
+        values
+            Parameters in SI units.
+        dt, t
+            Step and time in seconds.
+        """
+        names = dict.fromkeys(self.model.inputs.values(), 0.0) | dict(inputs)
+        names |= self.units | dict(values) | dict(state) | {"dt": dt, "t": t}
+        for target, expression in self.statements:
+            names[target] = expression(names, TORCH_FUNCTIONS)
+        return {name: names[name] for name in self.model.states}
+
+
+def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
+    """Return the statements of Brian2's state updater for one step."""
+    lines = [e.text for e in model.equations]
+    lines += [
+        f"{name} : {unit_text(p.value.dim)} (constant)" for name, p in model.parameters.items()
+    ]
+    group = b2.NeuronGroup(
+        1, "\n".join(lines), method=method, namespace={"mS": b2.mS}, codeobj_class=None
+    )
+    variables = group.resolve_all(
+        {name for e in model.equations if e.expression for name in e.expression.names}
+        | {"dt", "t"} | set(model.states), {"mS": b2.mS},
+    )  # fmt: skip
+    variables = dict(variables) | dict(group.variables)
+    try:
+        code = StateUpdateMethod.apply_stateupdater(
+            group.equations, variables, method, group_name=model.name
+        )
+    except UnsupportedEquationsException as error:
+        message = " ".join(str(error).split())
+        raise DendrosimError(f"{model.name}: method {method!r} does not suit: {message}") from None
+    statements = []
+    for line in code.strip().splitlines():
+        tree = ast.parse(line.strip()).body[0]
+        names = {node.id for node in ast.walk(tree.value) if isinstance(node, ast.Name)}
+        statements.append((tree.targets[0].id, Expression(ast.unparse(tree.value),
+                                                          frozenset(names))))  # fmt: skip
+    return statements

@@ -1,0 +1,222 @@
+"""A network as a torch module: the same text, the same weights, differentiable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dendrosim.errors import DendrosimError
+from dendrosim.learn.step import TORCH_FUNCTIONS, DiscreteStep
+from dendrosim.network import Layer, Network
+
+
+@dataclass
+class TorchOutput:
+    """What a network gives for a batch.
+
+    Attributes
+    ----------
+    spikes
+        One tensor a layer, shape (B, T, n), of 0 and 1; differentiable.
+    readout
+        Shape (B, T, n_out).
+    states
+        One dict a layer of the variables that were asked for, each of shape (B, T, n).
+    """
+
+    spikes: list[Tensor]
+    readout: Tensor
+    states: list[dict[str, Tensor]]
+
+
+class TorchLayer(nn.Module):
+    """A layer of discrete neurons.
+
+    Parameters
+    ----------
+    layer
+        Weights and text.
+    surrogate, width, detach_reset
+        See `DiscreteStep`.
+    """
+
+    def __init__(
+        self, layer: Layer, surrogate: str, width: float | None, detach_reset: bool
+    ) -> None:
+        super().__init__()
+        self.layer = layer
+        self.step = DiscreteStep(layer.model, surrogate, width, detach_reset)
+        for label in ("input_weights", "recurrent_weights", "bias"):
+            table = {
+                port: nn.Parameter(torch.tensor(w)) for port, w in getattr(layer, label).items()
+            }
+            setattr(self, label, nn.ParameterDict(table))
+        self.parameters_ = nn.ParameterDict()
+        for name, parameter in layer.model.parameters.items():
+            value = np.asarray(layer.parameters.get(name, parameter.value), dtype=float)
+            if parameter.shape == "neuron" and value.ndim == 0:
+                value = np.full(layer.n, value)
+            tensor = torch.tensor(value)
+            if parameter.trainable:
+                self.parameters_[name] = nn.Parameter(tensor)
+            else:
+                self.register_buffer(f"value_{name}", tensor)
+
+    def values(self) -> dict[str, Tensor]:
+        """Return parameters and derived values, differentiable."""
+        values = {}
+        for name in self.layer.model.parameters:
+            trained = name in self.parameters_
+            values[name] = self.parameters_[name] if trained else getattr(self, f"value_{name}")
+        for name, expression in self.layer.model.derived.items():
+            values[name] = expression(values, TORCH_FUNCTIONS)
+        return values
+
+    def initial(self, shape: tuple[int, ...], like: Tensor) -> dict[str, Tensor]:
+        """Return the carried state before the first step."""
+        start = self.layer.model.initial
+        return {
+            name: torch.as_tensor(np.asarray(start[name], dtype=float)).to(like).expand(shape)
+            for name in self.step.carried
+        }
+
+    def forward(self, x: Tensor, record: tuple[str, ...] = ()) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run all steps.
+
+        Parameters
+        ----------
+        x
+            Shape (B, T, n_in).
+        record
+            Variables to keep besides the spikes.
+
+        Returns
+        -------
+        spikes : Tensor
+            Shape (B, T, n).
+        states : dict
+        """
+        output = self.layer.model.output
+        values = self.values()
+        shape = (x.shape[0], self.layer.n)
+        # Weights of all steps at once: one product instead of one a step
+        driven = {port: self._driven(port, x).unbind(1) for port in self.layer.model.ports
+                  if port in self.input_weights or port in self.bias}  # fmt: skip
+        zero = x.new_zeros(shape)
+        state = self.initial(shape, x)
+        spikes, kept = [], {name: [] for name in record}
+        fired = zero
+        for t in range(x.shape[1]):
+            ports = dict.fromkeys(self.layer.model.inputs.values(), zero)
+            ports |= {port: currents[t] for port, currents in driven.items()}
+            for port, weights in self.recurrent_weights.items():
+                ports[port] = ports[port] + fired @ weights.T
+            state = self.step(state, ports, values)
+            fired = state[output]
+            spikes.append(fired)
+            for name in record:
+                kept[name].append(state[name].expand(shape))
+        return torch.stack(spikes, 1), {name: torch.stack(v, 1) for name, v in kept.items()}
+
+    def _driven(self, port: str, x: Tensor) -> Tensor:
+        bias = self.bias[port] if port in self.bias else None  # noqa: SIM401 (ParameterDict.get differs)
+        if port in self.input_weights:
+            return nn.functional.linear(x, self.input_weights[port], bias)
+        return bias.expand(*x.shape[:2], -1)
+
+    def to_layer(self) -> Layer:
+        """Return the layer with the weights and parameters as they are now."""
+        changes: dict[str, Any] = {
+            label: {port: _numpy(w) for port, w in getattr(self, label).items()}
+            for label in ("input_weights", "recurrent_weights", "bias")
+        }
+        trained = {name: _numpy(value) for name, value in self.parameters_.items()}
+        return self.layer.with_(**changes, parameters={**self.layer.parameters, **trained})
+
+
+class TorchNetwork(nn.Module):
+    """A network in torch.
+
+    Parameters
+    ----------
+    network
+        Weights and model texts.
+    surrogate
+        Name of the surrogate gradient, see `SURROGATES`.
+    width
+        Its width.
+    detach_reset
+        Whether the gradient through the reset is cut.
+    dtype
+        ``torch.float32`` or ``torch.float64``.
+
+    Examples
+    --------
+    >>> import torch, dendrosim as ds
+    >>> net = ds.Network.random([ds.Layer("lstm_lif", 2, 8, recurrent=True)], n_out=3)
+    >>> out = TorchNetwork(net)(torch.rand(4, 20, 2))
+    >>> out.spikes[0].shape, out.readout.shape
+    (torch.Size([4, 20, 8]), torch.Size([4, 20, 3]))
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        surrogate: str = "triangle",
+        width: float | None = None,
+        detach_reset: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if dtype not in (torch.float32, torch.float64):
+            raise DendrosimError(f"dtype = {dtype}; valid: torch.float32, torch.float64")
+        self.network = network
+        self.layers = nn.ModuleList(
+            TorchLayer(layer, surrogate, width, detach_reset) for layer in network.layers
+        )
+        self.readout_weights = nn.Parameter(torch.tensor(network.readout_weights))
+        self.readout_bias = nn.Parameter(torch.tensor(network.readout_bias))
+        self.to(dtype)
+
+    def forward(
+        self, x: Tensor, record: Mapping[int, tuple[str, ...]] | None = None
+    ) -> TorchOutput:
+        """Run all layers over all steps.
+
+        Parameters
+        ----------
+        x
+            Shape (B, T, n_in).
+        record
+            Layer number to the variables to keep.
+        """
+        if x.ndim != 3 or x.shape[2] != self.network.n_in:
+            raise DendrosimError(
+                f"input has shape {tuple(x.shape)}, but (B, T, {self.network.n_in}) is needed"
+            )
+        x = x.to(self.readout_weights)
+        spikes, states = [], []
+        for k, layer in enumerate(self.layers):
+            x, kept = layer(x, tuple((record or {}).get(k, ())))
+            spikes.append(x)
+            states.append(kept)
+        readout = nn.functional.linear(x, self.readout_weights, self.readout_bias)
+        return TorchOutput(spikes, readout, states)
+
+    def to_network(self) -> Network:
+        """Return the network with the weights and parameters as they are now."""
+        return Network(
+            [layer.to_layer() for layer in self.layers],
+            _numpy(self.readout_weights),
+            _numpy(self.readout_bias),
+            self.network.metadata,
+        )
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().astype(float)

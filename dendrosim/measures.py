@@ -1,0 +1,280 @@
+"""From spikes under a protocol to rows of numbers: what a comparison's table and curves hold.
+
+Functions of plain spike trains (seconds, one array a neuron) and a `Protocol`; the recorded
+spikes of a real cell are measured by the same lines as those of a model.  Numbers come out in
+the units that their names carry.  What a train does not have is nan, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim.bursts import burst_phase, burst_threshold, bursts
+from dendrosim.ephys import ClampRecording
+from dendrosim.protocol import Protocol
+from dendrosim.quantities import display_unit, parse_unit
+from dendrosim.spike_distance import coincidence_factor, van_rossum, victor_purpura
+from dendrosim.stimuli import SHAPES, Stimulus, spread
+from dendrosim.trains import first_spike_latency, gain, rheobase, sorted_train
+
+Array = NDArray[np.float64]
+Trains = Sequence[Array]
+
+#: Spikes at most this far apart coincide; time scale of the two distances (s).
+PRECISION, TIMESCALE = 2e-3, 10e-3
+
+
+# What a protocol asks
+
+
+class Grid(NamedTuple):
+    """What differs between the neurons of a protocol."""
+
+    name: str  #: ``"amplitude"``, ``"command"``, ``"interval"``
+    unit: str  #: as this field writes it: ``"uA/cm**2"``
+    values: Array  #: one value a neuron, in that unit
+    is_current: bool  #: whether the rate over it is an f-I curve
+
+    @property
+    def label(self) -> str:
+        """Name and unit, as a column is called."""
+        return self.name if self.unit == "1" else f"{self.name} ({self.unit})"
+
+
+def grid(protocol: Protocol, neurons: int) -> Grid | None:
+    """Return the grid that the neurons of a protocol stand on, None without one.
+
+    For a recorded protocol it is the commanded step of each sweep.
+    """
+    clamp = clamp_recording(protocol, neurons)
+    if clamp is not None:
+        return Grid("command", "pA", commanded_steps(clamp.command) * 1e12, True)
+    if protocol.sweep is None or neurons % protocol.size:
+        return None
+    key, values = protocol.sweep
+    unit = display_unit(values)
+    numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
+    owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
+    is_current = owner.shape != "chirp" and SHAPES[owner.shape].values.get(key, (0,))[0] is None
+    return Grid(key, unit, np.round(numbers, 12), is_current)
+
+
+def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
+    """Return the real recording that a protocol plays, one sweep a neuron, or None."""
+    clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
+    return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
+
+
+def commanded_steps(command: Array) -> Array:
+    """Return the step that sets each sweep apart, in the unit of `command`.
+
+    The value at the first time at which the sweeps differ most, so that a pulse which is the
+    same in all sweeps does not count; of a single sweep the value furthest from its beginning.
+
+    Parameters
+    ----------
+    command
+        Shape (samples, sweeps).
+    """
+    differ = np.ptp(command, axis=1)
+    if command.shape[1] == 1:
+        differ = np.abs(command[:, 0] - command[0, 0])
+    return command[np.argmax(differ >= differ.max() * (1 - 1e-9))]
+
+
+def onsets(protocol: Protocol, neurons: int) -> Array:
+    """Return when the first stimulus of each neuron begins, in s; nan where none ever does."""
+    first = np.full(neurons, np.nan)
+    for stimulus in protocol.stimuli:
+        start = spread(np.atleast_2d(np.asarray(stimulus.values["start"])), neurons)[0]
+        if stimulus.recording is not None:
+            command = stimulus.recording.command
+            changed = command != command[:1]
+            at = np.where(changed.any(0), changed.argmax(0) * stimulus.recording.dt, np.nan)
+            start = np.maximum(start, spread(at[None], neurons)[0])
+        first = np.fmin(first, start)
+    return first
+
+
+def is_steady(protocol: Protocol) -> bool:
+    """Whether all currents stand still in the measured window."""
+    start, stop = protocol.measure
+    return all(
+        s.shape in ("constant", "step")
+        and np.asarray(s.values["start"]).max() <= start + 1e-9
+        and np.asarray(s.values.get("stop", np.inf)).min() >= stop - 1e-9
+        for s in protocol.stimuli
+    )
+
+
+# One row a neuron
+
+
+def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
+    """Return what each neuron's train is in the measured window of a protocol.
+
+    Parameters
+    ----------
+    trains
+        Spike times in s, one array a neuron.
+    protocol
+        Bursts have a period only where the current stands still, and none are counted where a
+        recorded command steps up and down.
+
+    Returns
+    -------
+    dict
+        Column name to array of one value a neuron.
+    """
+    start, stop = protocol.measure
+    counts = np.array([np.sum((t >= start) & (t < stop)) for t in trains], dtype=np.int64)
+    pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
+    latency = [np.nan if np.isnan(at) else first_spike_latency(t, at) for t, at in pairs]
+    steady = is_steady(protocol)
+    recorded = any(s.shape == "recorded" for s in protocol.stimuli)
+    found = np.full((len(trains), 2), np.nan)
+    for k, train in enumerate(trains):
+        if not recorded:
+            found[k] = burst_shape(train, start, stop, float(protocol.duration), steady)
+    return {
+        "spikes": counts,
+        "rate (Hz)": counts / (stop - start),
+        "burst period (ms)": found[:, 0] * 1e3 if steady else np.full(len(trains), np.nan),
+        "spikes per burst": found[:, 1],
+        "first spike latency (ms)": np.array(latency, dtype=float) * 1e3,
+    }
+
+
+def burst_shape(
+    train: Array, start: float, stop: float, end: float, steady: bool = True
+) -> tuple[float, float]:
+    """Return the period (s) of the bursts that begin in a window, and the spikes in each.
+
+    A burst may end after the window, but one that the end of the run may have cut is left out
+    where there are others.  A tonic train has one spike a burst.
+
+    Parameters
+    ----------
+    train
+        Spike times in s, shape (n,).
+    start, stop, end
+        The window and the end of the run in s.
+    steady
+        Whether the current stands still.  Then no tonic train is silent for longer than its
+        longest interval, so silence tells one burst alone; else two spikes or more without a
+        pause among them can be either, and both numbers are nan.
+    """
+    train = sorted_train(train)
+    inside = train[(train >= start) & (train < stop)]
+    longest = burst_threshold(inside)
+    if np.isnan(longest) and steady and inside.size > 1:
+        interval = np.diff(inside).max()
+        silence = max(inside[0] - start, stop - inside[-1])
+        if silence > 6 * interval > 0:
+            longest = np.sqrt(silence * interval)
+    if np.isnan(longest):
+        if inside.size < 2:
+            return np.nan, 1.0 if inside.size else np.nan
+        return (float(np.diff(inside).mean()), 1.0) if steady else (np.nan, np.nan)
+    found = bursts(train, float(longest))
+    last = train[np.searchsorted(train, found.onsets) + found.sizes - 1]
+    begun = (found.onsets >= start) & (found.onsets < stop)
+    whole = begun & (last + longest <= end)
+    sizes = found.sizes[whole if whole.any() else begun]
+    periods = np.diff(found.onsets[begun])
+    return (
+        float(periods.mean()) if periods.size else np.nan,
+        float(sizes.mean()) if sizes.size else np.nan,
+    )
+
+
+# One row a model
+
+
+def fi_measures(points: Grid, rates: Array) -> dict[str, float]:
+    """Return rheobase, gain and highest rate of an f-I curve.
+
+    Of a recorded command only the sweeps that do not hyperpolarise count.  A neuron that is
+    silent at the largest current is blocked: its gain ends at its highest rate.
+    """
+    keep = points.values >= 0 if points.name == "command" else np.ones(rates.shape, dtype=bool)
+    order = np.argsort(points.values[keep], kind="stable")
+    x, y = points.values[keep][order], rates[keep][order]
+    rising = slice(None, np.argmax(y) + 1) if y.size and y[-1] == 0 else slice(None)
+    unit = "" if points.unit == "1" else f" ({points.unit})"
+    return {
+        f"rheobase{unit}": rheobase(x, y),
+        f"gain (Hz per {points.unit})": gain(x[rising], y[rising]),
+        "highest rate (Hz)": float(y.max()) if y.any() else np.nan,
+    }
+
+
+def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
+    """Return at which phase of a chirp bursts begin, and how sharply; phase 0 is upward zero."""
+    chirp = chirp_stimulus(protocol)
+    turns = [np.empty(0)]
+    for k, train in enumerate(trains):
+        start, stop, f_0, f_1 = chirp_values(chirp, protocol, k, len(trains))
+        begin = bursts(train[(train >= start) & (train < stop)]).onsets - start
+        turns.append(f_0 * begin + 0.5 * (f_1 - f_0) * begin**2 / (stop - start))
+    # of a sine of 1 Hz, a time in seconds is a number of turns
+    phase = burst_phase(np.concatenate(turns), 1.0)
+    return {
+        "burst onset phase (deg)": float(np.degrees(phase.mean)),
+        "burst phase locking": phase.vector_strength,
+    }
+
+
+def chirp_stimulus(protocol: Protocol) -> Stimulus | None:
+    """Return the first chirp of a protocol, or None."""
+    return next((s for s in protocol.stimuli if s.shape == "chirp"), None)
+
+
+def chirp_values(chirp: Stimulus, protocol: Protocol, neuron: int, neurons: int) -> list[float]:
+    """Return start and stop (s) and both frequencies (Hz) of the chirp that a neuron gets."""
+    values = {"stop": protocol.duration, **chirp.values}
+    keys = ("start", "stop", "f_0", "f_1")
+    at = (spread(np.atleast_2d(np.asarray(values[key])), neurons)[0] for key in keys)
+    return [float(v[neuron if len(v) > 1 else 0]) for v in at]
+
+
+def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -> dict[str, float]:
+    """Return how far the trains of a model are from those of a reference in a window.
+
+    Returns
+    -------
+    dict
+        ``rate error (Hz)``, the root mean square over neurons; the mean over neurons of the
+        coincidence factor (where one of the two fires) and, if Elephant is installed, of the
+        van Rossum and Victor-Purpura distances.
+    """
+    pairs = [
+        tuple(t[(t >= start) & (t < stop)] for t in pair)
+        for pair in zip(reference, trains, strict=True)
+    ]
+    length = stop - start
+    gamma = np.array([coincidence_factor(a, b, PRECISION, length) for a, b in pairs])
+    defined = gamma[np.isfinite(gamma)]
+    difference = np.array([len(b) - len(a) for a, b in pairs]) / length
+    errors = {
+        "rate error (Hz)": float(np.sqrt(np.mean(difference**2))),
+        "coincidence factor": float(defined.mean()) if defined.size else np.nan,
+    }
+    if find_spec("elephant"):
+        errors["van Rossum distance"] = np.mean([van_rossum(*p, TIMESCALE) for p in pairs])
+        errors["Victor-Purpura distance"] = np.mean(
+            [victor_purpura(*p, 1 / TIMESCALE) for p in pairs]
+        )
+    return {name: float(value) for name, value in errors.items()}
+
+
+def mean_where_defined(values: Array) -> float:
+    """Return the mean of the values that are not nan; nan, without a warning, if all are."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else np.nan

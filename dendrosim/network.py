@@ -1,0 +1,397 @@
+"""Layers of discrete neurons with their weights: plain values that can be saved and loaded.
+
+A network is what is trained in torch and run in Brian2.  The order within a step is the one of the
+papers: layer k+1 sees the spikes that layer k fires in the same step, recurrent weights see those
+of the step before, and every state starts at its initial value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model import Model, load_model, model_from_table
+from dendrosim.model_table import to_table
+from dendrosim.quantities import quantity
+from dendrosim.recording import replacing
+
+Array = np.ndarray
+FORMAT = "dendrosim network 1"
+MAX_BYTES = 4_000_000_000
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Layer:
+    """Neurons of one model and what flows into them.
+
+    Parameters
+    ----------
+    model
+        A discrete model, or its name or path.
+    n_in, n
+        Number of sources and of neurons.
+    recurrent
+        Whether the layer sees its own spikes of the step before.
+    input_weights
+        Port to weights of shape (n, n_in); a port without weights gets nothing from below.
+    recurrent_weights
+        Port to weights of shape (n, n); None with ``recurrent=True`` leaves them to be drawn.
+    bias
+        Port to shape (n,).
+    parameters
+        Name to a number or an array of shape (n,), instead of the model's own.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the layer, the port or parameter and the shape that is needed.
+    """
+
+    model: Model
+    n_in: int
+    n: int
+    recurrent: bool
+    input_weights: Mapping[str, Array]
+    recurrent_weights: Mapping[str, Array]
+    bias: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike,
+        n_in: int,
+        n: int,
+        recurrent: bool = False,
+        input_weights: Mapping[str, Any] | None = None,
+        recurrent_weights: Mapping[str, Any] | None = None,
+        bias: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        model = model if isinstance(model, Model) else load_model(model)
+        where = f"layer of {model.name}"
+        if model.kind != "discrete":
+            raise DendrosimError(f"{where}: a network needs a discrete model")
+        for label, size in (("n_in", n_in), ("n", n)):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+                raise DendrosimError(f"{where}: {label} = {size!r} is not a whole number from 1")
+        if recurrent and not model.recurrent:
+            raise DendrosimError(f"{where}: this model has no recurrent connections")
+        if recurrent_weights and not recurrent:
+            raise DendrosimError(f"{where}: recurrent_weights are given, but recurrent is False")
+        ports = model.ports
+        shapes = {"input_weights": (n, n_in), "recurrent_weights": (n, n), "bias": (n,)}
+        tables = {
+            "input_weights": input_weights, "recurrent_weights": recurrent_weights, "bias": bias,
+        }  # fmt: skip
+        for label, table in tables.items():
+            checked = {
+                port: _array(value, shapes[label], f"{where}: {label}[{port!r}]", port, ports)
+                for port, value in (table or {}).items()
+            }
+            object.__setattr__(self, label, MappingProxyType(checked))
+        values = {}
+        for name, value in (parameters or {}).items():
+            if name not in model.parameters:
+                hint = did_you_mean(name, model.parameters)
+                raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
+            shape = () if np.size(value) == 1 else (n,)
+            array = np.reshape(value, ()) if np.size(value) == 1 else value
+            values[name] = _array(array, shape, f"{where}: parameters[{name!r}]")
+        fields = {
+            "model": model, "n_in": int(n_in), "n": int(n), "recurrent": bool(recurrent),
+            "parameters": MappingProxyType(values),
+        }  # fmt: skip
+        for label, value in fields.items():
+            object.__setattr__(self, label, value)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer has all the weights that it declares."""
+        return bool(self.input_weights) and (not self.recurrent or bool(self.recurrent_weights))
+
+    @property
+    def n_weights(self) -> int:
+        """Weights and biases."""
+        tables = (self.input_weights, self.recurrent_weights, self.bias)
+        return sum(value.size for table in tables for value in table.values())
+
+    def values(self) -> dict[str, Array]:
+        """Return every parameter and derived value: a number, or an array of shape (n,)."""
+        given = {name: quantity(value) for name, value in self.parameters.items()}
+        values = self.model.with_(parameters=given).values() if given else self.model.values()
+        return {name: np.asarray(value, dtype=float) for name, value in values.items()}
+
+    def with_(self, **changes: Any) -> Layer:
+        """Return a copy with other weights, biases or parameters."""
+        fields = ("model", "n_in", "n", "recurrent", "input_weights", "recurrent_weights", "bias",
+                  "parameters")  # fmt: skip
+        return Layer(**{name: getattr(self, name) for name in fields} | changes)
+
+    def drawn(self, rng: np.random.Generator) -> Layer:
+        """Return the layer with the weights that it lacks.
+
+        Input weights are Xavier uniform, recurrent ones orthogonal, biases 0.
+        """
+        ports = self.model.ports
+        changes: dict[str, Any] = {}
+        if not self.input_weights:
+            limit = np.sqrt(6 / (self.n_in + self.n))
+            changes["input_weights"] = {
+                port: rng.uniform(-limit, limit, (self.n, self.n_in)) for port in ports
+            }
+            if not self.bias:
+                changes["bias"] = {port: np.zeros(self.n) for port in ports}
+        if self.recurrent and not self.recurrent_weights:
+            changes["recurrent_weights"] = {port: _orthogonal(rng, self.n) for port in ports}
+        return self.with_(**changes)
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Network:
+    """Layers in a row and a linear readout.
+
+    Parameters
+    ----------
+    layers
+        Each takes the spikes of the one before.
+    readout_weights, readout_bias
+        Shapes (n_out, n) and (n_out,); without weights the readout is empty.
+    metadata
+        Text or numbers that are kept with the file.
+
+    Raises
+    ------
+    DendrosimError
+        If two sizes do not fit.
+    """
+
+    layers: tuple[Layer, ...]
+    readout_weights: Array
+    readout_bias: Array
+    metadata: Mapping[str, Any]
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        readout_weights: Any = None,
+        readout_bias: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        layers = tuple(layers)
+        if not layers:
+            raise DendrosimError("a network needs a layer")
+        for k, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise DendrosimError(f"layer {k}: {layer!r} is not a Layer")
+            if k and layer.n_in != layers[k - 1].n:
+                raise DendrosimError(
+                    f"layer {k} takes {layer.n_in} inputs, but layer {k - 1} has "
+                    f"{layers[k - 1].n} neurons"
+                )
+        n = layers[-1].n
+        weights = np.zeros((0, n)) if readout_weights is None else np.asarray(readout_weights)
+        n_out = len(weights) if weights.ndim == 2 else 0
+        weights = _array(weights, (n_out, n), "readout_weights")
+        bias = np.zeros(n_out) if readout_bias is None else readout_bias
+        bias = _array(bias, (n_out,), "readout_bias")
+        fields = {
+            "layers": layers, "readout_weights": weights, "readout_bias": bias,
+            "metadata": MappingProxyType(dict(metadata or {})),
+        }  # fmt: skip
+        for label, value in fields.items():
+            object.__setattr__(self, label, value)
+
+    def __repr__(self) -> str:
+        """Short: sizes and models."""
+        sizes = "-".join(map(str, [self.layers[0].n_in, *(la.n for la in self.layers), self.n_out]))
+        models = ", ".join(dict.fromkeys(layer.model.name for layer in self.layers))
+        return f"<Network {sizes} of {models}, {self.n_weights} weights>"
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.layers[0].n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of readouts."""
+        return len(self.readout_bias)
+
+    @property
+    def n_weights(self) -> int:
+        """Weights and biases of all layers and the readout; neuron parameters do not count."""
+        readout = self.readout_weights.size + self.readout_bias.size
+        return sum(layer.n_weights for layer in self.layers) + readout
+
+    @staticmethod
+    def random(layers: Sequence[Layer], n_out: int = 0, seed: int = 0) -> Network:
+        """Return a network whose missing weights are drawn.
+
+        Parameters
+        ----------
+        layers
+            Layers with or without weights.
+        n_out
+            Number of readouts.
+        seed
+            Of the generator.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = [layer if layer.is_drawn else layer.drawn(rng) for layer in layers]
+        n = drawn[-1].n if drawn else 0
+        limit = np.sqrt(6 / (n + n_out)) if n_out else 0
+        weights = rng.uniform(-limit, limit, (n_out, n)) if n_out else None
+        return Network(drawn, weights, np.zeros(n_out) if n_out else None)
+
+    def readout(self, spikes: Array) -> Array:
+        """Return the readout of the last layer's spikes: (B, T, n) to (B, T, n_out)."""
+        return spikes.astype(float) @ self.readout_weights.T + self.readout_bias
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write one safetensors file: weights, model texts, step order and metadata.
+
+        Raises
+        ------
+        DendrosimError
+            If the folder cannot be written.
+        """
+        from safetensors.numpy import save
+
+        tensors, layers = {}, []
+        for k, layer in enumerate(self.layers):
+            for label in _TABLES:
+                for name, value in getattr(layer, label).items():
+                    tensors[f"layers.{k}.{label}.{name}"] = np.ascontiguousarray(value)
+            layers.append({
+                "model": to_table(layer.model), "name": layer.model.name, "n_in": layer.n_in,
+                "n": layer.n, "recurrent": layer.recurrent,
+            })  # fmt: skip
+        tensors["readout.weights"] = np.ascontiguousarray(self.readout_weights)
+        tensors["readout.bias"] = np.ascontiguousarray(self.readout_bias)
+        order = "layer k+1 sees layer k in the same step; recurrent spikes act one step later"
+        head = {"format": FORMAT, "order": order, "layers": json.dumps(layers)}
+        head["metadata"] = json.dumps(dict(self.metadata))
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata=head))
+
+
+_TABLES = ("input_weights", "recurrent_weights", "bias", "parameters")
+
+
+def load_network(path: str | os.PathLike) -> Network:
+    """Read a file that `Network.save` wrote; nothing in it is run.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such file, it is something else, is cut short, or holds a wrong shape, a
+        number that is not finite, or text that is not a model.
+    """
+    path = Path(path)
+    head, tensors = read_safetensors(path)
+    if head.get("format") != FORMAT:
+        raise DendrosimError(f"{path}: a safetensors file, but not a dendrosim network")
+    try:
+        entries, metadata = json.loads(head["layers"]), json.loads(head.get("metadata", "{}"))
+        layers = [_layer(entry, k, tensors, path) for k, entry in enumerate(entries)]
+        readout = tensors.pop("readout.weights"), tensors.pop("readout.bias")
+    except DendrosimError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DendrosimError(f"{path}: not a dendrosim network ({error!r})") from None
+    if tensors:
+        raise DendrosimError(f"{path}: holds tensors that no layer has: {', '.join(tensors)}")
+    try:
+        return Network(layers, *readout, metadata=metadata)
+    except DendrosimError as error:
+        raise DendrosimError(f"{path}: {error}") from None
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    """Read the head and the tensors of a safetensors file.
+
+    Raises
+    ------
+    DendrosimError
+        If it is missing, too large, cut short or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise DendrosimError(f"{path}: there is no such file")
+    if path.stat().st_size > MAX_BYTES:
+        raise DendrosimError(f"{path}: larger than {MAX_BYTES} bytes")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            head = file.metadata() or {}
+            return head, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise DendrosimError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+def _layer(entry: dict, k: int, tensors: dict[str, Array], path: Path) -> Layer:
+    where = f"{path}: layers.{k}"
+    model = model_from_table(entry["model"], where, str(entry["name"]))
+    tables: dict[str, dict] = {label: {} for label in _TABLES}
+    for name in list(tensors):
+        prefix, _, port = name.rpartition(".")
+        label = prefix.removeprefix(f"layers.{k}.")
+        if prefix.startswith(f"layers.{k}.") and label in tables:
+            tables[label][port] = tensors.pop(name)
+    try:
+        return Layer(model, entry["n_in"], entry["n"], entry["recurrent"], **tables)
+    except DendrosimError as error:
+        raise DendrosimError(f"{where}: {error}") from None
+
+
+def _array(
+    value: Any, shape: tuple[int, ...], where: str, port: str | None = None,
+    ports: Sequence[str] = (),
+) -> Array:  # fmt: skip
+    if port is not None and port not in ports:
+        raise DendrosimError(f"{where}: {port!r} is not a port; {did_you_mean(port, ports)}")
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        raise DendrosimError(f"{where} does not hold numbers") from None
+    if array.shape != shape:
+        raise DendrosimError(f"{where} has shape {array.shape}, but {shape} is needed")
+    if not np.all(np.isfinite(array)):
+        raise DendrosimError(f"{where} holds a number that is not finite")
+    array.flags.writeable = False
+    return array
+
+
+def _orthogonal(rng: np.random.Generator, n: int) -> Array:
+    # QR of a Gaussian matrix, signs fixed so that the law is uniform (Mezzadri 2007)
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.sign(np.diag(r))
+
+
+def as_input(network: Network, x: Any) -> Array:
+    """Return an input as float64 of shape (B, T, n_in).
+
+    Raises
+    ------
+    DendrosimError
+        If it has another shape or a number that is not finite.
+    """
+    x = np.asarray(x)
+    x = x[None] if x.ndim == 2 else x
+    if x.ndim != 3 or x.shape[2] != network.n_in or 0 in x.shape:
+        n = network.n_in
+        raise DendrosimError(f"input has shape {x.shape}, but (T, {n}) or (B, T, {n}) is needed")
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+        raise DendrosimError(f"input holds {x.dtype}, not numbers")
+    x = x.astype(float)
+    if not np.all(np.isfinite(x)):
+        raise DendrosimError("input holds a number that is not finite")
+    return x

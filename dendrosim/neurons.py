@@ -1,0 +1,131 @@
+"""The job of simulating unconnected neurons: a plan as Brian2 objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import brian2 as b2
+import numpy as np
+
+from dendrosim.job import CONTROL, Built, Done, timed_arrays
+from dendrosim.plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Spikes and traces in SI units.
+
+    Attributes
+    ----------
+    spike_i, spike_t
+        Neuron and time of each spike, in order of time, then neuron.  The time is that of the
+        state which crossed: the end of the step in which it was computed.
+    trace_t, traces
+        Times (samples,) and name to values (samples, neurons).
+    """
+
+    spike_i: np.ndarray
+    spike_t: np.ndarray
+    trace_t: np.ndarray
+    traces: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronJob:
+    """A plan for a device.
+
+    Parameters
+    ----------
+    plan
+        Model and protocol as text and numbers.
+    """
+
+    plan: Plan
+
+    @property
+    def structure(self) -> Mapping[str, Any]:
+        """What must be compiled anew when it changes."""
+        return self.plan.structure
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds."""
+        return self.plan.dt
+
+    @property
+    def duration(self) -> float:
+        """Duration in seconds."""
+        return self.plan.duration
+
+    @property
+    def samples(self) -> Mapping[str, tuple[np.ndarray, float]]:
+        """Sampled signals."""
+        return self.plan.samples
+
+    @cached_property
+    def values(self) -> dict[tuple[str, str], Any]:
+        """Numbers by group and variable."""
+        return {("neurons", name): value for name, value in self.plan.values.items()}
+
+    @property
+    def what(self) -> str:
+        """Method and step."""
+        method = f"method {self.plan.method}, " if self.plan.method else ""
+        return f"{method}dt {self.dt * 1e3:g} ms"
+
+    def build(self) -> Built:
+        """Make the neurons and their monitors."""
+        plan = self.plan
+        clock = b2.Clock(plan.dt * b2.second, name="steps")
+        samples = timed_arrays(self)
+        options = {"refractory": plan.refractory} if plan.refractory else {}
+        if plan.threshold:
+            options |= {"threshold": plan.threshold, "reset": plan.reset}
+        neurons = b2.NeuronGroup(
+            plan.neurons, "\n".join(plan.equations), method=plan.method, clock=clock,
+            namespace={**samples, "mS": b2.mS}, name="neurons", **options,
+        )  # fmt: skip
+        control = b2.NeuronGroup(1, "\n".join(CONTROL), clock=clock, name="control")
+        network = b2.Network(neurons, control)
+        if plan.update:
+            neurons.run_regularly("\n".join(plan.update), when="groups", name="neurons_update")
+        outputs: dict[str, Any] = {}
+        slower = {}
+        monitors = []
+        if plan.threshold:
+            spikes = b2.SpikeMonitor(neurons, name="spikes")
+            outputs |= {"spike_i": spikes.variables["i"], "spike_t": spikes.variables["t"]}
+            monitors.append(spikes)
+        if plan.record:
+            traces = b2.StateMonitor(
+                neurons, list(plan.record), record=True, name="traces",
+                dt=plan.record_dt * b2.second,
+            )  # fmt: skip
+            outputs |= {f"trace.{name}": traces.variables[name] for name in plan.record}
+            outputs["trace_t"] = traces.variables["t"]
+            if traces.clock is not clock:
+                slower[traces.clock] = round(plan.record_dt / plan.dt)
+            monitors.append(traces)
+        network.add(monitors)
+        return Built(
+            network=network, clock=clock, control=control, groups={"neurons": neurons},
+            outputs=outputs, finite={name: neurons.variables[name] for name in plan.states},
+            slower=slower, keep=(samples, monitors),
+        )  # fmt: skip
+
+    def result(self, done: Done) -> Result:
+        """Return spikes and traces from a device's arrays."""
+        empty = np.zeros(0)
+        i, t = done.arrays.get("spike_i", empty), done.arrays.get("spike_t", empty)
+        order = np.lexsort((i, t))
+        # Brian2 writes the beginning of the step; the state that crossed is that of its end.
+        # From the number of the step the time is exact: not a sum of rounded ones.
+        at = (np.rint(t[order] / self.dt) + 1) * self.dt
+        traces = {
+            name: np.asarray(done.arrays[f"trace.{name}"]).reshape(-1, self.plan.neurons)
+            for name in self.plan.record
+        }
+        return Result(i[order].astype(np.int64), at, done.arrays.get("trace_t", empty), traces)

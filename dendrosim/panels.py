@@ -1,0 +1,168 @@
+"""The two panels under the traces of a comparison: what it measured, and the errors.
+
+They draw on axes that `dendrosim.plots` made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dendrosim import responses
+from dendrosim.comparison import Comparison
+from dendrosim.scores import RECORDED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Colours that are told apart by everybody (Okabe & Ito 2008); black is the real cell's.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+REAL, GREY, FAINT = "#000000", "#6b6b6b", "#d0d0d0"
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def look(k: int) -> dict[str, Any]:
+    """Return colour and marker of the k-th model."""
+    colour = COLOURS[k % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[k % len(MARKERS)], "ms": 3.0, "mew": 0.8,
+            "mfc": colour if k < len(COLOURS) else "white"}  # fmt: skip
+
+
+def pretty(unit: str) -> str:
+    """Return a unit as it is printed.
+
+    >>> pretty("uA/cm**2"), pretty("kohm*cm**2"), pretty("1")
+    ('µA/cm²', 'kΩ cm²', '')
+    """
+    for plain, printed in (("**2", "²"), ("**3", "³"), ("ohm", "Ω"), ("*", " "), ("uA", "µA")):
+        unit = unit.replace(plain, printed)
+    return "" if unit == "1" else unit
+
+
+def short(name: str, most: int = 34) -> str:
+    """Return a name that fits into a heading."""
+    return name if len(name) <= most else f"{name[: most // 2 - 1]} … {name[-(most // 2 - 2) :]}"
+
+
+def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
+    """Fill two axes with what the protocol has: impedance, a curve over its grid, or intervals."""
+    found = [responses.impedances(r, comparison.protocol) for r in comparison.recordings]
+    if any(z is not None and np.isfinite(z[1]).any() for z in found):
+        _impedance(axes, comparison, found)
+    elif comparison.grid is not None:
+        _over_grid(axes, comparison)
+    else:
+        _intervals(axes[0], comparison)
+        _voltage_difference(axes[1], comparison)
+    for panel in axes:
+        if panel.get_yscale() == "linear":
+            panel.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
+
+
+def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
+    """Rates over the grid, and their difference to the real cell or to the reference."""
+    grid, curves = comparison.grid, comparison.curves
+    order = np.argsort(grid.values, kind="stable")
+    rates = {name: rows["rate (Hz)"].to_numpy()[order] for name, rows in curves.groupby("model")}
+    x = grid.values[order]
+    base = RECORDED if RECORDED in rates else comparison.names[0]
+    if base == RECORDED:
+        axes[0].plot(x, rates[base], "-o", color=REAL, mfc="white", ms=4.5, label="recorded cell")
+    for k, name in enumerate(comparison.names):
+        axes[0].plot(x, rates[name], label=short(name), **look(k))
+        if name != base:
+            axes[1].plot(x, rates[name] - rates[base], **look(k))
+    axes[0].set_title("Firing rate" if not grid.is_current else "f–I curve")
+    axes[0].set_ylabel("rate (Hz)")
+    axes[0].set_ylim(bottom=min(0, axes[0].get_ylim()[0]))
+    if len(rates) == 1:
+        _spikes_per_burst(axes[1], comparison, x, order)
+    else:
+        what = "the recorded cell" if base == RECORDED else short(base)
+        axes[1].set_title(f"Rate minus that of {what}")
+        axes[1].set_ylabel("rate difference (Hz)")
+        axes[1].axhline(0, color=REAL if base == RECORDED else COLOURS[0], lw=0.9)
+        low, high = axes[1].get_ylim()
+        axes[1].set_ylim(min(low, -0.5), max(high, 0.5))
+    label = f"{grid.name} ({pretty(grid.unit)})" if grid.unit != "1" else grid.name
+    for panel in axes:
+        panel.set_xlabel(label)
+    axes[0].legend(loc="best", handlelength=1.6)
+
+
+def _spikes_per_burst(axes: Axes, comparison: Comparison, x: np.ndarray, order: np.ndarray) -> None:
+    axes.plot(x, comparison.curves["spikes per burst"].to_numpy()[order], **look(0))
+    axes.set_title("Spikes per burst")
+    axes.set_ylabel("spikes per burst")
+
+
+def _intervals(axes: Axes, comparison: Comparison) -> None:
+    """Interspike intervals over time: bursts are the dots at the bottom."""
+    for k, recording in enumerate(comparison.recordings):
+        train = recording.spikes(0)
+        if train.size > 1:
+            axes.plot(train[1:] * 1e3, np.diff(train) * 1e3, ls="", **look(k))
+    if not axes.lines:
+        axes.set_axis_off()
+        axes.text(0, 0.5, "No model has two spikes.", color=GREY, transform=axes.transAxes)
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(0, comparison.recordings[0].duration * 1e3)
+    axes.set_title("Time since the spike before")
+    axes.set_ylabel("interval (ms)")
+    axes.set_xlabel("time (ms)")
+
+
+def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
+    """Somatic potential minus the reference's, where neither spikes nearby."""
+    reference, window = comparison.recordings[0], (0.0, comparison.recordings[0].duration)
+    drawn = False
+    for k, recording in enumerate(comparison.recordings[1:], start=1):
+        apart = responses.difference(recording, reference, *window)
+        if apart is not None:
+            values = np.where(apart.counts[:, 0], apart.volts[:, 0] * 1e3, np.nan)
+            axes.plot(apart.times * 1e3, values, color=look(k)["color"], lw=1.1)
+            drawn = drawn or bool(np.isfinite(values).any())
+    if not drawn:
+        axes.set_axis_off()
+        return
+    axes.axhline(0, color=COLOURS[0], lw=0.9)
+    axes.set_xlim(0, reference.duration * 1e3)
+    axes.set_title(f"Potential minus that of {short(comparison.names[0])}")
+    axes.set_ylabel("difference away from spikes (mV)")
+    axes.set_xlabel("time (ms)")
+
+
+def _impedance(axes: Sequence[Axes], comparison: Comparison, found: list) -> None:
+    """Impedance over frequency, and the difference to the reference's."""
+    first = found[0]
+    silent = first is not None and np.isfinite(first[1][:, 0]).all()
+    for k, (name, one) in enumerate(zip(comparison.names, found, strict=True)):
+        style = {"color": look(k)["color"], "lw": 1.5}
+        if one is None or not np.isfinite(one[1][:, 0]).all():
+            why = "no potential" if one is None else "it spikes"
+            axes[0].plot([], [], label=f"{short(name)}: {why}", **style)
+            continue
+        f, z = one[0], one[1][:, 0]
+        axes[0].plot(f, np.abs(z) * 10, label=short(name), **style)
+        if silent and k:
+            modulus = np.interp(f, first[0], np.abs(first[1][:, 0]))
+            axes[1].plot(f, (np.abs(z) / modulus - 1) * 100, **style)
+        elif not silent or len(found) == 1:
+            axes[1].plot(f, np.degrees(np.angle(z)), **style)
+    axes[0].set_title("Impedance")
+    axes[0].set_ylabel(f"|Z| ({pretty('kohm*cm**2')})")
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend(loc="best")
+    if silent and len(found) > 1:
+        axes[1].axhline(0, color=COLOURS[0], lw=0.9)
+        axes[1].set_title(f"|Z| relative to {short(comparison.names[0])}")
+        axes[1].set_ylabel("difference (%)")
+    else:
+        axes[1].set_title("Phase of the potential")
+        axes[1].set_ylabel("phase (degrees)")
+    for panel in axes:
+        panel.set_xlabel("frequency (Hz)")

@@ -1,0 +1,261 @@
+"""Figures: traces with the current under them, f-I curves, errors.
+
+Made of `matplotlib.figure.Figure` objects alone: no pyplot, no window, no state left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dendrosim import measures, responses
+from dendrosim.comparison import Comparison
+from dendrosim.errors import DendrosimError
+from dendrosim.model import USUAL_INPUTS
+from dendrosim.panels import COLOURS, GREY, REAL, draw_panels, look, pretty, short
+from dendrosim.protocol import Protocol
+from dendrosim.quantities import display_unit, parse_unit
+from dendrosim.recording import Recording, replacing
+from dendrosim.scores import representative
+from dendrosim.stimuli import SHAPES
+
+#: A trace that covers more than this (mV) has action potentials in it.
+ACTION_POTENTIAL = 40.0
+
+_STYLE = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
+    "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titlepad": 7,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
+    "axes.edgecolor": "#404040", "axes.labelcolor": "#202020", "axes.labelsize": 9,
+    "xtick.color": "#404040", "ytick.color": "#404040", "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5, "xtick.major.width": 0.8, "ytick.major.width": 0.8,
+    "lines.linewidth": 1.1, "legend.frameon": False, "legend.fontsize": 8.5,
+    "text.color": "#202020", "figure.facecolor": "white", "savefig.facecolor": "white",
+    "axes.unicode_minus": True, "axes.formatter.useoffset": False, "axes.grid": False,
+    "path.simplify_threshold": 0.3,
+}  # fmt: skip
+
+
+def save_figure(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure, whole or not at all; the ending of the path is the format.
+
+    Raises
+    ------
+    DendrosimError
+        If the folder cannot be written or the ending is not that of an image.
+    """
+    endings = figure.canvas.get_supported_filetypes()
+    ending = os.path.splitext(path)[1][1:].lower()  # noqa: PTH122 (a str)
+    if ending not in endings:
+        raise DendrosimError(
+            f"{path}: {ending!r} is not the ending of a figure; valid: {', '.join(sorted(endings))}"
+        )
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=ending, dpi=150)
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Draw a comparison: a trace of each model above, f-I curves (or what the protocol has) below.
+
+    The traces are those of the neuron that shows most: one that fires in as many models as any,
+    rather slowly.  Spikes are the ticks above each trace; grey is outside the measured window.
+    """
+    recordings, protocol = comparison.recordings, comparison.protocol
+    neuron = representative(recordings, protocol)
+    clamp = measures.clamp_recording(protocol, recordings[0].n)
+    rows = len(recordings) + (clamp is not None)
+    with matplotlib.rc_context(_STYLE):
+        what = _what(protocol, comparison.grid, neuron)
+        figure, traces, current, below = _page(rows, protocol.title or protocol.name, what, True)
+        if clamp is not None:
+            times = np.arange(len(clamp.voltage)) * clamp.dt
+            train = clamp.spike_times()[neuron]
+            _trace(traces[0], times, clamp.voltage[:, neuron] * 1e3, train, REAL)
+            _name(traces[0], "recorded cell", REAL, len(train))
+        axes = traces[rows - len(recordings) :]
+        for k, (name, recording) in enumerate(zip(comparison.names, recordings, strict=True)):
+            _model_trace(axes[k], recording, neuron, look(k)["color"])
+            _name(axes[k], name, look(k)["color"], len(recording.spikes(neuron)))
+        own = [r if _is_discrete(r) else None for r in recordings]
+        _finish_traces(traces, protocol, [None] * (rows - len(own)) + own)
+        _current(current, protocol, recordings[0], neuron)
+        draw_panels(below, comparison)
+        return figure
+
+
+def recording_figure(recording: Recording, protocol: Protocol, most: int = 5) -> Figure:
+    """Draw the traces of at most `most` neurons of a recording, evenly over the grid.
+
+    Raises
+    ------
+    DendrosimError
+        If nothing was recorded.
+    """
+    if not len(recording.times) or not recording.meta["potentials"]:
+        raise DendrosimError(f"{recording.meta['model']}: no potential was recorded")
+    neurons = np.unique(np.linspace(0, recording.n - 1, min(most, recording.n)).round()).astype(int)
+    points = measures.grid(protocol, recording.n)
+    with matplotlib.rc_context(_STYLE):
+        title = f"{recording.meta['model']}: {protocol.title or protocol.name}"
+        what = _what(protocol, points)
+        figure, traces, current, _ = _page(len(neurons), title, what, False)
+        for axes, neuron in zip(traces, neurons, strict=True):
+            _model_trace(axes, recording, neuron, COLOURS[0])
+            name = recording.meta["model"] if points is None else _at(points, neuron)
+            _name(axes, name, COLOURS[0], len(recording.spikes(neuron)))
+        own = recording if _is_discrete(recording) else None
+        _finish_traces(traces, protocol, [own] * len(traces))
+        for neuron in neurons:
+            _current(current, protocol, recording, neuron)
+        return figure
+
+
+# The page
+
+
+def _page(rows: int, title: str, what: str, below: bool) -> tuple[Figure, list[Axes], Axes, list]:
+    """Return a figure with axes for traces, the current, and two panels below."""
+    lines = textwrap.wrap(title, 88)[:3]
+    row, stimulus, lower = 0.95 if rows < 5 else 0.7, 0.6, 2.5 if below else 0.0
+    top, middle, bottom = 0.58 + 0.2 * len(lines), 0.85 if below else 0.0, 0.55
+    height = top + rows * (row + 0.28) + stimulus + 0.16 + middle + lower + bottom
+    figure = Figure(figsize=(10, height), dpi=100)
+
+    def place(left: float, down: float, width: float, tall: float) -> Axes:
+        return figure.add_axes((left, 1 - (down + tall) / height, width, tall / height))
+
+    figure.text(0.075, 1 - 0.2 / height, "\n".join(lines), size=12, weight="bold", va="top")
+    figure.text(0.075, 1 - (0.22 + 0.2 * len(lines)) / height, what, size=9, color=GREY, va="top")
+    traces = [place(0.075, top + 0.14 + k * (row + 0.28), 0.9, row) for k in range(rows)]
+    down = top + rows * (row + 0.28) + 0.16
+    current = place(0.075, down, 0.9, stimulus)
+    down += stimulus + middle
+    panels = [place(x, down, 0.4, lower) for x in (0.075, 0.575)] if below else []
+    for axes in traces:
+        axes.sharex(current)
+        axes.tick_params(bottom=False, labelbottom=False)
+        axes.spines["bottom"].set_visible(False)
+    return figure, traces, current, panels
+
+
+def _what(protocol: Protocol, points: measures.Grid | None, neuron: int | None = None) -> str:
+    """Return the line under the title: what the traces are."""
+    start, stop = protocol.measure
+    parts = ["Somatic potential"]
+    if points is not None and neuron is not None:
+        parts.append(f"at {_at(points, neuron)}")
+    files = [s.options["file"] for s in protocol.stimuli if s.shape == "recorded"]
+    parts += [f"in {os.path.basename(file)}" for file in files[:1]]  # noqa: PTH119 (a str)
+    grey = start > 0 or stop < float(protocol.duration)
+    return " ".join(parts) + ("; what is grey is not measured" if grey else "")
+
+
+def _at(points: measures.Grid, neuron: int) -> str:
+    value = f"{points.values[neuron]:.4g}".replace("-", "\N{MINUS SIGN}")
+    return f"{points.name} {value} {pretty(points.unit)}".strip()
+
+
+def _name(axes: Axes, name: str, colour: str, spikes: int) -> None:
+    axes.set_title(short(name, 60), color=colour, weight="bold", size=9, pad=3)
+    axes.set_title(f"{spikes} spikes" if spikes != 1 else "1 spike", loc="right", color=GREY,
+                   size=8.5, pad=3)  # fmt: skip
+
+
+def _trace(axes: Axes, times: np.ndarray, values: np.ndarray, train: np.ndarray, colour: str):
+    axes.plot(times * 1e3, values, color=colour, lw=0.9)
+    at = axes.get_xaxis_transform()
+    axes.plot(train * 1e3, np.full(len(train), 0.93), "|", color=colour, ms=5, mew=0.9,
+              transform=at, clip_on=False)  # fmt: skip
+    axes.set_ylabel("mV")
+
+
+def _is_discrete(recording: Recording) -> bool:
+    return recording.meta["method"] is None
+
+
+def _model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> None:
+    v = responses.volts(recording)
+    if v is not None:
+        _trace(axes, recording.times, v[:, neuron] * 1e3, recording.spikes(neuron), colour)
+        return
+    potentials = recording.meta["potentials"]
+    name = potentials.get("soma", next(iter(potentials.values()), None))
+    values = np.full(len(recording.times), np.nan)
+    if name in recording.traces:
+        values = recording.traces[name].values[:, neuron]
+    _trace(axes, recording.times, values, recording.spikes(neuron), colour)
+    axes.set_ylabel(name or "")
+
+
+def _finish_traces(
+    traces: Sequence[Axes], protocol: Protocol, own: Sequence[Recording | None]
+) -> None:
+    """Give traces that are alike one scale, and grey out what is not measured.
+
+    Those with action potentials are alike, and those without: a potential that stays below
+    threshold would be a flat line on the scale of the others.  The resets of a discrete model
+    (`own`, which is None for the others) are on a scale of their own.
+    """
+
+    def kind(k: int) -> tuple:
+        real = own[k] is None and np.ptp(traces[k].dataLim.intervaly) > ACTION_POTENTIAL
+        return traces[k].get_ylabel(), id(own[k]), bool(real)
+
+    start, stop = (t * 1e3 for t in protocol.measure)
+    kinds = [kind(k) for k in range(len(traces))]
+    for k, axes in enumerate(traces):
+        like = [other for other, its in zip(traces, kinds, strict=True) if its == kinds[k]]
+        reach = [other.dataLim.intervaly for other in like]
+        low, high = np.min(reach), np.max(reach)
+        if np.isfinite([low, high]).all():
+            room = max(high - low, 0.02 * max(abs(low), abs(high)), 1e-9)
+            axes.set_ylim(low - 0.08 * room, high + 0.3 * room)
+        axes.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_label_coords(-0.056, 0.5)
+        for left, right in ((0, start), (stop, float(protocol.duration) * 1e3)):
+            if right - left > 1e-6:
+                axes.axvspan(left, right, color="#f1f1f1", lw=0, zorder=0)
+
+
+def _current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) -> None:
+    """Draw the current into each place that has one."""
+    places = list(dict.fromkeys(USUAL_INPUTS.get(i, i) for s in protocol.stimuli for i in s.into))
+    dt = recording.meta["dt"]
+    times = np.arange(0, recording.duration, max(dt, recording.duration / 20000))
+    unit = current_unit(protocol)
+    for k, place in enumerate(places):
+        values = protocol.current(place, times, dt)
+        column = values[:, neuron * values.shape[1] // recording.n] / float(parse_unit(unit))
+        style = ("-", "--", ":")[k % 3]
+        axes.plot(times * 1e3, column, color="#404040", ls=style, lw=1.0, label=place)
+    if len(places) > 1 and axes.get_legend() is None:
+        axes.legend(loc="upper right", ncols=len(places))
+    low, high = axes.dataLim.intervaly
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = (high - low) or 1.0
+    axes.set_ylim(low - 0.1 * room, high + 0.1 * room)
+    axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    axes.set_xlim(0, recording.duration * 1e3)
+    axes.set_xlabel("time (ms)")
+    where = " and ".join(places)
+    axes.set_title(f"current into {where} ({pretty(unit)})".removesuffix(" ()"), color=GREY,
+                   size=8.5, pad=3)  # fmt: skip
+
+
+def current_unit(protocol: Protocol) -> str:
+    """Return the unit that the currents of a protocol are shown in."""
+    for stimulus in protocol.stimuli:
+        if stimulus.shape == "recorded":
+            return "uA/cm**2"
+        for key, (dimension, _) in SHAPES[stimulus.shape].values.items():
+            value = stimulus.values.get(key)
+            if dimension is None and value is not None and np.any(np.asarray(value)):
+                return display_unit(value)
+    return "1"
