@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 
@@ -100,9 +101,14 @@ def _own_brian2() -> Iterator[None]:
             "Brian2 is set to a standalone device; reset_device() before calling dendrosim"
         )
     saved = {name: b2.prefs[name] for name in _PREFERENCES}
+    # A recorded signal has its own sampling, and each step takes the sample at its beginning
+    grids = logging.getLogger("brian2.input.timedarray")
+    level = grids.level
+    grids.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        grids.setLevel(level)
         for name, value in saved.items():
             b2.prefs[name] = value
 

@@ -173,7 +173,8 @@ def _unit_node(node: ast.AST, text: str, where: str) -> Quantity:
 
 
 def _near_unit(name: str) -> str:
-    hint = did_you_mean(name, UNITS)
+    other_case = [unit for unit in UNITS if unit.lower() == name.lower()]
+    hint = did_you_mean(other_case[0] if other_case else name, UNITS)
     return f"; {hint}" if hint.startswith("did") else ""
 
 
@@ -241,6 +242,7 @@ _DISPLAY = ("mV", "ms", "uA/cm**2", "mS/cm**2", "uF/cm**2", "Hz", "pA", "nS", "p
 
 
 def _grid_text(numbers: np.ndarray) -> str:
-    if numbers.size > 4 and np.allclose(np.diff(numbers, 2), 0, atol=1e-12 * np.ptp(numbers)):
+    rounding = 1e-12 * np.ptp(numbers) + 1e-15 * np.max(np.abs(numbers))
+    if numbers.size > 4 and np.allclose(np.diff(numbers, 2), 0, atol=rounding):
         return f"linspace({numbers[0]:.15g}, {numbers[-1]:.15g}, {numbers.size})"
     return "[" + ", ".join(f"{number:.15g}" for number in numbers) + "]"

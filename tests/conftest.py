@@ -1,0 +1,22 @@
+"""For every test: hypothesis without a clock, and compiled code kept in a folder of the run."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("developer", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_code(tmp_path_factory):
+    """Keep what is compiled out of the home; the workers of one run share it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DENDROSIM_CACHE", str(base / "programs"))
+        patch.setenv("CYTHON_CACHE_DIR", str(base / "cython"))
+        yield
