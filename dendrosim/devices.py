@@ -21,6 +21,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.job import Done, Job, Progress, check_finite, steps_between_checks, steps_of
 
 DEVICES = ("numpy", "cython", "cpp")
+DTYPES = ("float64", "float32")
 MAX_THREADS = 256
 
 
@@ -39,6 +40,12 @@ def check_device(device: str, threads: int) -> None:
         raise DendrosimError(f"threads = {threads} is more than {MAX_THREADS}")
     if threads > 1 and device != "cpp":
         raise DendrosimError(f"threads = {threads} needs device 'cpp', not {device!r}")
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse a type that is not one of `DTYPES`."""
+    if dtype not in DTYPES:
+        raise DendrosimError(f"unknown dtype {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")
 
 
 def check_method(method: str) -> None:
@@ -71,6 +78,7 @@ def execute(job: Job, device: str, threads: int = 1, progress: Progress | None =
         else; what it said is the error's cause.
     """
     with _own_brian2(), np.errstate(all="ignore"):  # what is not finite is found and named
+        b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
         try:
             if device == "cpp":
                 return standalone.run_program(standalone.program_of(job, threads), job, progress)
@@ -116,6 +124,7 @@ def _own_brian2() -> Iterator[None]:
 # Every preference that this package sets
 _PREFERENCES = (
     "codegen.target",
+    "core.default_float_dtype",
     "codegen.cpp.extra_compile_args_gcc",
     "codegen.cpp.headers",
     "devices.cpp_standalone.openmp_threads",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,26 +82,34 @@ def read_abf(path: str | os.PathLike, sweeps: list[int] | None = None) -> ClampR
         ) from None
     try:
         abf = pyabf.ABF(str(path))
+        if abf.sweepUnitsC not in _AMPERE or abf.sweepUnitsY not in _VOLT:
+            raise DendrosimError(
+                f"{path}: not a current clamp: command in {abf.sweepUnitsC!r}, recording in "
+                f"{abf.sweepUnitsY!r}; a current in pA and a voltage in mV are needed"
+            )
+        result = _read_sweeps(abf, str(path), sweeps)
+    except DendrosimError:
+        raise
     except Exception as error:  # pyabf raises plain Exception, struct.error, IndexError, ...
         said = str(error) or type(error).__name__
         raise DendrosimError(f"{path}: not a readable ABF file ({said})") from None
-    if abf.sweepUnitsC not in _AMPERE or abf.sweepUnitsY not in _VOLT:
-        raise DendrosimError(
-            f"{path}: not a current clamp: command in {abf.sweepUnitsC!r}, recording in "
-            f"{abf.sweepUnitsY!r}; a current in pA and a voltage in mV are needed"
-        )
+    if not result.command.size or not np.isfinite(result.command).all():
+        raise DendrosimError(f"{path}: the commanded current is empty or not finite")
+    return result
+
+
+def _read_sweeps(abf: Any, path: str, sweeps: list[int] | None) -> ClampRecording:
     sweeps = list(range(abf.sweepCount)) if sweeps is None else sweeps
     for sweep in sweeps:
         if not 0 <= sweep < abf.sweepCount:
             raise DendrosimError(f"{path}: no sweep {sweep}; valid: 0 to {abf.sweepCount - 1}")
     command, voltage = [], []
-    for sweep in sweeps:
-        abf.setSweep(sweep)
-        command.append(np.array(abf.sweepC, dtype=float) * _AMPERE[abf.sweepUnitsC])
-        voltage.append(np.array(abf.sweepY, dtype=float) * _VOLT[abf.sweepUnitsY])
-    result = ClampRecording(
-        str(path), 1.0 / abf.dataRate, np.stack(command, axis=1), np.stack(voltage, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pyabf warns of a command that it cannot rebuild
+        for sweep in sweeps:
+            abf.setSweep(sweep)
+            command.append(np.array(abf.sweepC, dtype=float) * _AMPERE[abf.sweepUnitsC])
+            voltage.append(np.array(abf.sweepY, dtype=float) * _VOLT[abf.sweepUnitsY])
+    return ClampRecording(
+        path, 1.0 / abf.dataRate, np.stack(command, axis=1), np.stack(voltage, axis=1)
     )
-    if not result.command.size or not np.isfinite(result.command).all():
-        raise DendrosimError(f"{path}: the commanded current is empty or not finite")
-    return result

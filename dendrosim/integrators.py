@@ -28,6 +28,11 @@ from brian2.stateupdaters.base import (
 )
 
 
+# The step in the type of the variables: Brian2's dt is always double, and one double among
+# float32 makes all arithmetic around it double
+STEP = "_dt = dt"
+
+
 class _Text:
     """The right-hand sides of a set of equations as sympy trees, never expanded."""
 
@@ -102,7 +107,8 @@ class RushLarsen(StateUpdateMethod):
                 )
         if self.order == 1:
             return "\n".join([
-                *(_line(f"_new_{n}", n, rate, slopes[n], "dt") for n, rate in text.rates.items()),
+                STEP,
+                *(_line(f"_new_{n}", n, rate, slopes[n], "_dt") for n, rate in text.rates.items()),
                 *(f"{n} = _new_{n}" for n in text.rates),
             ])  # fmt: skip
         return "\n".join(self._second_order(text, slopes))
@@ -115,7 +121,8 @@ class RushLarsen(StateUpdateMethod):
         compute a subexpression of subexpressions again when a state has changed.
         """
         names = list(text.rates)
-        lines = [_line(f"_half_{n}", n, text.rates[n], slopes[n], "0.5*dt") for n in names]
+        lines = [STEP]
+        lines += [_line(f"_half_{n}", n, text.rates[n], slopes[n], "0.5*_dt") for n in names]
         middle = {n: sympy.Symbol(f"_half_{n}", real=True) for n in names}
 
         def later(expression: sympy.Expr) -> sympy.Expr:
@@ -139,8 +146,8 @@ class RushLarsen(StateUpdateMethod):
             lines.append(f"_slope_{n} = {sympy_to_str(later(slopes[n]))}")
             rate = sympy_to_str(later(text.rates[n]))
             lines.append(
-                f"_new_{n} = {n} + dt*(({rate}) + _slope_{n}*({n} - _half_{n}))"
-                f"*exprel(dt*_slope_{n})"
+                f"_new_{n} = {n} + _dt*(({rate}) + _slope_{n}*({n} - _half_{n}))"
+                f"*exprel(_dt*_slope_{n})"
             )
         return [*lines, *(f"{n} = _new_{n}" for n in names)]
 

@@ -17,8 +17,16 @@ from dendrosim.errors import DivergenceError
 
 Progress = Callable[[float], None]
 
-#: Equations of the group that holds what a compiled program reads when it starts.
-CONTROL = ("run_duration : second (shared)", "run_dt : second (shared)")
+
+def control_group(clock: b2.Clock) -> b2.NeuronGroup:
+    """Return the group that holds the times which a compiled program reads when it starts."""
+    return b2.NeuronGroup(
+        1,
+        "run_duration : second (shared)\nrun_dt : second (shared)",
+        dtype={"run_duration": np.float64, "run_dt": np.float64},
+        clock=clock,
+        name="control",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +38,7 @@ class Built:
     network, clock
         What runs, and the clock of its steps.
     control
-        A group with the variables of `CONTROL`.
+        What `control_group` made.
     groups
         Name to group, for the values that are put in.
     outputs
@@ -68,6 +76,8 @@ class Job(Protocol):
         Seconds.
     what
         For messages: method and step, such as ``"method rk4, dt 0.05 ms"``.
+    dtype
+        ``"float64"`` or ``"float32"``: the type of every variable but time.
     """
 
     structure: Mapping[str, Any]
@@ -76,6 +86,7 @@ class Job(Protocol):
     dt: float
     duration: float
     what: str
+    dtype: str
 
     def build(self) -> Built:
         """Make the Brian2 objects, on whatever device is set."""

@@ -18,7 +18,7 @@ import numpy as np
 from dendrosim import devices
 from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.job import CONTROL, Built, Done, timed_arrays
+from dendrosim.job import Built, Done, control_group, timed_arrays
 from dendrosim.network import Layer, Network, as_input
 from dendrosim.simulation import progress_bar
 
@@ -99,9 +99,11 @@ def run_network(
                 raise DendrosimError(
                     f"record: layer {k} has no {name!r}; {did_you_mean(name, known)}"
                 )
-    side = min(len(x), 64) if batch is None else min(len(x), batch)
-    if side < 1:
+    if batch is not None and (
+        isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
+    ):
         raise DendrosimError(f"batch = {batch!r} is not a whole number from 1")
+    side = min(len(x), 64 if batch is None else int(batch))
     parts, compiled, seconds = [], 0.0, 0.0
     was_compiled = False
     with progress_bar(progress, f"{network!r}") as tell:
@@ -149,6 +151,7 @@ class NetworkJob:
     record: Mapping[int, tuple[str, ...]]
     dt: float = STEP
     what: str = "a network"
+    dtype: str = "float64"
 
     @property
     def duration(self) -> float:
@@ -172,6 +175,7 @@ class NetworkJob:
             "network": [
                 {
                     "text": [s.text for s in layer.model.update],
+                    "output": layer.model.output,
                     "sizes": [layer.n_in, layer.n],
                     "ports": sorted(layer.input_weights),
                     "recurrent": sorted(layer.recurrent_weights),
@@ -209,7 +213,7 @@ class NetworkJob:
         """Make input, layers, weights and monitors."""
         clock = b2.Clock(self.dt * b2.second, name="steps")
         samples = timed_arrays(self)
-        control = b2.NeuronGroup(1, "\n".join(CONTROL), clock=clock, name="control")
+        control = control_group(clock)
         source = b2.NeuronGroup(
             self.x.shape[0] * self.x.shape[2], "x : 1", clock=clock, name="run_source",
             namespace=dict(samples),

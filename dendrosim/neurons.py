@@ -10,7 +10,7 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
-from dendrosim.job import CONTROL, Built, Done, timed_arrays
+from dendrosim.job import Built, Done, control_group, timed_arrays
 from dendrosim.plan import Plan
 
 
@@ -41,9 +41,12 @@ class NeuronJob:
     ----------
     plan
         Model and protocol as text and numbers.
+    dtype
+        Type of every variable but time.
     """
 
     plan: Plan
+    dtype: str = "float64"
 
     @property
     def structure(self) -> Mapping[str, Any]:
@@ -88,7 +91,7 @@ class NeuronJob:
             plan.neurons, "\n".join(plan.equations), method=plan.method, clock=clock,
             namespace={**samples, "mS": b2.mS}, name="neurons", **options,
         )  # fmt: skip
-        control = b2.NeuronGroup(1, "\n".join(CONTROL), clock=clock, name="control")
+        control = control_group(clock)
         network = b2.Network(neurons, control)
         if plan.update:
             neurons.run_regularly("\n".join(plan.update), when="groups", name="neurons_update")

@@ -34,6 +34,7 @@ def simulate(
     threads: int = 1,
     record: Sequence[str] | None = None,
     record_dt: Any = None,
+    dtype: str = "float64",
     progress: bool | None = None,
 ) -> Recording:
     """Run a model under a protocol.
@@ -59,6 +60,8 @@ def simulate(
         none.
     record_dt
         Time between recorded samples, a multiple of `dt`; every step by default.
+    dtype
+        ``"float64"`` or ``"float32"``: the type of every variable but time.
     progress
         Whether to show a progress bar; on a terminal by default.
 
@@ -85,6 +88,7 @@ def simulate(
         if not isinstance(value, kind):
             raise DendrosimError(f"{value!r} is not a {kind.__name__}; load it first")
     devices.check_device(device, threads)
+    devices.check_dtype(dtype)
     seed = _checked_seed(seed)
     step, method = _step_and_method(model, dt, method)
     if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
@@ -92,7 +96,7 @@ def simulate(
     names = _recorded(model, record)
     every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
     plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
-    job = NeuronJob(plan)
+    job = NeuronJob(plan, dtype)
     try:
         with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
             done = devices.execute(job, device, threads, tell)
@@ -108,6 +112,7 @@ def simulate(
         {
             **_describe(model, protocol, plan),
             "device": device,
+            "dtype": dtype,
             "threads": threads,
             "seed": seed,
             "compiled": done.compiled,

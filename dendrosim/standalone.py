@@ -23,13 +23,49 @@ from pathlib import Path
 
 import brian2 as b2
 import numpy as np
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import Device, get_device, reset_device, set_device
 
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
 
-# Brian2's own flags; -fno-finite-math-only keeps isnan meaningful
-FLAGS = ("-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11")
+# Brian2's own flags, of which -fno-finite-math-only keeps isnan meaningful, and two that let GCC
+# vectorise the loop over neurons: glibc declares its vector functions only to who says
+# __FAST_MATH__ (which -fno-finite-math-only takes back), and Brian2's many arrays need more checks
+# for overlap than GCC makes by default.
+FLAGS = (
+    "-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11",
+    "-D__FAST_MATH__", "--param=vect-max-version-for-alias-checks=200",
+)  # fmt: skip
+
+
+# In float32 a literal such as 1.0 must not turn the arithmetic around it into double
+SINGLE_FLAGS = ("-fsingle-precision-constant",)
+
+# Brian2's own exprel and clip branch and compute in double; these vectorise in either type
+_FUNCTIONS = {
+    "exprel": """
+template <typename T> static inline T _exprel(const T x)
+{
+    const T least = sizeof(T) == 4 ? 1e-6 : 1e-12;
+    const T z = std::fabs(x) < least ? least : x;
+    return std::expm1(z)/z;
+}
+""",
+    "clip": """
+template <typename T> static inline T _clip(const T value, const T low, const T high)
+{
+    const T raised = value < low ? low : value;
+    return raised > high ? high : raised;
+}
+template <typename T, typename L, typename H>
+static inline T _clip(const T value, const L low, const H high)
+{
+    return _clip<T>(value, (T)low, (T)high);
+}
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -70,10 +106,11 @@ def program_of(job: Job, threads: int) -> Program:
     """
     setting = {
         "job": job.structure,
+        "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "flags": FLAGS,
-        "format": 3,
+        "flags": FLAGS + SINGLE_FLAGS,
+        "format": 5,
         "compiler": _compiler(),
         "machine": _machine(),
     }
@@ -141,7 +178,8 @@ def _compiler() -> str:
 
 def _build(job: Job, threads: int, folder: Path) -> dict[str, tuple[str, str]]:
     """Generate and compile; return file and type of each output."""
-    b2.prefs.codegen.cpp.extra_compile_args_gcc = list(FLAGS)
+    single = SINGLE_FLAGS if job.dtype == "float32" else ()
+    b2.prefs.codegen.cpp.extra_compile_args_gcc = [*FLAGS, *single]
     b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>"]  # of `_main_loop`
     b2.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
     b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]
@@ -153,7 +191,8 @@ def _build(job: Job, threads: int, folder: Path) -> dict[str, tuple[str, str]]:
         built = job.build()
         device.apply_run_args()
         device.insert_code("before_network_run", _main_loop(built, device))
-        built.network.run(0 * b2.second, namespace={})
+        with _vector_functions():
+            built.network.run(0 * b2.second, namespace={})
         with _quiet(folder / "build.log"):
             device.build(directory=str(folder), compile=True, run=False, with_output=False)
         return {
@@ -167,6 +206,23 @@ def _build(job: Job, threads: int, folder: Path) -> dict[str, tuple[str, str]]:
     finally:
         device.reinit()
         reset_device("runtime")
+
+
+@contextlib.contextmanager
+def _vector_functions() -> Iterator[None]:
+    """Give Brian2's C++ generator our text of the functions that keep a loop from vectorising."""
+    kept = {}
+    for name, code in _FUNCTIONS.items():
+        table = DEFAULT_FUNCTIONS[name].implementations
+        kept[name] = table._implementations.get(CPPCodeGenerator)
+        table.add_implementation(CPPCodeGenerator, code=code, name=f"_{name}")
+    try:
+        yield
+    finally:
+        for name, implementation in kept.items():
+            DEFAULT_FUNCTIONS[name].implementations._implementations[CPPCodeGenerator] = (
+                implementation
+            )
 
 
 def _watched(built: Built) -> list[tuple[str, object]]:
@@ -279,7 +335,7 @@ def _arguments(job: Job, folder: Path) -> list[str]:
     for (group, name), value in {**job.values, **control}.items():
         text = repr(float(value)) if np.ndim(value) == 0 else str(folder / f"{group}.{name}")
         if np.ndim(value):
-            np.ascontiguousarray(value, dtype=float).tofile(text)
+            np.ascontiguousarray(value, dtype=job.dtype).tofile(text)
         arguments.append(f"{group}.{name}={text}")
     for name, (values, _) in job.samples.items():
         np.ascontiguousarray(values, dtype=float).tofile(folder / name)

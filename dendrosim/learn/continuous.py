@@ -16,7 +16,7 @@ from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsExc
 from torch import Tensor
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.learn.step import TORCH_FUNCTIONS
+from dendrosim.learn.step import torch_functions
 from dendrosim.model import Model
 from dendrosim.quantities import UNITS, unit_text
 from dendrosim.text import Expression
@@ -97,8 +97,9 @@ class ContinuousStep:
         """
         names = dict.fromkeys(self.model.inputs.values(), 0.0) | dict(inputs)
         names |= self.units | dict(values) | dict(state) | {"dt": dt, "t": t}
+        functions = torch_functions(next(iter(state.values())).dtype)
         for target, expression in self.statements:
-            names[target] = expression(names, TORCH_FUNCTIONS)
+            names[target] = expression(names, functions)
         return {name: names[name] for name in self.model.states}
 
 

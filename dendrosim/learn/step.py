@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.surrogates import spike_functions
 from dendrosim.model import Model
-from dendrosim.text import Expression, Statement
+from dendrosim.text import FUNCTIONS, Expression, Statement
 
 
 def exprel(x: Tensor) -> Tensor:
@@ -25,39 +27,58 @@ def exprel(x: Tensor) -> Tensor:
     return torch.where(small, 1 + x / 2 + x**2 / 6, torch.expm1(safe) / safe)
 
 
-def _lifted(function: Callable) -> Callable:
-    # A constant in the text is a Python number; torch's functions want tensors
-    return lambda x: function(torch.as_tensor(x))
+def _lifted(name: str, function: Callable) -> Callable:
+    # What the text computes from numbers alone stays a Python number: double precision always
+    return lambda x: function(x) if isinstance(x, Tensor) else float(FUNCTIONS[name](x))
 
 
-def _clip(x: Any, low: Any, high: Any) -> Tensor:
+def _clip(x: Any, low: Any, high: Any) -> Any:
     # torch.clamp passes the gradient on at the edges, which is also the slope inside
-    x = torch.as_tensor(x)
-    return torch.minimum(torch.maximum(x, _like(low, x)), _like(high, x))
+    like = next((value for value in (x, low, high) if isinstance(value, Tensor)), None)
+    if like is None:
+        return float(FUNCTIONS["clip"](x, low, high))
+    return torch.minimum(torch.maximum(_as(x, like), _as(low, like)), _as(high, like))
 
 
-def _like(value: Any, x: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=x.dtype, device=x.device)
+def _as(value: Any, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
 
 
-def _truth(condition: Any) -> Tensor:
-    condition = torch.as_tensor(condition)
-    return condition.to(torch.get_default_dtype()) if condition.dtype == torch.bool else condition
-
-
-#: The functions of model text in torch.
-TORCH_FUNCTIONS: dict[str, Callable] = {
-    name: _lifted(getattr(torch, name))
+_PLAIN = {
+    name: _lifted(name, getattr(torch, name))
     for name in (
         "exp", "log", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin",
         "arccos", "arctan", "abs", "sign", "floor", "ceil",
     )
-} | {"exprel": _lifted(exprel), "clip": _clip, "int": _truth}  # fmt: skip
+} | {"exprel": _lifted("exprel", exprel), "clip": _clip, "logistic": torch.sigmoid}  # fmt: skip
 
 
-def torch_functions(surrogate: str, width: float | None = None) -> dict[str, Callable]:
-    """Return the functions of model text with the spikes of a surrogate."""
-    return TORCH_FUNCTIONS | spike_functions(surrogate, width)
+@lru_cache
+def torch_functions(dtype: torch.dtype) -> Mapping[str, Callable]:
+    """Return the functions of model text in torch; ``int`` makes numbers of this type."""
+
+    def truth(condition: Any) -> Any:
+        return condition.to(dtype) if isinstance(condition, Tensor) else float(condition)
+
+    return MappingProxyType(_PLAIN | {"int": truth})
+
+
+class _MarkSigmoid(ast.NodeTransformer):
+    """Write ``1/(1 + exp(-x))`` as ``logistic(x)``, whose gradient is finite for every x."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.BinOp(
+                left=ast.Constant(value=1), op=ast.Div(),
+                right=ast.BinOp(
+                    left=ast.Constant(value=1), op=ast.Add(),
+                    right=ast.Call(func=ast.Name(id="exp"),
+                                   args=[ast.UnaryOp(op=ast.USub(), operand=x)]),
+                ),
+            ) if not isinstance(x, ast.Constant):  # fmt: skip
+                return ast.Call(ast.Name("logistic", ast.Load()), [x], [])
+        return node
 
 
 class _MarkSpikes(ast.NodeTransformer):
@@ -82,10 +103,43 @@ class _MarkSpikes(ast.NodeTransformer):
         return node
 
 
+def with_sigmoid(expression: Expression) -> Expression:
+    """Return the expression with its sigmoids marked; its meaning stays the same."""
+    return _changed(expression, _MarkSigmoid().visit)
+
+
 def with_spikes(expression: Expression) -> Expression:
-    """Return the expression with its spikes marked; its meaning stays the same."""
-    tree = _MarkSpikes().visit(ast.parse(expression.text, mode="eval").body)
+    """Return the expression with its spikes and sigmoids marked; its meaning stays the same."""
+    return _changed(with_sigmoid(expression), _MarkSpikes().visit)
+
+
+def with_detached(expression: Expression, spikes: Collection[str]) -> Expression:
+    """Return the expression with the gradient of every spike that it subtracts cut."""
+    return _changed(expression, lambda tree: _detached(tree, spikes, False))
+
+
+def _changed(expression: Expression, change: Callable[[ast.expr], ast.expr]) -> Expression:
+    tree = change(ast.parse(expression.text, mode="eval").body)
     return Expression(ast.unparse(tree), expression.names)
+
+
+def _detached(node: ast.AST, spikes: Collection[str], minus: bool) -> ast.AST:
+    """Follow the sign of each name through sums and products."""
+    match node:
+        case ast.Name(id=name) if minus and name in spikes:
+            return ast.Call(ast.Name("detached", ast.Load()), [node], [])
+        case ast.UnaryOp(op=ast.USub()):
+            node.operand = _detached(node.operand, spikes, not minus)
+        case ast.BinOp(left=left, op=op, right=right):
+            flip = isinstance(op, ast.Sub) or (
+                isinstance(op, ast.Mult) and isinstance(left, ast.UnaryOp)
+                and isinstance(left.op, ast.USub)
+            )  # fmt: skip
+            node.left = _detached(left, spikes, minus)
+            node.right = _detached(right, spikes, minus ^ flip)
+        case ast.Call(args=args):
+            node.args = [_detached(arg, spikes, minus) for arg in args]
+    return node
 
 
 class DiscreteStep:
@@ -98,8 +152,8 @@ class DiscreteStep:
     surrogate, width
         Of every spike in the text.
     detach_reset
-        Whether spikes of the step before enter without a gradient (the one through the reset);
-        kept by default, as both papers have it.
+        Whether the gradient through the reset is cut: through every spike that the text
+        subtracts, as in ``- V_th*S``.  Kept by default, as both papers have it.
 
     Raises
     ------
@@ -123,14 +177,15 @@ class DiscreteStep:
         if model.kind != "discrete":
             raise DendrosimError(f"{model.name} is continuous; use ContinuousStep")
         self.model = model
-        self.functions = torch_functions(surrogate, width)
-        self.statements = [Statement(s.target, with_spikes(s.expression)) for s in model.update]
         self.carried = model.carried
-        self.spikes = [
-            s.target for s in self.statements if s.expression.text.startswith(("spike_gt(",
-                                                                              "spike_ge("))
-        ]  # fmt: skip
-        self.detach_reset = detach_reset
+        self.spikes = spike_functions(surrogate, width) | {"detached": _detach}
+        statements = [Statement(s.target, with_spikes(s.expression)) for s in model.update]
+        if detach_reset:
+            fired = {s.target for s in statements if _is_spike(s.expression.tree)}
+            statements = [
+                Statement(s.target, with_detached(s.expression, fired)) for s in statements
+            ]
+        self.statements = statements
 
     def __call__(
         self, state: Mapping[str, Tensor], ports: Mapping[str, Tensor], values: Mapping[str, Any]
@@ -146,12 +201,20 @@ class DiscreteStep:
         values
             Parameters and derived values, scalars or shape (n,).
         """
-        names = dict(values) | dict(ports)
-        for name in self.carried:
-            keep = self.detach_reset and name in self.spikes
-            names[name] = state[name].detach() if keep else state[name]
-        result = {}
+        like = next(iter(ports.values()))
+        functions = {**torch_functions(like.dtype), **self.spikes}
+        names = {**values, **ports, **{name: state[name] for name in self.carried}}
         for statement in self.statements:
-            result[statement.target] = statement.expression(names, self.functions)
-            names[statement.target] = result[statement.target]
-        return result
+            value = statement.expression(names, functions)
+            if not isinstance(value, Tensor) or value.shape != like.shape:
+                value = _as(value, like).expand(like.shape)
+            names[statement.target] = value
+        return {statement.target: names[statement.target] for statement in self.statements}
+
+
+def _is_spike(tree: ast.expr) -> bool:
+    return isinstance(tree, ast.Call) and tree.func.id in _MarkSpikes.NAMES.values()
+
+
+def _detach(spike: Any) -> Any:
+    return spike.detach() if isinstance(spike, Tensor) else spike

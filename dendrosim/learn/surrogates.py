@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,8 +94,12 @@ def spike_functions(name: str, width: float | None = None) -> dict[str, Callable
     def slope(x: Tensor) -> Tensor:
         return function(x) if width is None else function(x, width)
 
-    def spike(a: Tensor, b: Tensor, *, reached: bool) -> Tensor:
-        a, b = torch.broadcast_tensors(torch.as_tensor(a), torch.as_tensor(b, dtype=a.dtype))
+    def spike(a: Any, b: Any, *, reached: bool) -> Any:
+        like = next((side for side in (a, b) if isinstance(side, Tensor)), None)
+        if like is None:
+            return float(a >= b if reached else a > b)
+        a, b = (torch.as_tensor(side, dtype=like.dtype, device=like.device) for side in (a, b))
+        a, b = torch.broadcast_tensors(a, b)
         return _Spike.apply(a, b, a >= b if reached else a > b, slope)
 
     return {

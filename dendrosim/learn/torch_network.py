@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError
-from dendrosim.learn.step import TORCH_FUNCTIONS, DiscreteStep
+from dendrosim.learn.step import DiscreteStep, torch_functions, with_sigmoid
 from dendrosim.network import Layer, Network
 
 
@@ -51,6 +51,7 @@ class TorchLayer(nn.Module):
         super().__init__()
         self.layer = layer
         self.step = DiscreteStep(layer.model, surrogate, width, detach_reset)
+        self.derived = {name: with_sigmoid(e) for name, e in layer.model.derived.items()}
         for label in ("input_weights", "recurrent_weights", "bias"):
             table = {
                 port: nn.Parameter(torch.tensor(w)) for port, w in getattr(layer, label).items()
@@ -73,17 +74,19 @@ class TorchLayer(nn.Module):
         for name in self.layer.model.parameters:
             trained = name in self.parameters_
             values[name] = self.parameters_[name] if trained else getattr(self, f"value_{name}")
-        for name, expression in self.layer.model.derived.items():
-            values[name] = expression(values, TORCH_FUNCTIONS)
+        dtype = next((value.dtype for value in values.values()), torch.get_default_dtype())
+        for name, expression in self.derived.items():
+            values[name] = expression(values, torch_functions(dtype))
         return values
 
     def initial(self, shape: tuple[int, ...], like: Tensor) -> dict[str, Tensor]:
-        """Return the carried state before the first step."""
-        start = self.layer.model.initial
+        """Return the carried state and the output before the first step."""
+        model = self.layer.model
         return {
-            name: torch.as_tensor(np.asarray(start[name], dtype=float)).to(like).expand(shape)
-            for name in self.step.carried
-        }
+            name: torch.as_tensor(np.asarray(model.initial[name], dtype=float))
+            .to(like).expand(shape)
+            for name in {*model.carried, model.output}
+        }  # fmt: skip
 
     def forward(self, x: Tensor, record: tuple[str, ...] = ()) -> tuple[Tensor, dict[str, Tensor]]:
         """Run all steps.
@@ -109,8 +112,8 @@ class TorchLayer(nn.Module):
                   if port in self.input_weights or port in self.bias}  # fmt: skip
         zero = x.new_zeros(shape)
         state = self.initial(shape, x)
+        fired = state[output]
         spikes, kept = [], {name: [] for name in record}
-        fired = zero
         for t in range(x.shape[1]):
             ports = dict.fromkeys(self.layer.model.inputs.values(), zero)
             ports |= {port: currents[t] for port, currents in driven.items()}
@@ -120,7 +123,7 @@ class TorchLayer(nn.Module):
             fired = state[output]
             spikes.append(fired)
             for name in record:
-                kept[name].append(state[name].expand(shape))
+                kept[name].append(state[name])
         return torch.stack(spikes, 1), {name: torch.stack(v, 1) for name, v in kept.items()}
 
     def _driven(self, port: str, x: Tensor) -> Tensor:
