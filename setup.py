@@ -43,6 +43,12 @@ EXTRAS = {
     "cuda": [
         'brian2cuda==1.0a7; python_version < "3.12"',
         'brian2cuda==1.0b1; python_version >= "3.12"',
+        # nvcc, its headers and curand, for machines without a CUDA toolkit
+        "nvidia-cuda-nvcc>=13,<14",
+        "nvidia-cuda-cccl>=13,<14",
+        "nvidia-cuda-runtime>=13,<14",
+        "nvidia-cuda-profiler-api>=13,<14",
+        "nvidia-curand>=10.4,<11",
     ],
     "ephys": ["pyabf>=2.3", "neo>=0.13"],
     "metrics": ["elephant>=1.1"],

@@ -14,17 +14,19 @@ import click
 
 from dendrosim import library
 from dendrosim._version import __version__
+from dendrosim.cli_common import JSON, check_writable, prepare, print_json
+from dendrosim.cli_generate import generate
+from dendrosim.cli_networks import convert, verify
 from dendrosim.errors import DendrosimError
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, or 2 with one line on stderr for bad input."""
+    """Run a command and return its exit status: 0, or 2 with one line on stderr for bad input.
+
+    A command may have another status of its own, see `verify`.
+    """
     try:
-        commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
+        status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.ctx.get_help())
         return 0
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone: nothing to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return 0
+    return status or 0  # click hands over what a command leaves with
 
 
 def _refuse(message: str, status: int = 2) -> int:
@@ -55,6 +57,10 @@ def commands() -> None:
     """
 
 
+for command in (generate, verify, convert):
+    commands.add_command(command)
+
+
 def _listing(kind: str, as_json: bool) -> None:
     rows = []
     for name in library.names(kind):
@@ -63,7 +69,7 @@ def _listing(kind: str, as_json: bool) -> None:
         if kind == "models":
             rows[-1] |= {"kind": table["kind"], "variants": sorted(table.get("variants", {}))}
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     width = max(len(row["name"]) for row in rows)
     for row in rows:
@@ -161,8 +167,8 @@ def run(
     from dendrosim.simulation import simulate
 
     name = protocol_name or protocol or "constant"
-    (neuron,), how = _prepare([model], name, recording, settings)
-    _writable(out, (".nc", ".csv", ".png"))
+    (neuron,), how = prepare([model], name, recording, settings)
+    check_writable(out, (".nc", ".csv", ".png"))
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
         record=list(record) or None,
@@ -180,7 +186,7 @@ def run(
         row |= {"spikes": len(train), "rate_hz": len(inside) / (stop - start)}
         rows.append(row | {"first_spike_ms": float(train[0] * 1e3) if len(train) else math.nan})
     if as_json:
-        _print_json({"meta": dict(result.meta), "neurons": rows,
+        print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
         return
     from brian2 import Quantity
@@ -225,7 +231,7 @@ def compare(
     from dendrosim import comparison
     from dendrosim.reduction import reduce
 
-    neurons, how = _prepare(list(models), protocol or "fi_curve", recording, settings)
+    neurons, how = prepare(list(models), protocol or "fi_curve", recording, settings)
     if reduced:
         for neuron in list(neurons):
             if neuron.kind == "continuous":
@@ -237,7 +243,7 @@ def compare(
     if out:
         result.save(out)
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     else:
         click.echo(result.text())
         if out:
@@ -266,8 +272,8 @@ def reduce_command(
     from dendrosim.quantities import describe
     from dendrosim.reduction import reduce
 
-    (neuron,), _ = _prepare([model], "constant", None, settings)
-    _writable(out, (".toml",))
+    (neuron,), _ = prepare([model], "constant", None, settings)
+    check_writable(out, (".toml",))
     options = {"device": device} if fit else {}
     result = reduce(
         neuron, dt, method=method, threshold=threshold, holding=holding, fit=list(fit) or None,
@@ -278,7 +284,7 @@ def reduce_command(
     scales = {name: describe(value) for name, value in result.scales.items()}
     report = None if result.report is None else result.report.to_dict("records")
     if as_json:
-        _print_json({
+        print_json({
             "model": result.source, "method": method, "dt": dt, "scales": scales,
             "coefficients": dict(result.coefficients), "threshold": describe(result.threshold),
             "held": describe(result.held), "report": report,
@@ -329,50 +335,6 @@ def _folder(path: str) -> Path:
     return folder
 
 
-def _prepare(
-    names: list[str], protocol: str, recording: str | None, settings: Sequence[str]
-) -> tuple[list[Any], Any]:
-    """Load models and protocol and apply every NAME=VALUE to what has that name."""
-    from dendrosim.model import load_model
-    from dendrosim.protocol import load_protocol
-
-    models = [load_model(name) for name in names]
-    how = load_protocol(protocol)
-    if recording is not None:
-        how = how.with_(file=recording)
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        name, value = name.strip(), value.strip()
-        if not equals or not name or not value:
-            raise DendrosimError(f"--set {setting!r} is not NAME=VALUE")
-        used = False
-        for k, model in enumerate(models):
-            kind, _, inner = name.rpartition(".")
-            if kind == "initial" and inner in model.initial:
-                models[k], used = model.with_(initial={inner: value}), True
-            elif kind in ("", "parameters") and inner in model.parameters:
-                models[k], used = model.with_(parameters={inner: value}), True
-        if name == "duration":
-            how, used = how.with_(duration=value), True
-        elif any(stimulus.accepts(name) for stimulus in how.stimuli):
-            how, used = how.with_(**{name: value}), True
-        if not used:
-            raise DendrosimError(
-                f"--set {name}: neither {', '.join(m.name for m in models)} nor {how.name} has it"
-            )
-    return models, how
-
-
-def _writable(out: str | None, endings: tuple[str, ...]) -> None:
-    if out is None:
-        return
-    path = Path(out)
-    if path.suffix not in endings:
-        raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise DendrosimError(f"--out {out}: there is no folder {path.parent}")
-
-
 def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
     if path.suffix == ".nc":
         recording.save(path)
@@ -385,21 +347,6 @@ def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
 
         with replacing(path) as temporary:
             recording.to_dataframe().to_csv(temporary, index=False)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(_plain(value), indent=2))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: NaN, which it cannot, as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and value != value else value
 
 
 if __name__ == "__main__":

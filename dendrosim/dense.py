@@ -64,9 +64,16 @@ def dense(
             f"{name}_sums": np.zeros(n), f"{name}_key": np.full(2, -1.0),
         },
     )  # fmt: skip
-    function.implementations.add_dynamic_implementation(
-        "cpp", on_cpp, name=name, namespace=lambda owner: {}
-    )
+
+    def on_cuda(owner: Any) -> str:
+        device = get_device()
+        arrays = {"SOURCE": device.get_array_name(source), "TABLE": device.get_array_name(table)}
+        return _filled(_CUDA, sizes | arrays)
+
+    for target, code in (("cpp", on_cpp), ("cuda", on_cuda)):
+        function.implementations.add_dynamic_implementation(
+            target, code, name=name, namespace=lambda owner: {}
+        )
     return function
 
 
@@ -98,6 +105,23 @@ static double %NAME%(const int32_t i, const double t)
         }
     }
     return sums[i - now*%N%];
+}
+"""
+
+# One thread a neuron: neighbours read neighbouring weights, and the branch is the same for all
+# neurons of a sample.  brian::d... are set before the loop, see cuda_target.prepare.
+_CUDA = """
+static __device__ double %NAME%(const int32_t i, const double t)
+{
+    const int64_t now = i/%N%;
+    const int64_t j = i - now*%N%;
+    double sum = 0;
+    for (int k = 0; k < %N_IN%; k++)
+    {
+        const double s = brian::d%SOURCE%[now*%N_IN% + k];
+        if (s != 0) sum += s*brian::d%TABLE%[(int64_t)k*%N% + j];
+    }
+    return sum;
 }
 """
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import brian2 as b2
 import numpy as np
@@ -16,11 +17,11 @@ from brian2.devices.device import all_devices, get_device
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
-from dendrosim import standalone
+from dendrosim import cuda_target, standalone
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.job import Done, Job, Progress, check_finite, steps_between_checks, steps_of
 
-DEVICES = ("numpy", "cython", "cpp")
+DEVICES = ("numpy", "cython", "cpp", "cuda")
 DTYPES = ("float64", "float32")
 MAX_THREADS = 256
 
@@ -80,9 +81,26 @@ def execute(job: Job, device: str, threads: int = 1, progress: Progress | None =
     with _own_brian2(), np.errstate(all="ignore"):  # what is not finite is found and named
         b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
         try:
-            if device == "cpp":
-                return standalone.run_program(standalone.program_of(job, threads), job, progress)
+            if device == "cuda":
+                cuda_target.require(compiler=True, gpu=True)
+            if device in standalone.TARGETS:
+                program = standalone.program_of(job, device, threads)
+                return standalone.run_program(program, job, progress)
             return _run_here(job, device, progress)
+        except DendrosimError:
+            raise
+        except Exception as error:
+            raise DendrosimError(_refusal(error, job)) from error
+
+
+def write_source(
+    job: Job, device: str, folder: Path, *, threads: int = 1, build: bool = False
+) -> dict[str, tuple[str, str]]:
+    """Write the source of a job's program; see `standalone.write_project`."""
+    with _own_brian2():
+        b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
+        try:
+            return standalone.write_project(job, device, folder, threads=threads, build=build)
         except DendrosimError:
             raise
         except Exception as error:
@@ -108,7 +126,7 @@ def _own_brian2() -> Iterator[None]:
         raise DendrosimError(
             "Brian2 is set to a standalone device; reset_device() before calling dendrosim"
         )
-    saved = {name: b2.prefs[name] for name in _PREFERENCES}
+    saved = {name: b2.prefs[name] for name in _PREFERENCES if name in b2.prefs}
     # A recorded signal has its own sampling, and each step takes the sample at its beginning
     grids = logging.getLogger("brian2.input.timedarray")
     level = grids.level
@@ -127,6 +145,9 @@ _PREFERENCES = (
     "core.default_float_dtype",
     "codegen.cpp.extra_compile_args_gcc",
     "codegen.cpp.headers",
+    "codegen.cpp.include_dirs",
+    "codegen.cpp.library_dirs",
+    "codegen.cpp.runtime_library_dirs",
     "devices.cpp_standalone.openmp_threads",
     "devices.cpp_standalone.extra_make_args_unix",
 )

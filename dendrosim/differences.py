@@ -54,15 +54,15 @@ def differences(
     Returns
     -------
     counts : dict
-        Pair of names to integers of shape (layers, 3): bins whose spikes differ, bins in which
-        only an inner spike does, and samples.
+        Pair of names to integers of shape (layers, 4): spikes of the first run, bins whose spikes
+        differ, bins in which only an inner spike does, and samples.
     first : list of dict
         One for each first difference of a sample.  A layer's is first where no layer below it
         differs before or in the same step; all neurons that part in that step are told.
     """
     counts, rows = {}, []
     for a, b in combinations(runs, 2):
-        table = np.zeros((len(network.layers), 3), dtype=int)
+        table = np.zeros((len(network.layers), 4), dtype=int)
         earlier = np.full(len(x), x.shape[1])  # step of a sample's first difference below
         for k, layer in enumerate(network.layers):
             marks = [
@@ -73,7 +73,8 @@ def differences(
             output = runs[a].spikes[k] != runs[b].spikes[k]
             anywhere = np.logical_or.reduce([output, *marks])
             in_samples = anywhere.any((1, 2))
-            table[k] = output.sum(), (anywhere & ~output).sum(), in_samples.sum()
+            inner = anywhere & ~output
+            table[k] = runs[a].spikes[k].sum(), output.sum(), inner.sum(), in_samples.sum()
             steps = np.where(in_samples, anywhere.any(2).argmax(1), x.shape[1])
             for sample in np.flatnonzero(steps < earlier):
                 place = k, int(sample), int(steps[sample])
@@ -94,12 +95,13 @@ def _first(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Yield the neurons that differ first in a sample: each with its first variable that does."""
     k, sample, step = place
-    model = network.layers[k].model
+    layer = network.layers[k]
+    model, table = layer.model, layer.values()
     left = np.logical_or.reduce(marks)[sample, step].copy()
     for switch, mark in zip(switches(model), marks, strict=True):
         for neuron in np.flatnonzero(left & mark[sample, step]):
             left[neuron] = False
-            where = Place(network, x, k, sample, step, int(neuron))
+            where = Place(network, x, k, sample, step, int(neuron), table)
             on_a = _values(switch, model.output, a, k)[sample, step, neuron]
             distances = [distance(where, switch, run) for run in (a, b)]
             allowed = max(tie, *(_rounding(where, run) for run in (a, b)))
@@ -107,7 +109,7 @@ def _first(
                 "sample": sample, "step": step, "layer": k, "neuron": int(neuron),
                 "variable": switch.name, "on_a": bool(on_a),
                 "distance_a": distances[0], "distance_b": distances[1], "tolerance": allowed,
-                "tie": bool(max(map(abs, distances)) < allowed),
+                "tie": all(abs(value) < allowed for value in distances),
             }  # fmt: skip
 
 

@@ -27,7 +27,6 @@ from brian2.stateupdaters.base import (
     extract_method_options,
 )
 
-
 # The step in the type of the variables: Brian2's dt is always double, and one double among
 # float32 makes all arithmetic around it double
 STEP = "_dt = dt"

@@ -49,6 +49,8 @@ class Built:
         Other clocks, and how many steps each of their ticks lasts.
     keep
         Anything else that must not be collected.
+    read_by_functions
+        Variables that user functions read by name.
     """
 
     network: b2.Network
@@ -59,6 +61,7 @@ class Built:
     finite: Mapping[str, Any]
     slower: Mapping[b2.Clock, int] = field(default_factory=dict)
     keep: tuple = ()
+    read_by_functions: tuple = ()
 
 
 class Job(Protocol):

@@ -105,6 +105,13 @@ class Layer:
             shape = () if np.size(value) == 1 else (n,)
             array = np.reshape(value, ()) if np.size(value) == 1 else value
             values[name] = _array(array, shape, f"{where}: parameters[{name!r}]")
+        own = {name: p.value for name, p in model.parameters.items() if name not in values}
+        for name, value in {**own, **model.initial}.items():
+            if np.size(value) not in (1, n):
+                raise DendrosimError(
+                    f"{where}: {name} of the model has {np.size(value)} values, but there are "
+                    f"{n} neurons"
+                )
         fields = {
             "model": model, "n_in": int(n_in), "n": int(n), "recurrent": bool(recurrent),
             "parameters": MappingProxyType(values),
@@ -127,7 +134,11 @@ class Layer:
         """Return every parameter and derived value: a number, or an array of shape (n,)."""
         given = {name: quantity(value) for name, value in self.parameters.items()}
         values = self.model.with_(parameters=given).values() if given else self.model.values()
-        return {name: np.asarray(value, dtype=float) for name, value in values.items()}
+        return {name: _number_or_array(value) for name, value in values.items()}
+
+    def initial(self) -> dict[str, Array]:
+        """Return the state before the first step: numbers, or arrays of shape (n,)."""
+        return {name: _number_or_array(value) for name, value in self.model.initial.items()}
 
     def with_(self, **changes: Any) -> Layer:
         """Return a copy with other weights, biases or parameters."""
@@ -261,7 +272,7 @@ class Network:
         Raises
         ------
         DendrosimError
-            If the folder cannot be written.
+            If the folder cannot be written, or the metadata are not text, numbers and lists.
         """
         from safetensors.numpy import save
 
@@ -278,7 +289,10 @@ class Network:
         tensors["readout.bias"] = np.ascontiguousarray(self.readout_bias)
         order = "layer k+1 sees layer k in the same step; recurrent spikes act one step later"
         head = {"format": FORMAT, "order": order, "layers": json.dumps(layers)}
-        head["metadata"] = json.dumps(dict(self.metadata))
+        try:
+            head["metadata"] = json.dumps(dict(self.metadata))
+        except (TypeError, ValueError) as error:
+            raise DendrosimError(f"metadata cannot be kept in a file: {error}") from None
         with replacing(path) as temporary:
             temporary.write_bytes(save(tensors, metadata=head))
 
@@ -370,6 +384,11 @@ def _array(
     return array
 
 
+def _number_or_array(value: Any) -> Array:
+    array = np.asarray(value, dtype=float)
+    return array.reshape(()) if array.size == 1 else array
+
+
 def _orthogonal(rng: np.random.Generator, n: int) -> Array:
     # QR of a Gaussian matrix, signs fixed so that the law is uniform (Mezzadri 2007)
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
@@ -385,10 +404,10 @@ def as_input(network: Network, x: Any) -> Array:
         If it has another shape or a number that is not finite.
     """
     x = np.asarray(x)
-    x = x[None] if x.ndim == 2 else x
-    if x.ndim != 3 or x.shape[2] != network.n_in or 0 in x.shape:
+    if x.ndim not in (2, 3) or x.shape[-1] != network.n_in or 0 in x.shape:
         n = network.n_in
         raise DendrosimError(f"input has shape {x.shape}, but (T, {n}) or (B, T, {n}) is needed")
+    x = x[None] if x.ndim == 2 else x
     if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
         raise DendrosimError(f"input holds {x.dtype}, not numbers")
     x = x.astype(float)

@@ -89,7 +89,10 @@ def run_network(
     """
     devices.check_device(device, threads)
     x = as_input(network, x)
-    record = {k: tuple(names) for k, names in (record or {}).items()}
+    record = {
+        k: (names,) if isinstance(names, str) else tuple(names)
+        for k, names in (record or {}).items()
+    }
     for k, names in record.items():
         if k not in range(len(network.layers)):
             raise DendrosimError(f"record: there is no layer {k!r}")
@@ -205,8 +208,8 @@ class NetworkJob:
             for name, value in self._values_of_layers[k].items():
                 if _is_used(layer, name):
                     values[group, name] = np.tile(value, side) if value.ndim else float(value)
-            for name in layer.model.states:
-                values[group, name] = np.asarray(layer.model.initial[name], dtype=float)
+            for name, value in layer.initial().items():
+                values[group, name] = np.tile(value, side) if value.ndim else value
         return values
 
     def build(self) -> Built:
@@ -244,8 +247,16 @@ class NetworkJob:
             for k, layer in enumerate(self.network.layers)
             for name in layer.model.carried
         }
-        return Built(network=network, clock=clock, control=control, groups=groups, outputs=outputs,
-                     finite=finite, keep=(samples, monitors))  # fmt: skip
+        tables = [groups[name].variables["w"] for name in groups if name.startswith("run_")]
+        fired = [
+            groups[f"layer_{k}"].variables[layer.model.output]
+            for k, layer in enumerate(self.network.layers)
+        ]
+        return Built(
+            network=network, clock=clock, control=control, groups=groups, outputs=outputs,
+            finite=finite, keep=(samples, monitors),
+            read_by_functions=(source.variables["x"], *fired, *tables),
+        )  # fmt: skip
 
     def _layer(
         self, k: int, layer: Layer, below: b2.NeuronGroup, variable: str, clock: b2.Clock,

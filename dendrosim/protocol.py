@@ -175,6 +175,11 @@ class Protocol:
                 total += stimulus.current(times, dt, float(self.duration), neurons)
         return total
 
+    def seeded(self, seed: int) -> Protocol:
+        """Return a copy whose noise has this seed."""
+        noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
+        return self.with_(seed=seed) if noisy else self
+
     def with_(self, *, duration: Any = None, measure: Any = None, **values: Any) -> Protocol:
         """Return a copy with another duration, window, or values of its stimuli.
 

@@ -84,19 +84,14 @@ def simulate(
     >>> len(r.spike_times[0])
     6
     """
-    for value, kind in ((model, Model), (protocol, Protocol)):
-        if not isinstance(value, kind):
-            raise DendrosimError(f"{value!r} is not a {kind.__name__}; load it first")
     devices.check_device(device, threads)
-    devices.check_dtype(dtype)
     seed = _checked_seed(seed)
-    step, method = _step_and_method(model, dt, method)
-    if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
-        protocol = protocol.with_(seed=seed)
-    names = _recorded(model, record)
-    every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
-    plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
-    job = NeuronJob(plan, dtype)
+    if seed is not None and isinstance(protocol, Protocol):
+        protocol = protocol.seeded(seed)
+    job = make_job(
+        model, protocol, method=method, dt=dt, n=n, record=record, record_dt=record_dt, dtype=dtype
+    )
+    plan = job.plan
     try:
         with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
             done = devices.execute(job, device, threads, tell)
@@ -120,6 +115,22 @@ def simulate(
             "run_seconds": done.run_seconds,
         },
     )
+
+
+def make_job(
+    model: Model, protocol: Protocol, *, method: str | None = None, dt: Any = None, n: int = 1,
+    record: Sequence[str] | None = None, record_dt: Any = None, dtype: str = "float64",
+) -> NeuronJob:  # fmt: skip
+    """Return what a device carries out; the parameters are those of `simulate`."""
+    for value, kind in ((model, Model), (protocol, Protocol)):
+        if not isinstance(value, kind):
+            raise DendrosimError(f"{value!r} is not a {kind.__name__}; load it first")
+    devices.check_dtype(dtype)
+    step, method = _step_and_method(model, dt, method)
+    names = _recorded(model, record)
+    every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
+    plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
+    return NeuronJob(plan, dtype)
 
 
 def _checked_seed(seed: Any) -> int | None:

@@ -10,8 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
-import shlex
 import shutil
 import subprocess
 import sys
@@ -20,52 +18,18 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import brian2 as b2
 import numpy as np
-from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
-from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import Device, get_device, reset_device, set_device
 
+from dendrosim import cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
 
-# Brian2's own flags, of which -fno-finite-math-only keeps isnan meaningful, and two that let GCC
-# vectorise the loop over neurons: glibc declares its vector functions only to who says
-# __FAST_MATH__ (which -fno-finite-math-only takes back), and Brian2's many arrays need more checks
-# for overlap than GCC makes by default.
-FLAGS = (
-    "-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11",
-    "-D__FAST_MATH__", "--param=vect-max-version-for-alias-checks=200",
-)  # fmt: skip
-
-
-# In float32 a literal such as 1.0 must not turn the arithmetic around it into double
-SINGLE_FLAGS = ("-fsingle-precision-constant",)
-
-# Brian2's own exprel and clip branch and compute in double; these vectorise in either type
-_FUNCTIONS = {
-    "exprel": """
-template <typename T> static inline T _exprel(const T x)
-{
-    const T least = sizeof(T) == 4 ? 1e-6 : 1e-12;
-    const T z = std::fabs(x) < least ? least : x;
-    return std::expm1(z)/z;
-}
-""",
-    "clip": """
-template <typename T> static inline T _clip(const T value, const T low, const T high)
-{
-    const T raised = value < low ? low : value;
-    return raised > high ? high : raised;
-}
-template <typename T, typename L, typename H>
-static inline T _clip(const T value, const L low, const H high)
-{
-    return _clip<T>(value, (T)low, (T)high);
-}
-""",
-}
+#: What is particular to each kind of program.
+TARGETS = {"cpp": cpp_target, "cuda": cuda_target}
 
 
 @dataclass(frozen=True)
@@ -96,7 +60,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dendrosim"
 
 
-def program_of(job: Job, threads: int) -> Program:
+def program_of(job: Job, device: str, threads: int) -> Program:
     """Return the compiled program of a job, from the cache where it is there.
 
     Raises
@@ -106,13 +70,12 @@ def program_of(job: Job, threads: int) -> Program:
     """
     setting = {
         "job": job.structure,
+        "device": device,
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "flags": FLAGS + SINGLE_FLAGS,
-        "format": 5,
-        "compiler": _compiler(),
-        "machine": _machine(),
+        "format": 6,
+        "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
     folder = cache_folder() / key
@@ -129,7 +92,7 @@ def program_of(job: Job, threads: int) -> Program:
             "DENDROSIM_CACHE to a folder that can be written"
         ) from None
     try:
-        arrays = _build(job, threads, scratch)
+        arrays = write_project(job, device, scratch, threads=threads, build=True)
         (scratch / "manifest.json").write_text(json.dumps(arrays))
         if _stored(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)  # what is left of a broken one
@@ -152,77 +115,48 @@ def _stored(folder: Path) -> dict[str, tuple[str, str]] | None:
     return manifest if (folder / "main").is_file() and isinstance(manifest, dict) else None
 
 
-def _machine() -> str:
-    # -march=native: a cache that two computers share has a program for each kind
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    flags = (line for line in lines if line.startswith(("flags", "Features")))
-    return f"{platform.machine()} {next(flags, platform.processor())}"
+def write_project(
+    job: Job, device: str, folder: Path, *, threads: int = 1, build: bool
+) -> dict[str, tuple[str, str]]:
+    """Write the whole source of a program, and compile it if asked.
 
+    Returns
+    -------
+    dict
+        File and type of each output.
 
-def _compiler() -> str:
-    name = os.environ.get("CXX") or "g++"
-    try:
-        run = subprocess.run(
-            [*shlex.split(name), "--version"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        raise DendrosimError(
-            f"device 'cpp' needs a C++ compiler and {name!r} does not run; install one "
-            "(apt-get install g++), or use device 'cython' or 'numpy'"
-        ) from None
-    return run.stdout.splitlines()[0]
-
-
-def _build(job: Job, threads: int, folder: Path) -> dict[str, tuple[str, str]]:
-    """Generate and compile; return file and type of each output."""
-    single = SINGLE_FLAGS if job.dtype == "float32" else ()
-    b2.prefs.codegen.cpp.extra_compile_args_gcc = [*FLAGS, *single]
-    b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>"]  # of `_main_loop`
-    b2.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
-    b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]
-    set_device("cpp_standalone", build_on_run=False)
-    device = get_device()
-    device.reinit()
-    device.activate(build_on_run=False)
+    Raises
+    ------
+    DendrosimError
+        If the compiler fails, with its first error.
+    """
+    target = TARGETS[device]
+    target.configure(job, threads)
+    set_device(target.DEVICE, build_on_run=False)
+    standalone = get_device()
+    standalone.reinit()
+    standalone.activate(build_on_run=False)
     try:
         built = job.build()
-        device.apply_run_args()
-        device.insert_code("before_network_run", _main_loop(built, device))
-        with _vector_functions():
+        standalone.apply_run_args()
+        standalone.insert_code("before_network_run", _main_loop(built, standalone, target))
+        with target.functions():
             built.network.run(0 * b2.second, namespace={})
         with _quiet(folder / "build.log"):
-            device.build(directory=str(folder), compile=True, run=False, with_output=False)
+            standalone.build(directory=str(folder), compile=build, run=False, with_output=False)
         return {
-            name: (Path(device.get_array_filename(variable)).name, np.dtype(variable.dtype).name)
-            for name, variable in (*built.outputs.items(), *_watched(built))
+            name: (Path(standalone.get_array_filename(v)).name, np.dtype(v.dtype).name)
+            for name, v in (*built.outputs.items(), *_watched(built))
         }
     except RuntimeError as error:
         log = (folder / "build.log").read_text(errors="replace") if folder.is_dir() else ""
         wrong = next((line for line in log.splitlines() if "error" in line.lower()), str(error))
-        raise DendrosimError(f"the C++ program could not be built: {wrong.strip()}") from None
+        raise DendrosimError(
+            f"the {target.NAME} program could not be built: {wrong.strip()}"
+        ) from None
     finally:
-        device.reinit()
+        standalone.reinit()
         reset_device("runtime")
-
-
-@contextlib.contextmanager
-def _vector_functions() -> Iterator[None]:
-    """Give Brian2's C++ generator our text of the functions that keep a loop from vectorising."""
-    kept = {}
-    for name, code in _FUNCTIONS.items():
-        table = DEFAULT_FUNCTIONS[name].implementations
-        kept[name] = table._implementations.get(CPPCodeGenerator)
-        table.add_implementation(CPPCodeGenerator, code=code, name=f"_{name}")
-    try:
-        yield
-    finally:
-        for name, implementation in kept.items():
-            DEFAULT_FUNCTIONS[name].implementations._implementations[CPPCodeGenerator] = (
-                implementation
-            )
 
 
 def _watched(built: Built) -> list[tuple[str, object]]:
@@ -247,7 +181,7 @@ def _quiet(log: Path) -> Iterator[None]:
             os.close(saved[1])
 
 
-def _main_loop(built: Built, device: Device) -> str:
+def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
     """C++ that runs the network in pieces, and stops when a state is not finite.
 
     Brian2 prints duration and time step into the program; here both come with its arguments.
@@ -259,6 +193,7 @@ def _main_loop(built: Built, device: Device) -> str:
     control = built.control.variables
     checks = "\n".join(
         f"""
+        {target.to_host(device, variable)}
         for (int j = 0; j < {variable.size} && bad < 0; j++)
             if (!std::isfinite({array(variable)}[j])) bad = j;"""
         for variable in built.finite.values()
@@ -273,10 +208,11 @@ def _main_loop(built: Built, device: Device) -> str:
     {{
         {clock}[0] = {array(control["run_dt"])}[0];
         {slower}
+        {target.prepare(device, built)}
         const double dt = {clock}[0];
         const int64_t steps = (int64_t)ceil({array(control["run_duration"])}[0]/dt*(1 - 1e-12)
                                             - 1e-9);
-        int64_t piece = steps/100 < 100 ? steps/100 : 100;
+        int64_t piece = {target.PIECE};
         if (piece < 1) piece = 1;
         std::chrono::duration<double> spent(0);
         int bad = -1, percent = 0;
@@ -286,6 +222,7 @@ def _main_loop(built: Built, device: Device) -> str:
             {name}.t = done*dt;
             const auto began = std::chrono::steady_clock::now();
             {name}.run(next*dt - done*dt, NULL, 10.0);
+            {target.SYNCHRONISE}
             spent += std::chrono::steady_clock::now() - began;
             {checks}
             if (bad >= 0) std::cout << "diverged " << bad << " " << next*dt << std::endl;
@@ -314,7 +251,9 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
     with tempfile.TemporaryDirectory(prefix="dendrosim-") as folder:
         results = Path(folder) / "results"
         results.mkdir()
-        seconds, diverged = _run_binary(program, results, _arguments(job, Path(folder)), progress)
+        seconds, diverged = _run_binary(
+            program, results, write_arguments(job, Path(folder)), progress
+        )
         arrays = {
             name: np.fromfile(results / file, dtype=dtype)
             for name, (file, dtype) in program.arrays.items()
@@ -329,17 +268,34 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
     return Done(arrays, program.compile_seconds, seconds, program.compiled)
 
 
-def _arguments(job: Job, folder: Path) -> list[str]:
+def write_arguments(job: Job, folder: Path, prefix: str | None = None) -> list[str]:
+    """Write the arrays of a job into a folder; return the arguments that a program takes.
+
+    Files are numbered: brian2cuda reads the names of files in small letters.
+
+    Parameters
+    ----------
+    job
+        Its numbers.
+    folder
+        Where files are written.
+    prefix
+        How the program reaches the folder; its path by default.
+    """
+    prefix = str(folder) if prefix is None else prefix
     control = {("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt}
     arguments = []
+
+    def file(values: np.ndarray, dtype: str) -> str:
+        name = f"{len(arguments):03d}.bin"
+        np.ascontiguousarray(values, dtype=dtype).tofile(folder / name)
+        return f"{prefix}/{name}"
+
     for (group, name), value in {**job.values, **control}.items():
-        text = repr(float(value)) if np.ndim(value) == 0 else str(folder / f"{group}.{name}")
-        if np.ndim(value):
-            np.ascontiguousarray(value, dtype=job.dtype).tofile(text)
+        text = repr(float(value)) if np.ndim(value) == 0 else file(value, job.dtype)
         arguments.append(f"{group}.{name}={text}")
     for name, (values, _) in job.samples.items():
-        np.ascontiguousarray(values, dtype=float).tofile(folder / name)
-        arguments.append(f"{name}.values={folder / name}")
+        arguments.append(f"{name}.values={file(values, 'float64')}")
     return arguments
 
 

@@ -6,6 +6,7 @@ A statement ``S = int(a > b)`` is a switch: ``a - b`` is the distance to thresho
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -72,6 +73,8 @@ class Place:
         The network and its input, shape (B, T, n_in).
     k, sample, step, neuron
         Layer and the rest.
+    table
+        Parameters and derived values of the layer, where they are at hand.
     """
 
     network: Network
@@ -80,6 +83,7 @@ class Place:
     sample: int
     step: int
     neuron: int
+    table: Mapping[str, np.ndarray] | None = None
 
     @property
     def layer(self) -> Layer:
@@ -91,7 +95,7 @@ class Place:
         """Parameters and derived values of this neuron."""
         return {
             name: float(value if value.ndim == 0 else value[self.neuron])
-            for name, value in self.layer.values().items()
+            for name, value in (self.table or self.layer.values()).items()
         }
 
     def currents(self, run: NetworkOutput, absolute: bool = False) -> dict[str, np.ndarray]:
@@ -123,8 +127,8 @@ class Place:
     def state(self, run: NetworkOutput, name: str, step: int) -> float:
         """Return a recorded variable of this neuron after a step; -1 is the initial state."""
         if step < 0:
-            initial = np.asarray(self.layer.model.initial[name], dtype=float)
-            return float(np.broadcast_to(initial, (self.layer.n,))[self.neuron])
+            initial = np.broadcast_to(self.layer.initial()[name], (self.layer.n,))
+            return float(initial[self.neuron])
         return float(run.states[self.k][name][self.sample, step, self.neuron])
 
 

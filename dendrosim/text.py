@@ -291,6 +291,11 @@ def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] 
             numbers = None if numbers is None or inside is None else numbers + inside
     if numbers is not None and not _is_condition(node):
         whole = all(isinstance(number.value, int) for number in numbers)
+        if whole and _is_inverse(node):  # Brian2 makes 0 of 10**-2
+            raise DendrosimError(
+                f"{where}: {ast.unparse(node)!r} in {text!r} is a whole number to a negative "
+                "power; write a decimal point"
+            )
         if not abs(_number(node)) <= (MAX_INTEGER if whole else np.finfo(float).max):
             raise DendrosimError(f"{where}: {text!r} holds a number that is out of range")
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mod):
@@ -298,6 +303,15 @@ def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] 
         if divisor is not None and _number(node.right) == 0:
             raise DendrosimError(f"{where}: {text!r} divides by 0")
     return numbers
+
+
+def _is_inverse(node: ast.expr) -> bool:
+    """Whether a node is a power, below 0, of whole numbers that are not divided."""
+    match node:
+        case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
+            divided = any(isinstance(part, ast.Div) for part in ast.walk(base))
+            return not divided and _number(exponent) < 0
+    return False
 
 
 def _number(node: ast.expr) -> float:

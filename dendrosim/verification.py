@@ -29,7 +29,7 @@ PLACES = ("torch", *DEVICES)
 _SHOWN = 5
 _NUMBERS = 2**26  # recorded at a time on each device, half a gigabyte
 
-_PAIRS = ("a", "b", "layer", "model", "bins", "differing", "inner", "samples")
+_PAIRS = ("a", "b", "layer", "model", "bins", "spikes", "differing", "inner", "samples")
 _FIRST = (
     "a", "b", "sample", "step", "layer", "neuron", "variable", "fires_on", "distance_a",
     "distance_b", "tolerance", "tie",
@@ -44,8 +44,9 @@ class Verification:
     ----------
     pairs
         A row for each pair of devices ``a``, ``b`` and each layer: ``bins`` (samples times steps
-        times neurons), in how many of them the spikes are ``differing``, how many more differ only
-        in an ``inner`` spike of the unit (such as ``S_C`` of LRMM), and in how many ``samples``.
+        times neurons), ``spikes`` on ``a``, in how many bins the spikes are ``differing``, how many
+        more differ only in an ``inner`` spike of the unit (such as ``S_C`` of LRMM), and in how
+        many ``samples``.
     first
         A row for each first difference: pair, ``sample``, ``step``, ``layer``, ``neuron``, the
         ``variable`` of the text that differs, the device that it ``fires_on``, its distance to
@@ -187,8 +188,17 @@ def compare_runs(
         Name to output, with the states of `decisive_states` recorded.
     tie
         As for `verify`.
+
+    Raises
+    ------
+    DendrosimError
+        If a state is lacking.
     """
     x = as_input(network, x)
+    for name, run in runs.items():
+        for k, wanted in decisive_states(network).items():
+            if missing := set(wanted) - set(run.states[k]):
+                raise DendrosimError(f"{name}: layer {k} lacks {', '.join(sorted(missing))}")
     counts, rows = differences(network, x, runs, tie)
     kinds = {run.meta.get("dtype", "float64") for run in runs.values()}
     dtype = "float32" if "float32" in kinds else "float64"

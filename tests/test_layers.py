@@ -22,28 +22,35 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
     "errors", "quantities", "names", "text", "library", "equations", "model", "model_table",
-    "ephys", "stimuli", "protocol", "integrators", "plan", "job", "standalone", "devices",
+    "ephys", "stimuli", "protocol", "integrators", "plan", "job",
+    "cpp_target", "cuda_target", "standalone", "devices", "generate",
     "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
-    "network", "dense", "network_run", "verification", "convert", "energy", "learn", "cli",
+    "network", "dense", "network_run", "switches", "differences", "verification",
+    "proposal", "convert", "nir_files", "nir_paths", "nir_graphs", "energy", "learn", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.
-HANDS_ON = {("comparison", "plots"), ("reduction", "fitting")}
+HANDS_ON = {
+    ("cuda_target", "standalone"), ("comparison", "plots"), ("reduction", "fitting"), ("verification", "learn"),
+    ("convert", "learn"),
+}  # fmt: skip
 
 #: Third-party packages that only these rooms may import.
 CONFINED = {
     "torch": {"learn"},
     "safetensors.torch": {"learn"},
-    "brian2cuda": {"devices"},
+    "brian2cuda": {"cuda_target"},
     "click": {"cli"},
     "matplotlib": {"plots"},
     "pyabf": {"ephys"},
     "neo": {"ephys", "recording"},
     "elephant": {"spike_distance"},
     "efel": {"voltage"},
+    "nir": {"nir_files"},
+    "h5py": {"nir_files"},
 }
 
 #: What takes long to import, and the rooms that must not do so while they are imported themselves.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from dendrosim.errors import DendrosimError, did_you_mean
@@ -66,6 +65,6 @@ def run_torch(
     return NetworkOutput(
         [spikes.numpy() > 0.5 for spikes in out.spikes],
         out.readout.numpy().astype(float),
-        [{name: np.array(values) for name, values in kept.items()} for kept in out.states],
+        [{name: values.numpy() for name, values in kept.items()} for kept in out.states],
         meta,
     )

@@ -58,8 +58,9 @@ class TorchLayer(nn.Module):
             }
             setattr(self, label, nn.ParameterDict(table))
         self.parameters_ = nn.ParameterDict()
+        numbers = layer.values()
         for name, parameter in layer.model.parameters.items():
-            value = np.asarray(layer.parameters.get(name, parameter.value), dtype=float)
+            value = numbers[name]
             if parameter.shape == "neuron" and value.ndim == 0:
                 value = np.full(layer.n, value)
             tensor = torch.tensor(value)
@@ -81,12 +82,11 @@ class TorchLayer(nn.Module):
 
     def initial(self, shape: tuple[int, ...], like: Tensor) -> dict[str, Tensor]:
         """Return the carried state and the output before the first step."""
-        model = self.layer.model
+        start = self.layer.initial()
         return {
-            name: torch.as_tensor(np.asarray(model.initial[name], dtype=float))
-            .to(like).expand(shape)
-            for name in {*model.carried, model.output}
-        }  # fmt: skip
+            name: torch.tensor(start[name]).to(like).expand(shape)
+            for name in {*self.step.carried, self.layer.model.output}
+        }
 
     def forward(self, x: Tensor, record: tuple[str, ...] = ()) -> tuple[Tensor, dict[str, Tensor]]:
         """Run all steps.

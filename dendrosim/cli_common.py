@@ -1,0 +1,107 @@
+"""What several commands share: output as JSON, checks of paths, arrays from files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dendrosim.errors import DendrosimError
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+#: Bytes that an input may take as float64.
+MAX_BYTES = 4_000_000_000
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(_plain(value), indent=2))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: NaN, which it cannot, as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value
+
+
+def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
+    """Refuse an output file of another ending or in a folder that is not there.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if out is None:
+        return
+    path = Path(out)
+    if path.suffix not in endings:
+        raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise DendrosimError(f"--out {out}: there is no folder {path.parent}")
+
+
+def read_array(path: str) -> Any:
+    """Read the numbers of a .npy file; nothing in it is run.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such file, it is not .npy, is cut short, holds Python objects, or would
+        take more than `MAX_BYTES` as float64.
+    """
+    import numpy as np
+
+    if not Path(path).is_file():
+        raise DendrosimError(f"{path}: there is no such file")
+    try:
+        # mapped, not read: what the header claims is compared with the size of the file
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # numpy raises many kinds for a broken header
+        said = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise DendrosimError(f"{path}: not a readable .npy file of numbers ({said})") from None
+    if array.size * 8 > MAX_BYTES:
+        raise DendrosimError(f"{path}: {array.size:,} numbers are more than are read")
+    return np.array(array)
+
+
+def prepare(
+    names: list[str], protocol: str, recording: str | None, settings: Sequence[str]
+) -> tuple[list[Any], Any]:
+    """Load models and protocol and apply every NAME=VALUE to what has that name."""
+    from dendrosim.model import load_model
+    from dendrosim.protocol import load_protocol
+
+    models = [load_model(name) for name in names]
+    how = load_protocol(protocol)
+    if recording is not None:
+        how = how.with_(file=recording)
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or not value:
+            raise DendrosimError(f"--set {setting!r} is not NAME=VALUE")
+        used = False
+        for k, model in enumerate(models):
+            kind, _, inner = name.rpartition(".")
+            if kind == "initial" and inner in model.initial:
+                models[k], used = model.with_(initial={inner: value}), True
+            elif kind in ("", "parameters") and inner in model.parameters:
+                models[k], used = model.with_(parameters={inner: value}), True
+        if name == "duration":
+            how, used = how.with_(duration=value), True
+        elif any(stimulus.accepts(name) for stimulus in how.stimuli):
+            how, used = how.with_(**{name: value}), True
+        if not used:
+            raise DendrosimError(
+                f"--set {name}: neither {', '.join(m.name for m in models)} nor {how.name} has it"
+            )
+    return models, how
