@@ -163,10 +163,11 @@ def to_nir(network: Network) -> Any:
     nodes: dict[str, Any] = {"input": nir.Input(np.array([network.n_in]))}
     edges: list[tuple[str, str]] = []
     last = "input"
-    kinds = set()
+    lengths, conventions = set(), set()
     for k, layer in enumerate(network.layers):
-        node, kind = _node(layer, k, nir)
-        kinds.add(kind)
+        node, length, convention = _node(layer, k, nir)
+        lengths.add(length)
+        conventions |= {convention} - {None}
         weights = layer.input_weights.get("I")
         if weights is None:
             raise DendrosimError(f"layer {k} has no input weights, so nothing leads to its node")
@@ -179,7 +180,7 @@ def to_nir(network: Network) -> Any:
             nodes[names[2]] = nir.Linear(layer.recurrent_weights["I"])
             edges += [(names[1], names[2]), (names[2], names[1])]
         last = names[1]
-    if len(kinds) > 1:
+    if len(lengths) > 1 or len(conventions) > 1:
         raise DendrosimError("the layers differ in step or convention; a graph has one")
     n_out = network.layers[-1].n
     if network.n_out:
@@ -187,17 +188,17 @@ def to_nir(network: Network) -> Any:
         edges.append((last, "readout"))
         last, n_out = "readout", network.n_out
     nodes["output"] = nir.Output(np.array([n_out]))
-    dt, convention = kinds.pop()
-    metadata = {"dt": dt, "convention": convention, "written_by": "dendrosim"}
+    metadata = {"dt": lengths.pop(), "convention": (conventions or {"exact"}).pop(),
+                "written_by": "dendrosim"}  # fmt: skip
     return nir.NIRGraph(nodes, [*edges, (last, "output")], metadata)
 
 
-def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, tuple[float, str]]:
+def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, str | None]:
     for kind, (name, fields) in NEURONS.items():
         for variant in (None, "euler"):
             stock = load_model(name)
             if variant and variant not in stock.variants:
-                continue
+                continue  # the step of an IF is both
             stock = stock.variant(variant) if variant else stock
             if layer.model.text != stock.text:
                 continue
@@ -213,15 +214,14 @@ def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, tuple[float, str]]:
                 field: np.broadcast_to(values[parameter], layer.n).copy()
                 for parameter, field in fields.items()
             }
-            return getattr(nir, kind)(**filled), (float(step), variant or "exact")
+            convention = (variant or "exact") if "euler" in load_model(name).variants else None
+            return getattr(nir, kind)(**filled), float(step), convention
     why = (
         "it resets by subtracting its threshold, NIR's neurons go to v_reset"
         if layer.model.name.endswith("subtract")
         else "NIR's neurons are those of nir_lif, nir_if, nir_cuba_lif and nir_li"
     )
-    raise DendrosimError(
-        f"layer {k} ({layer.model.name}) has no NIR node of the same meaning: {why}"
-    )
+    raise DendrosimError(f"layer {k}: {layer.model.name} has no NIR node of its meaning: {why}")
 
 
 def _parameters(layer: Layer) -> Mapping[str, np.ndarray]:

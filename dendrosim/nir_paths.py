@@ -112,9 +112,7 @@ class _Flat:
         for a, b in graph.edges:
             for key in (a, b):
                 if key not in graph.nodes:
-                    raise self.refuse(
-                        prefix + str(key), "an edge names it, but there is no such node"
-                    )
+                    raise self.refuse(f"{prefix}{key}", "an edge names it, but it is no node")
             source = inner[a][1] if a in inner else prefix + a
             target = inner[b][0] if b in inner else prefix + b
             if (source, target) in self.edges:

@@ -15,6 +15,7 @@ import torch
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 from torch import Tensor
 
+import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.step import torch_functions
 from dendrosim.model import Model
@@ -112,6 +113,7 @@ def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
     group = b2.NeuronGroup(
         1, "\n".join(lines), method=method, namespace={"mS": b2.mS}, codeobj_class=None
     )
+    b2.Network(group)  # or Brian2 warns that the group was never part of one
     variables = group.resolve_all(
         {name for e in model.equations if e.expression for name in e.expression.names}
         | {"dt", "t"} | set(model.states), {"mS": b2.mS},
@@ -130,4 +132,11 @@ def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
         names = {node.id for node in ast.walk(tree.value) if isinstance(node, ast.Name)}
         statements.append((tree.targets[0].id, Expression(ast.unparse(tree.value),
                                                           frozenset(names))))  # fmt: skip
-    return statements
+    # A state is assigned at the end, so a subexpression is that of the beginning of the step
+    needed = set().union(*(expression.names for _, expression in statements))
+    held = []
+    for equation in reversed(model.subexpressions):
+        if equation.name in needed:
+            held.append((equation.name, equation.expression))
+            needed |= equation.expression.names
+    return held[::-1] + statements

@@ -255,7 +255,7 @@ def test_kepecs_wang_fires_tonically_with_weak_dendritic_currents():
 def test_kepecs_wang_in_one_vectorised_runge_kutta_run():
     I_d = np.array([0.0, 0.25, 1.0, 1.0])
     par = kw.parameters(g_KS=np.array([0.8, 0.8, 0.8, 0.7]))
-    run = kw.rk4(kw.broadcast(kw.INITIAL, 4), 0.0, I_d, duration=650.0, dt=0.02, par=par)
+    run = kw.rk4(kw.broadcast(kw.INITIAL, 4), 0.0, I_d, duration=650.0, dt=0.04, par=par)
     rows = [kw.summarise(spikes, after=150.0) for spikes in run.spike_times]
     assert [len(r.onsets) for r in rows[:2]] == [0, 0]
     assert [r.period for r in rows[2:]] == pytest.approx([198.6, 199.4], rel=2e-3)
