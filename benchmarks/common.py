@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,8 +55,9 @@ def save(name: str, result: Mapping) -> None:
 
 
 @contextlib.contextmanager
-def one_core(core: int = 0) -> Iterator[None]:
-    """Keep this process and what it starts on one core."""
+def one_core() -> Iterator[None]:
+    """Keep this process and what it starts on one core (``BENCH_CORE``, 0 by default)."""
+    core = int(os.environ.get("BENCH_CORE", "0"))
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -66,10 +66,16 @@ def one_core(core: int = 0) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+class Times(dict):
+    """Name to median seconds; ``least`` has the shortest, which other programs disturb least."""
+
+    least: dict[str, float]
+
+
 def interleaved(
     runs: Mapping[str, Callable[[], float]], repeat: int = 5, settle: bool = True
-) -> dict[str, float]:
-    """Return the median seconds of each, in rounds: what slows the machine slows all of them."""
+) -> Times:
+    """Return the seconds of each, run in rounds: what slows the machine slows all of them."""
     if settle:
         for run in runs.values():
             run()  # compile, fill caches
@@ -77,18 +83,9 @@ def interleaved(
     for _ in range(repeat):
         for name, run in runs.items():
             taken[name].append(run())
-    return {name: median(values) for name, values in taken.items()}
-
-
-def timed(run: Callable[[], object]) -> Callable[[], float]:
-    """Return a function that calls `run` and gives its seconds."""
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        run()
-        return time.perf_counter() - began
-
-    return seconds
+    times = Times({name: median(values) for name, values in taken.items()})
+    times.least = {name: min(values) for name, values in taken.items()}
+    return times
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence]) -> str:

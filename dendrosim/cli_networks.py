@@ -10,7 +10,7 @@ import click
 from dendrosim.cli_common import JSON, check_writable, print_json, read_array
 from dendrosim.errors import DendrosimError, did_you_mean
 
-DEVICES = ("torch", "numpy", "cython", "cpp")
+DEVICES = ("torch", "numpy", "cython", "cpp", "cuda")
 KINDS = {
     "network": (".safetensors",),
     "nir": (".nir",),
@@ -24,7 +24,7 @@ KINDS = {
 @click.option("--input", "source", required=True, metavar="X.npy",
               help="Input of shape (B, T, n_in) or (T, n_in).")
 @click.option("--device", "devices", multiple=True, metavar="DEVICE...",
-              help="torch, numpy, cython, cpp: several after one --device, with commas, or each "
+              help="torch, numpy, cython, cpp, cuda: several after one --device, with commas, or each "
                    "with its own.  [default: torch cython cpp]")
 @click.option("--dtype", default="float64", show_default=True, help="Of torch: float64, float32.")
 @click.option("--tie", default=1e-9, show_default=True,

@@ -106,7 +106,7 @@ def import_state_dict(
     used = {name: array for name, array in tensors.items() if name not in ignore}
     if not mapping or list(mapping) == ["auto"]:
         shapes = {name: array.shape for name, array in used.items()}
-        proposed = propose(shapes, models, str(path))
+        proposed = propose(shapes, models, str(path), path.suffix != ".safetensors")
         if not mapping:
             told = " ".join(f"--map {entry}" for entry in proposed)
             raise DendrosimError(f"{path}: no mapping was given; --map auto would take {told}")

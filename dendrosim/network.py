@@ -323,6 +323,8 @@ def load_network(path: str | os.PathLike) -> Network:
         raise DendrosimError(f"{path}: not a dendrosim network ({error!r})") from None
     if tensors:
         raise DendrosimError(f"{path}: holds tensors that no layer has: {', '.join(tensors)}")
+    if not isinstance(metadata, dict):
+        raise DendrosimError(f"{path}: not a dendrosim network (metadata = {metadata!r})")
     try:
         return Network(layers, *readout, metadata=metadata)
     except DendrosimError as error:
@@ -361,9 +363,12 @@ def _layer(entry: dict, k: int, tensors: dict[str, Array], path: Path) -> Layer:
         if prefix.startswith(f"layers.{k}.") and label in tables:
             tables[label][port] = tensors.pop(name)
     try:
-        return Layer(model, entry["n_in"], entry["n"], entry["recurrent"], **tables)
+        layer = Layer(model, entry["n_in"], entry["n"], entry["recurrent"], **tables)
     except DendrosimError as error:
         raise DendrosimError(f"{where}: {error}") from None
+    if not layer.is_drawn:
+        raise DendrosimError(f"{where}: the file lacks its input or recurrent weights")
+    return layer
 
 
 def _array(
@@ -408,7 +413,7 @@ def as_input(network: Network, x: Any) -> Array:
         n = network.n_in
         raise DendrosimError(f"input has shape {x.shape}, but (T, {n}) or (B, T, {n}) is needed")
     x = x[None] if x.ndim == 2 else x
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+    if x.dtype.kind not in "biuf":
         raise DendrosimError(f"input holds {x.dtype}, not numbers")
     x = x.astype(float)
     if not np.all(np.isfinite(x)):

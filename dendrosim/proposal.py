@@ -24,7 +24,9 @@ _OF_MODULE = (
 _MOST = 100
 
 
-def propose(shapes: Mapping[str, Shape], models: Sequence[Model], where: str) -> list[str]:
+def propose(
+    shapes: Mapping[str, Shape], models: Sequence[Model], where: str, in_order: bool = True
+) -> list[str]:
     """Return the one mapping that fits.
 
     Parameters
@@ -35,6 +37,8 @@ def propose(shapes: Mapping[str, Shape], models: Sequence[Model], where: str) ->
         One for all layers, or one for each.
     where
         File, for the error.
+    in_order
+        Whether the order is the author's; safetensors files have one of their own.
 
     Returns
     -------
@@ -56,6 +60,10 @@ def propose(shapes: Mapping[str, Shape], models: Sequence[Model], where: str) ->
     named = {name: _target(name) for name in shapes}
     if all(named.values()) and len(set(named.values())) == len(named):
         return [f"{name}={target}" for name, target in named.items()]
+    if not in_order:
+        raise DendrosimError(
+            f"{where}: a file that keeps no order needs a mapping (--map): {_listed(shapes)}"
+        )
     if any(len(model.ports) != 1 for model in models):
         raise DendrosimError(f"{where}: a model with several ports needs a mapping (--map)")
     if len(shapes) > _MOST or any(len(shape) not in (1, 2) for shape in shapes.values()):

@@ -120,7 +120,7 @@ def verify(
     x
         Shape (B, T, n_in) or (T, n_in).
     devices
-        Two or more of ``"torch"``, ``"numpy"``, ``"cython"``, ``"cpp"``.
+        Two or more of ``"torch"``, ``"numpy"``, ``"cython"``, ``"cpp"``, ``"cuda"``.
     dtype
         Of torch: ``"float64"`` or ``"float32"``; the others compute in float64.
     tie
@@ -146,9 +146,9 @@ def verify(
     neuron has seen so far: the largest absolute state plus the largest sum of absolute weighted
     inputs.  So a neuron is granted four roundings of float32 at that magnitude and one more for
     each step that its state is carried on.  Before a first difference all spikes agree, so the
-    rounding of other neurons cannot have reached it.  Over the models of the shelf the potentials
-    part by less than a fifth of that, with up to 800 steps; a model whose state grows beyond the
-    bound is called different, not tied.
+    rounding of other neurons cannot have reached it.  For the models of the shelf the potentials
+    were seen to part by up to a fifth of that; a model whose rounding grows beyond it is called
+    different, not tied.
     """
     devices = _checked_devices(devices)
     x = as_input(network, x)

@@ -10,8 +10,6 @@ from scipy.integrate import cumulative_trapezoid
 
 import dendrosim as ds
 
-pytestmark = pytest.mark.xdist_group("biophysics")
-
 # REFERENCE.md 2a, Pinsky and Rinzel 1994, Fig 2 A: OpenSourceBrain, NeuroML2/LEMS/.test.fig2.mep
 PANEL_A = [
     13.76, 16.82, 22.345, 92.52, 96.09, 102.14, 435.655, 439.32, 441.625, 445.515, 932.095,
@@ -73,7 +71,6 @@ class TestPinskyRinzel:
             duration=40.0, dt=0.025, record_every=5,
         )  # fmt: skip
         r = self.seven(pinsky("pinsky_rinzel_1994:from_zero"), "40 ms", soma, dendrite)
-        assert r.meta["compiled"] is False  # the program of the f-I rows
         assert [len(train) for train in ms(r)][:2] == [3, 3]
         for train, expected in zip(ms(r), oracle.spike_times, strict=True):
             assert_allclose(train, expected, rtol=1e-12)

@@ -202,6 +202,11 @@ def test_what_is_ambiguous_is_not_guessed(shapes, model, said, tmp_path):
             import_state_dict(path, model, mapping)
 
 
+def test_the_order_of_a_safetensors_file_means_nothing(tmp_path):
+    with pytest.raises(DendrosimError, match="keeps no order"):
+        import_state_dict(saved(tmp_path, w=np.ones((4, 2))), "lif")
+
+
 def test_the_number_of_models_can_make_it_unambiguous(tmp_path):
     path = ordered(tmp_path, (8, 2), (8, 8), (3, 8))
     network = import_state_dict(path, ["lif", "alif"], ["auto"]).network

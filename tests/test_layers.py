@@ -34,7 +34,8 @@ ROOMS = [
 
 #: A method that hands its object on to a later room: allowed inside a function only.
 HANDS_ON = {
-    ("cuda_target", "standalone"), ("comparison", "plots"), ("reduction", "fitting"), ("verification", "learn"),
+    ("cuda_target", "standalone"), ("comparison", "plots"), ("reduction", "fitting"),
+    ("verification", "learn"),
     ("convert", "learn"),
 }  # fmt: skip
 

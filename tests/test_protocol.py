@@ -419,7 +419,7 @@ def test_wrong_sweeps_are_told(sweeps):
         ({"measure": 5}, "5 is not a table"),
         ({"measure": {"start": 5}}, "start = 5 should be"),
         ({"duration": None}, "'duration' is missing"),
-        ({"duration": object()}, "duration"),
+        ({"duration": {"ms": 1}}, "duration"),
     ],
     ids=str,
 )

@@ -175,7 +175,7 @@ BAD = [
     ("1" + " " * 50_000 + "x\nx", "not a unit"),  # no quadratic search
     (True, "not a number with a unit"),
     (None, "not a number with a unit"),
-    (object(), "not a number with a unit"),
+    ({"a": 1}, "not a number with a unit"),
     (1j, "not a number with a unit"),
     ("a" * 100_000, "not a number"),
     (10**400, "not a number with a unit"),

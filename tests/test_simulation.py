@@ -20,7 +20,6 @@ from dendrosim.model import model_from_table
 from dendrosim.text import parse_statements
 
 DEVICES = ["numpy", "cython", "cpp"]
-pytestmark = pytest.mark.xdist_group("simulation")
 
 
 def into_soma(amplitude, duration="60 ms", **values):

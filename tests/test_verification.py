@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import dendrosim as ds
-from dendrosim import verification
+from dendrosim import cli_networks, verification
 from dendrosim.cli import main
 from dendrosim.differences import decisive_states
 from dendrosim.errors import DendrosimError
@@ -344,6 +344,10 @@ def test_devices_that_cannot_be_compared(devices, said):
     network = random_network("lif")
     with pytest.raises(DendrosimError, match=said):
         verify(network, np.ones((1, 2, 5)), devices)
+
+
+def test_the_command_knows_every_device():
+    assert cli_networks.DEVICES == verification.PLACES
 
 
 def test_what_does_not_fit_is_told(rng):

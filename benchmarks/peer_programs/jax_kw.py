@@ -41,8 +41,9 @@ def step(state, _):
     g_s, g_d = 0.18 + na + k + to_s, 0.18 + nap + ks + to_d
     s1 = relaxed(s, (-0.18 * 65 + na * 55 - k * 90 + to_s * d) / g_s, g_s)
     d1 = relaxed(d, (-0.18 * 65 + nap * 55 - ks * 90 + to_d * s + drive) / g_d, g_d)
-    new = (s1, d1, relaxed(h, ah / (ah + bh), 3.33 * (ah + bh)),
-           relaxed(n_, an / (an + bn), 3.33 * (an + bn)), relaxed(q, q_inf, (e + 1 / e) / 200))  # fmt: skip
+    h = relaxed(h, ah / (ah + bh), 3.33 * (ah + bh))
+    n_ = relaxed(n_, an / (an + bn), 3.33 * (an + bn))
+    new = s1, d1, h, n_, relaxed(q, q_inf, (e + 1 / e) / 200)
     return new, (s1 > -20) & (s <= -20)
 
 

@@ -20,6 +20,8 @@ from dendrosim.errors import DendrosimError
 from dendrosim.network import MAX_BYTES
 from dendrosim.recording import replacing
 
+#: Before it the protection could be got round (CVE-2025-32434, CVE-2026-24747).
+SAFE = (2, 10)
 #: Keys under which training scripts put the state_dict beside epochs and optimisers.
 USUAL_KEYS = ("state_dict", "model_state_dict", "model", "network", "net")
 
@@ -38,8 +40,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     ------
     DendrosimError
         If it is not a checkpoint of torch 1.6 or later, holds anything but tensors and plain
-        values, or is too large.
+        values, or is too large; and if the torch that is installed is older than `SAFE`.
     """
+    _check_version(path)
     _check_size(path)
     try:
         with warnings.catch_warnings():
@@ -66,6 +69,15 @@ def write_checkpoint(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     content = {name: torch.tensor(np.asarray(array)) for name, array in tensors.items()}
     with replacing(path) as temporary:
         torch.save(content, temporary)
+
+
+def _check_version(path: Path) -> None:
+    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if version < SAFE:
+        raise DendrosimError(
+            f"{path}: torch {torch.__version__} does not read checkpoints safely: torch "
+            f"{SAFE[0]}.{SAFE[1]} or later is needed, or the weights as .safetensors"
+        )
 
 
 def _check_size(path: Path) -> None:

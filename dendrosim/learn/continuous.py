@@ -10,8 +10,10 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-import brian2 as b2
 import torch
+from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
+from brian2.core.variables import Constant, Variable
+from brian2.equations.equations import Equations
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 from torch import Tensor
 
@@ -19,7 +21,7 @@ import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.step import torch_functions
 from dendrosim.model import Model
-from dendrosim.quantities import UNITS, unit_text
+from dendrosim.quantities import UNITS
 from dendrosim.text import Expression
 
 
@@ -106,22 +108,19 @@ class ContinuousStep:
 
 def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
     """Return the statements of Brian2's state updater for one step."""
-    lines = [e.text for e in model.equations]
-    lines += [
-        f"{name} : {unit_text(p.value.dim)} (constant)" for name, p in model.parameters.items()
-    ]
-    group = b2.NeuronGroup(
-        1, "\n".join(lines), method=method, namespace={"mS": b2.mS}, codeobj_class=None
-    )
-    b2.Network(group)  # or Brian2 warns that the group was never part of one
-    variables = group.resolve_all(
-        {name for e in model.equations if e.expression for name in e.expression.names}
-        | {"dt", "t"} | set(model.states), {"mS": b2.mS},
-    )  # fmt: skip
-    variables = dict(variables) | dict(group.variables)
+    equations = Equations("\n".join(e.text for e in model.equations))
+    time = UNITS["second"].dim
+    variables: dict[str, Any] = {
+        **DEFAULT_CONSTANTS,
+        **DEFAULT_FUNCTIONS,
+        **{name: Constant(name, float(unit), unit.dim) for name, unit in UNITS.items()},
+        **{name: Variable(name, time, scalar=True) for name in ("t", "dt")},
+        **{e.name: Variable(e.name, e.dim) for e in model.equations},
+        **{name: Variable(name, p.value.dim) for name, p in model.parameters.items()},
+    }
     try:
         code = StateUpdateMethod.apply_stateupdater(
-            group.equations, variables, method, group_name=model.name
+            equations, variables, method, group_name=model.name
         )
     except UnsupportedEquationsException as error:
         message = " ".join(str(error).split())

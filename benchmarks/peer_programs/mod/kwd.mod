@@ -1,18 +1,26 @@
 : Kepecs-Wang (2000), dendrite
 NEURON {
     SUFFIX kwd
-    NONSPECIFIC_CURRENT i
+    NONSPECIFIC_CURRENT il, ip, ik
     RANGE q, drive
 }
 PARAMETER { drive = 0 }
-ASSIGNED { v (mV) i (mA/cm2) }
+ASSIGNED { v (mV) il (mA/cm2) ip (mA/cm2) ik (mA/cm2) gp gk gl }
 STATE { q }
 INITIAL { q = 0 }
 BREAKPOINT {
     LOCAL l
+    CONDUCTANCE gp
+    CONDUCTANCE gk
+    CONDUCTANCE gl
     SOLVE states METHOD cnexp
     l = 1/(1 + exp(-(v + 57.7)/7.7))
-    i = 1e-3*(0.18*(v + 65) + 0.12*l*l*l*(v - 55) + 0.8*q*(v + 90) - drive)
+    gp = 0.12e-3*l*l*l
+    gk = 0.8e-3*q
+    gl = 0.18e-3
+    ip = gp*(v - 55)
+    ik = gk*(v + 90)
+    il = gl*(v + 65) - 1e-3*drive
 }
 DERIVATIVE states {
     LOCAL qinf, rate

@@ -1,0 +1,116 @@
+"""Kepecs-Wang populations in other simulators, beside dendrosim and the hand-written loop.
+
+    python benchmarks/peers.py [--full] [--peers /tmp/peers/bin/python]
+
+2,000 neurons, dt 0.05 ms, one core, float64 unless said; each peer in its own best way, in an
+environment of its own.  A peer that is not installed is left out, by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import DT, HERE, NEURONS, has_float32, interleaved, missed, one_core, save, table
+from populations import Run, hand_loop, ours
+
+PROGRAMS = HERE / "peer_programs"
+# Label -> module that must be there, program, last arguments
+PEERS = {
+    "NEURON (cnexp, implicit)": ("neuron", "neuron_kw.py", ["{mechanisms}"]),
+    "Arbor (one group)": ("arbor", "arbor_kw.py", []),
+    "jax jit + scan, float64": ("jax", "jax_kw.py", ["float64"]),
+    "jax jit + scan, float32": ("jax", "jax_kw.py", ["float32"]),
+}
+
+
+def installed(python: str, module: str) -> bool:
+    """Whether that Python has that module."""
+    code = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+    return Path(python).exists() and not subprocess.run([python, "-c", code]).returncode
+
+
+def mechanisms(python: str, folder: Path) -> Path:
+    """Compile the NMODL files with the peer's own nrnivmodl; return the folder."""
+    tool = Path(python).parent / "nrnivmodl"
+    where = folder / "mechanisms"
+    where.mkdir()
+    path = f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin"
+    subprocess.run([tool, PROGRAMS / "mod"], cwd=where, check=True, capture_output=True,
+                   env={"PATH": path, "HOME": "/tmp"})  # fmt: skip
+    return where
+
+
+def peer(python: str, program: str, last: list[str], folder: Path, duration: float) -> Run:
+    """Return a peer's program; each call is a fresh process that warms up and runs twice."""
+
+    def once():
+        out = folder / "peer.npz"
+        words = [python, PROGRAMS / program, out, NEURONS, duration, DT, 2, *last]
+        subprocess.run(list(map(str, words)), check=True, capture_output=True, cwd=folder)
+        result = np.load(out)
+        once.version = str(result["version"])
+        return float(result["seconds"].min()), (result["i"], result["t"]), 0
+
+    return Run(once)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="500 ms, seven rounds")
+    parser.add_argument("--peers", default="/tmp/peers/bin/python", help="Python that has them")
+    options = parser.parse_args()
+    duration, repeat = (500.0, 7) if options.full else (200.0, 3)
+    absent, failed = [], {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size = (NEURONS, duration, DT)
+        runs = {f"hand loop, {d}": hand_loop("kepecs_wang", d, folder, *size)
+                for d in ("float64", "float32")}  # fmt: skip
+        for method in ("rush_larsen", "rush_larsen2", "rk4"):
+            runs[f"dendrosim {method}, float64"] = ours("kepecs_wang", method, *size)
+            if has_float32():
+                runs[f"dendrosim {method}, float32"] = ours(
+                    "kepecs_wang", method, *size, dtype="float32"
+                )
+        for label, (module, program, last) in PEERS.items():
+            if not (PROGRAMS / program).exists() or not installed(options.peers, module):
+                absent.append(label)
+                continue
+            last = [str(mechanisms(options.peers, folder)) if "{" in w else w for w in last]
+            runs[label] = peer(options.peers, program, last, folder, duration)
+        exact = ours("kepecs_wang", "rk4", NEURONS, duration, 0.005)
+        exact()
+        for label, run in list(runs.items()):
+            try:
+                run()
+            except subprocess.CalledProcessError as error:
+                failed[label] = error.stderr.decode()[-300:]
+                del runs[label]
+        with one_core():
+            seconds = interleaved(runs, repeat, settle=False)
+    steps = NEURONS * round(duration / DT)
+    rows = [
+        {
+            "program": label, "version": getattr(run.once, "version", ""),
+            "ns_per_neuron_step": seconds[label] / steps * 1e9,
+            "least_ns": seconds.least[label] / steps * 1e9,
+            "ratio_to_hand_loop": seconds[label] / seconds["hand loop, float64"],
+            "ratio_of_least": seconds.least[label] / seconds.least["hand loop, float64"],
+            "spikes": len(run.spikes[0]), "missed": missed(exact.spikes, run.spikes),
+        }
+        for label, run in runs.items()
+    ]  # fmt: skip
+    header = ("program", "version", "ns/step", "least ns", "x hand", "of least", "spikes", "missed")
+    print(table(header, [tuple(row.values()) for row in rows]))
+    print(f"reference: {len(exact.spikes[0])} spikes.  Not installed: {', '.join(absent) or 'none'}"
+          f".  Failed: {failed or 'none'}")  # fmt: skip
+    save("peers", {"duration_ms": duration, "rows": rows, "absent": absent, "failed": failed,
+                   "reference_spikes": len(exact.spikes[0])})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
