@@ -36,7 +36,7 @@ BASE = [
 ]
 
 EXTRAS = {
-    "learn": ["torch>=2.2"],
+    "learn": ["torch>=2.10"],
     # An extra, not a dependency, for two reasons: brian2cuda is GPL while dendrosim is BSD, and
     # each of its releases pins one exact Brian2 (1.0a7 pins 2.8.0, 1.0b1 pins 2.10.1). For the
     # second reason it is not in `test` either: the suite runs on the newest Brian2.

@@ -34,10 +34,9 @@ def truth(model: str, amplitudes: np.ndarray, duration: float) -> list[np.ndarra
 
 def period(train: np.ndarray, gap: float = 10.0, after: float = 500.0) -> float:
     """Return the mean interval between the first spikes of bursts, in ms."""
-    if len(train) < 2:
-        return float("nan")
-    onset = train[np.concatenate([[True], np.diff(train) >= gap])]
-    return float(np.diff(onset[onset >= after]).mean())
+    onset = train[np.diff(train, prepend=-np.inf) >= gap]
+    onset = onset[onset >= after]
+    return float(np.diff(onset).mean()) if len(onset) > 1 else float("nan")
 
 
 def run(model: str, method: str, dt: float, n: int, duration: float):

@@ -96,6 +96,7 @@ def stock(model: str, method: str, folder: Path, n: int, duration: float, dt: fl
 
     import dendrosim as ds
 
+    b2.BrianLogger.suppress_name("resolution_conflict")  # the state n and this function's n
     neuron = ds.load_model(MODELS[model])
     lines = [e.text for e in neuron.equations if e.kind != "input"]
     if method.endswith("best form"):

@@ -14,6 +14,7 @@ import click
 
 from dendrosim import library
 from dendrosim._version import __version__
+from dendrosim.cli_bench import bench
 from dendrosim.cli_common import JSON, check_writable, prepare, print_json
 from dendrosim.cli_generate import generate
 from dendrosim.cli_networks import convert, verify
@@ -57,7 +58,7 @@ def commands() -> None:
     """
 
 
-for command in (generate, verify, convert):
+for command in (bench, convert, generate, verify):
     commands.add_command(command)
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import click
 
-from dendrosim.cli import commands
+from dendrosim.cli_common import JSON
 
 _MODELS = ("kepecs_wang", "pinsky_rinzel")
 _DURATION = 100.0  # ms: enough for ratios
 _STOCK = ("exponential_euler",)
 
 
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.command()
+@JSON
 @click.option("--model", "models", multiple=True, type=click.Choice(_MODELS),
               help="Only this one.")  # fmt: skip
 def bench(models: tuple[str, ...], as_json: bool) -> None:
@@ -81,18 +81,19 @@ def _measured(model: str, source: ModuleType | None) -> list[dict[str, Any]]:
 
 def _own(model: str) -> list[dict[str, Any]]:
     """Time dendrosim alone, where there is no checkout with the other programs."""
-    import dendrosim as ds
+    from dendrosim.model import load_model
+    from dendrosim.protocol import Protocol
+    from dendrosim.simulation import simulate
+    from dendrosim.stimuli import Stimulus
 
     name = {"kepecs_wang": "kepecs_wang_2000", "pinsky_rinzel": "pinsky_rinzel_1994"}[model]
-    neuron, n, dt = ds.load_model(name), 2000, 0.05
-    drive = ds.Stimulus(
-        into="dendrite", shape="constant", amplitude=f"linspace(0, 2, {n}) uA/cm**2"
-    )
-    protocol = ds.Protocol(duration=f"{_DURATION} ms", stimuli=[drive])
+    neuron, n, dt = load_model(name), 2000, 0.05
+    drive = Stimulus(into="dendrite", shape="constant", amplitude=f"linspace(0, 2, {n}) uA/cm**2")
+    protocol = Protocol(duration=f"{_DURATION} ms", stimuli=[drive])
     rows = []
     for method in ("rush_larsen", "rush_larsen2", "rk4"):
         seconds = min(
-            ds.simulate(
+            simulate(
                 neuron, protocol, method=method, dt=f"{dt} ms", record=[], progress=False
             ).meta["run_seconds"]
             for _ in range(4)

@@ -24,8 +24,8 @@ KINDS = {
 @click.option("--input", "source", required=True, metavar="X.npy",
               help="Input of shape (B, T, n_in) or (T, n_in).")
 @click.option("--device", "devices", multiple=True, metavar="DEVICE...",
-              help="torch, numpy, cython, cpp, cuda: several after one --device, with commas, or each "
-                   "with its own.  [default: torch cython cpp]")
+              help="torch, numpy, cython, cpp, cuda: several after one --device, with commas, or "
+                   "each with its own.  [default: torch cython cpp]")
 @click.option("--dtype", default="float64", show_default=True, help="Of torch: float64, float32.")
 @click.option("--tie", default=1e-9, show_default=True,
               help="Distance to threshold below which a difference is a tie.")

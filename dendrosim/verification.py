@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dendrosim.devices import DEVICES
+from dendrosim.devices import DEVICES, DTYPES
 from dendrosim.differences import ROUNDINGS, decisive_states, differences
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.network import Network, as_input
@@ -137,7 +137,7 @@ def verify(
     Raises
     ------
     DendrosimError
-        If the input does not fit, or a device is unknown or stands there twice.
+        If the input does not fit, a device or type is unknown, or a device stands there twice.
 
     Notes
     -----
@@ -151,6 +151,10 @@ def verify(
     different, not tied.
     """
     devices = _checked_devices(devices)
+    if dtype not in DTYPES:
+        raise DendrosimError(f"dtype = {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")
+    if dtype == "float32" and "torch" not in devices:
+        raise DendrosimError("dtype float32 is that of torch, which is not among the devices")
     x = as_input(network, x)
     record = decisive_states(network, every=dtype == "float32")
     side = _side(network, x, record, batch)

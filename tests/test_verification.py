@@ -355,6 +355,8 @@ def test_what_does_not_fit_is_told(rng):
     x = np.ones((1, 2, 5))
     with pytest.raises(DendrosimError, match="dtype"):
         verify(network, x, ("torch", "numpy"), dtype="float16")
+    with pytest.raises(DendrosimError, match="not among the devices"):
+        verify(network, x, ("cython", "numpy"), dtype="float32")
     with pytest.raises(DendrosimError, match="batch"):
         verify(network, x, ("torch", "numpy"), batch=0)
     with pytest.raises(DendrosimError, match="shape"):
