@@ -134,6 +134,7 @@ def figure(result: dict) -> None:
                     ax.annotate(f"{row['dt_ms']:g}", (at, height), xytext=(4, 3), fontsize=7,
                                 textcoords="offset points", color=colour)  # fmt: skip
             ax.set_ylabel(label)
+            ax.xaxis.set_minor_formatter("")
             ax.grid(True, which="major", alpha=0.3)
         column[0].set_title(model.replace("_", "-").title())
         column[-1].set_xlabel("ms of computing per neuron and simulated second")

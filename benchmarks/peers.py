@@ -106,8 +106,8 @@ def main() -> None:
     ]  # fmt: skip
     header = ("program", "version", "ns/step", "least ns", "x hand", "of least", "spikes", "missed")
     print(table(header, [tuple(row.values()) for row in rows]))
-    print(f"reference: {len(exact.spikes[0])} spikes.  Not installed: {', '.join(absent) or 'none'}"
-          f".  Failed: {failed or 'none'}")  # fmt: skip
+    print(f"reference: {len(exact.spikes[0])} spikes")
+    print(f"no program or not installed: {', '.join(absent) or 'none'}; failed: {failed or 'none'}")
     save("peers", {"duration_ms": duration, "rows": rows, "absent": absent, "failed": failed,
                    "reference_spikes": len(exact.spikes[0])})  # fmt: skip
 
