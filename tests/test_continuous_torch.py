@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.autograd import forward_ad
 
 import dendrosim as ds
 from dendrosim.errors import DendrosimError
@@ -144,7 +143,7 @@ class TestGradients:
         assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(slope, rel=1e-5)
 
 
-DT, LEVELS = 0.1, (-0.3, -1.0, -0.2)  # ms; uA/cm2, each for 30 ms
+DT, LEVELS = 0.2, (-0.3, -1.0, -0.2)  # ms; uA/cm2, each for 20 ms
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +151,10 @@ def target():
     """Return v_s in mV under three levels of dendritic current, as Brian2 has it."""
     stimuli = [
         ds.Stimulus(into="I_d", shape="step", amplitude=f"{level} uA/cm**2",
-                    start=f"{30 * k} ms", stop=f"{30 * (k + 1)} ms")
+                    start=f"{20 * k} ms", stop=f"{20 * (k + 1)} ms")
         for k, level in enumerate(LEVELS)
     ]  # fmt: skip
-    states, _ = in_brian(ds.load_model("kepecs_wang_2000"), 90, DT, "rush_larsen", stimuli)
+    states, _ = in_brian(ds.load_model("kepecs_wang_2000"), 60, DT, "rush_larsen", stimuli)
     return states["v_s"] * 1e3
 
 
@@ -175,7 +174,7 @@ class TestRecovery:
         values = true | {
             name: true[name] * torch.exp(log) for name, log in zip(self.NAMES, logs, strict=True)
         }
-        currents = [{"I_d": level * MA} for level in LEVELS for _ in range(300)]
+        currents = [{"I_d": level * MA} for level in LEVELS for _ in range(100)]
         return in_torch(step, currents, DT, values)[0] * 1e3
 
     def test_the_trace_of_the_true_conductances(self, target):
@@ -184,45 +183,30 @@ class TestRecovery:
             found = self.trace(step, torch.zeros(2, dtype=torch.float64)).numpy()
         np.testing.assert_allclose(found, target, rtol=1e-9)
 
-    @pytest.mark.parametrize("off", [(1.3, 0.7), pytest.param((0.7, 1.3), marks=pytest.mark.slow)])
-    def test_gauss_newton_with_forward_derivatives(self, target, off):
-        """Both columns of the Jacobian come from one run of two neurons with dual numbers."""
-        step = ContinuousStep(ds.load_model("kepecs_wang_2000"), "rush_larsen")
-        goal, logs = torch.tensor(target), torch.tensor(off, dtype=torch.float64).log()
-        errors = []
-        for _ in range(4):
-            with torch.no_grad(), forward_ad.dual_level():
-                pairs = [
-                    forward_ad.make_dual(
-                        log.expand(2).clone(), torch.eye(2, dtype=torch.float64)[k]
-                    )
-                    for k, log in enumerate(logs)
-                ]
-                duals = [forward_ad.unpack_dual(v) for v in self.trace(step, pairs).unbind(0)[1:]]
-            residual = torch.stack([d.primal[0] for d in duals]) - goal[1:]
-            jacobian = torch.stack([d.tangent for d in duals])
-            errors.append(residual.square().mean().sqrt().item())
-            logs = logs - torch.linalg.lstsq(jacobian, residual[:, None]).solution[:, 0]
-        assert errors[0] > 0.2  # mV
-        assert errors[-1] < 0.02
-        assert ((logs.exp() - 1).abs() < 0.001).all()
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize("off", [(1.3, 0.7), (0.7, 1.3), (1.3, 1.3), (0.7, 0.7)])
-    def test_descent_with_reverse_derivatives(self, target, off):
+    @pytest.mark.parametrize(
+        "off",
+        [(1.3, 0.7), *(pytest.param(off, marks=pytest.mark.slow)
+                       for off in ((0.7, 1.3), (1.3, 1.3), (0.7, 0.7)))],
+    )  # fmt: skip
+    def test_descent(self, target, off):
+        """L-BFGS on the logarithms; 11 to 18 runs there and back, from 30 % to under 0.1 %."""
         step = ContinuousStep(ds.load_model("kepecs_wang_2000"), "rush_larsen")
         goal = torch.tensor(target)
         logs = torch.tensor(off, dtype=torch.float64).log().requires_grad_()
         descent = torch.optim.LBFGS([logs], max_iter=15, line_search_fn="strong_wolfe")
+        errors = []
 
         def error():
             descent.zero_grad()
             loss = (self.trace(step, logs) - goal).square().mean()
             loss.backward()
+            errors.append(loss.item())
             return loss
 
         descent.step(error)
-        assert ((logs.exp() - 1).abs() < 0.02).all()
+        assert errors[0] > 0.02  # mV**2
+        assert len(errors) <= 25
+        assert ((logs.exp() - 1).abs() < 0.002).all()
 
 
 class TestRefusals:
