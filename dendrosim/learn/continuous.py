@@ -19,7 +19,7 @@ from torch import Tensor
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.learn.step import torch_functions
+from dendrosim.learn.functions import torch_functions
 from dendrosim.model import Model
 from dendrosim.quantities import UNITS
 from dendrosim.text import Expression

@@ -6,79 +6,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.functions import as_like, changed, torch_functions, with_sigmoid
 from dendrosim.learn.surrogates import spike_functions
 from dendrosim.model import Model
-from dendrosim.text import FUNCTIONS, Expression, Statement
-
-
-def exprel(x: Tensor) -> Tensor:
-    """Return (exp(x) - 1)/x, 1 at 0, with a gradient that is right there too."""
-    small = x.abs() < 1e-5
-    safe = torch.where(small, torch.ones_like(x), x)
-    return torch.where(small, 1 + x / 2 + x**2 / 6, torch.expm1(safe) / safe)
-
-
-def _lifted(name: str, function: Callable) -> Callable:
-    # What the text computes from numbers alone stays a Python number: double precision always
-    return lambda x: function(x) if isinstance(x, Tensor) else float(FUNCTIONS[name](x))
-
-
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    # torch.clamp passes the gradient on at the edges, which is also the slope inside
-    like = next((value for value in (x, low, high) if isinstance(value, Tensor)), None)
-    if like is None:
-        return float(FUNCTIONS["clip"](x, low, high))
-    return torch.minimum(torch.maximum(_as(x, like), _as(low, like)), _as(high, like))
-
-
-def _as(value: Any, like: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
-
-
-_PLAIN = {
-    name: _lifted(name, getattr(torch, name))
-    for name in (
-        "exp", "log", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin",
-        "arccos", "arctan", "abs", "sign", "floor", "ceil",
-    )
-} | {"exprel": _lifted("exprel", exprel), "clip": _clip, "logistic": torch.sigmoid}  # fmt: skip
-
-
-@lru_cache
-def torch_functions(dtype: torch.dtype) -> Mapping[str, Callable]:
-    """Return the functions of model text in torch; ``int`` makes numbers of this type."""
-
-    def truth(condition: Any) -> Any:
-        return condition.to(dtype) if isinstance(condition, Tensor) else float(condition)
-
-    return MappingProxyType(_PLAIN | {"int": truth})
-
-
-class _MarkSigmoid(ast.NodeTransformer):
-    """Write ``1/(1 + exp(-x))`` as ``logistic(x)``, whose gradient is finite for every x."""
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        match node:
-            case ast.BinOp(
-                left=ast.Constant(value=1), op=ast.Div(),
-                right=ast.BinOp(
-                    left=ast.Constant(value=1), op=ast.Add(),
-                    right=ast.Call(func=ast.Name(id="exp"),
-                                   args=[ast.UnaryOp(op=ast.USub(), operand=x)]),
-                ),
-            ) if not isinstance(x, ast.Constant):  # fmt: skip
-                return ast.Call(ast.Name("logistic", ast.Load()), [x], [])
-        return node
+from dendrosim.text import Expression, Statement
 
 
 class _MarkSpikes(ast.NodeTransformer):
@@ -103,24 +40,14 @@ class _MarkSpikes(ast.NodeTransformer):
         return node
 
 
-def with_sigmoid(expression: Expression) -> Expression:
-    """Return the expression with its sigmoids marked; its meaning stays the same."""
-    return _changed(expression, _MarkSigmoid().visit)
-
-
 def with_spikes(expression: Expression) -> Expression:
     """Return the expression with its spikes and sigmoids marked; its meaning stays the same."""
-    return _changed(with_sigmoid(expression), _MarkSpikes().visit)
+    return changed(with_sigmoid(expression), _MarkSpikes().visit)
 
 
 def with_detached(expression: Expression, spikes: Collection[str]) -> Expression:
     """Return the expression with the gradient of every spike that it subtracts cut."""
-    return _changed(expression, lambda tree: _detached(tree, spikes, False))
-
-
-def _changed(expression: Expression, change: Callable[[ast.expr], ast.expr]) -> Expression:
-    tree = change(ast.parse(expression.text, mode="eval").body)
-    return Expression(ast.unparse(tree), expression.names)
+    return changed(expression, lambda tree: _detached(tree, spikes, False))
 
 
 def _detached(node: ast.AST, spikes: Collection[str], minus: bool) -> ast.AST:
@@ -207,7 +134,7 @@ class DiscreteStep:
         for statement in self.statements:
             value = statement.expression(names, functions)
             if not isinstance(value, Tensor) or value.shape != like.shape:
-                value = _as(value, like).expand(like.shape)
+                value = as_like(value, like).expand(like.shape)
             names[statement.target] = value
         return {statement.target: names[statement.target] for statement in self.statements}
 

@@ -1,59 +1,91 @@
 """Surrogate gradients: what the derivative of a spike is taken to be.
 
 Forward, a spike is exactly ``a > b`` (or ``a >= b``).  Backward, its derivative by ``x = a - b`` is
-one of the functions here.
+one of the functions here, written in the language of model text, so that torch and the fused
+kernels read the same formula.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.functions import torch_functions, with_sigmoid
+from dendrosim.text import Expression, parse_number
 
 
-def triangle(x: Tensor, width: float = 1.0) -> Tensor:
-    """``max(0, 1 - |x|/width)``: Esser et al. 2016; LSTM-LIF with width 1 (AAAI supplement)."""
-    return torch.clamp(1 - x.abs() / width, min=0)
+@dataclass(frozen=True)
+class Surrogate:
+    """A derivative of the spike by the distance ``x`` to threshold.
+
+    Attributes
+    ----------
+    text
+        In ``x`` and ``width``.
+    width
+        The default.
+    reference
+        Who used it.
+    """
+
+    text: str
+    width: float
+    reference: str
+
+    @property
+    def expression(self) -> Expression:
+        """The checked text."""
+        return with_sigmoid(parse_number(self.text, "surrogate"))
+
+    def __call__(self, x: Tensor, width: float | None = None) -> Tensor:
+        """Evaluate at ``x``, of any shape."""
+        values = {"x": x, "width": self.width if width is None else width}
+        return self.expression(values, torch_functions(x.dtype))
 
 
-def boxcar(x: Tensor, width: float = 1.0) -> Tensor:
-    """1 where ``|x| <= width/2``: LRMM with width 1 (A.2, A.4)."""
-    return (x.abs() <= 0.5 * width).to(x.dtype)
+_GAUSS = "exp(-0.5*((x - {mu})/({s}))**2)/(({s})*sqrt(2*pi))"
+
+SURROGATES: dict[str, Surrogate] = {
+    "triangle": Surrogate(
+        "clip(1 - abs(x)/width, 0, 1)", 1.0,
+        "Esser et al. 2016; LSTM-LIF with width 1 (AAAI supplement)",
+    ),
+    "boxcar": Surrogate("int(abs(x) <= 0.5*width)", 1.0, "LRMM with width 1 (A.2, A.4)"),
+    "arctan": Surrogate(
+        "0.5*width/(1 + (0.5*pi*width*x)**2)", 2.0, "Fang et al. 2021 (PLIF)"
+    ),
+    "sigmoid": Surrogate(
+        "sigmoid(x/width)*(1 - sigmoid(x/width))/width", 0.25, "Zenke and Vogels 2021"
+    ),
+    "multi_gaussian": Surrogate(
+        "0.575*{}".format(_GAUSS.format(mu="0", s="width"))
+        + " - 0.075*({} + {})".format(
+            _GAUSS.format(mu="width", s="6*width"), _GAUSS.format(mu="(-width)", s="6*width")
+        ),
+        0.5, "Yin et al. 2021 (ALIF): half of 1.15 N(x; 0, w) - 0.15 (N(x; w, 6w) + N(x; -w, 6w))",
+    ),
+}  # fmt: skip
 
 
-def arctan(x: Tensor, width: float = 2.0) -> Tensor:
-    """``width/2 / (1 + (pi width x/2)^2)``, the slope of an arctangent: Fang et al. 2021 (PLIF)."""
-    return 0.5 * width / (1 + (0.5 * math.pi * width * x) ** 2)
+def find_surrogate(name: str, width: float | None = None) -> Callable[[Tensor], Tensor]:
+    """Return the surrogate of this name as a function of ``x``.
 
-
-def sigmoid(x: Tensor, width: float = 0.25) -> Tensor:
-    """Slope of ``1/(1 + exp(-x/width))``: Zenke and Vogels 2021."""
-    s = torch.sigmoid(x / width)
-    return s * (1 - s) / width
-
-
-def multi_gaussian(x: Tensor, width: float = 0.5) -> Tensor:
-    """``1.15 N(x; 0, w) - 0.15 (N(x; w, 6w) + N(x; -w, 6w))``, halved: Yin et al. 2021 (ALIF)."""
-
-    def gauss(z: Tensor, sigma: float) -> Tensor:
-        return torch.exp(-0.5 * (z / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
-
-    wide = 6 * width
-    return 0.5 * (1.15 * gauss(x, width) - 0.15 * (gauss(x - width, wide) + gauss(x + width, wide)))
-
-
-SURROGATES: dict[str, Callable[..., Tensor]] = {
-    "triangle": triangle,
-    "boxcar": boxcar,
-    "arctan": arctan,
-    "sigmoid": sigmoid,
-    "multi_gaussian": multi_gaussian,
-}
+    Raises
+    ------
+    DendrosimError
+        If there is no such surrogate or the width is not above 0.
+    """
+    if name not in SURROGATES:
+        raise DendrosimError(f"unknown surrogate {name!r}; {did_you_mean(name, SURROGATES)}")
+    if width is not None and not width > 0:
+        raise DendrosimError(f"width = {width!r} of a surrogate is not above 0")
+    function = SURROGATES[name]
+    return lambda x: function(x, width)
 
 
 class _Spike(torch.autograd.Function):
@@ -85,14 +117,7 @@ def spike_functions(name: str, width: float | None = None) -> dict[str, Callable
     DendrosimError
         If there is no such surrogate or the width is not above 0.
     """
-    if name not in SURROGATES:
-        raise DendrosimError(f"unknown surrogate {name!r}; {did_you_mean(name, SURROGATES)}")
-    if width is not None and not width > 0:
-        raise DendrosimError(f"width = {width!r} of a surrogate is not above 0")
-    function = SURROGATES[name]
-
-    def slope(x: Tensor) -> Tensor:
-        return function(x) if width is None else function(x, width)
+    slope = find_surrogate(name, width)
 
     def spike(a: Any, b: Any, *, reached: bool) -> Any:
         like = next((side for side in (a, b) if isinstance(side, Tensor)), None)

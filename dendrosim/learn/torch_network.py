@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError
-from dendrosim.learn.step import DiscreteStep, torch_functions, with_sigmoid
+from dendrosim.learn.functions import torch_functions, with_sigmoid
+from dendrosim.learn.step import DiscreteStep
 from dendrosim.network import Layer, Network
 
 
