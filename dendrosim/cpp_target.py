@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import shlex
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import brian2 as b2
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import Device
 
-from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Job
+from dendrosim.toolchain import compiler_version, machine
 
 NAME, DEVICE = "cpp", "cpp_standalone"
 
@@ -69,31 +65,7 @@ def configure(job: Job, threads: int) -> None:
 
 def fingerprint() -> list[str]:
     """Return what a compiled program depends on besides its text: compiler, flags, machine."""
-    return [*FLAGS, *SINGLE_FLAGS, *_FUNCTIONS.values(), _compiler(), _machine()]
-
-
-def _machine() -> str:
-    # -march=native: a cache that two computers share has a program for each kind
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    flags = (line for line in lines if line.startswith(("flags", "Features")))
-    return f"{platform.machine()} {next(flags, platform.processor())}"
-
-
-def _compiler() -> str:
-    name = os.environ.get("CXX") or "g++"
-    try:
-        run = subprocess.run(
-            [*shlex.split(name), "--version"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        raise DendrosimError(
-            f"device 'cpp' needs a C++ compiler and {name!r} does not run; install one "
-            "(apt-get install g++), or use device 'cython' or 'numpy'"
-        ) from None
-    return run.stdout.splitlines()[0]
+    return [*FLAGS, *SINGLE_FLAGS, *_FUNCTIONS.values(), compiler_version(), machine()]
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from brian2.devices.device import Device
 
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Job
+from dendrosim.toolchain import cache_folder
 
 NAME, DEVICE = "CUDA", "cuda_standalone"
 # States are copied from the GPU to be looked at: ten times a run
@@ -158,8 +159,6 @@ def _linkable(folder: Path) -> Path:
     """Return a folder with a libcurand.so: a wheel has only libcurand.so.10."""
     if (folder / "libcurand.so").exists():
         return folder
-    from dendrosim.standalone import cache_folder
-
     link = cache_folder() / "curand"
     link.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):

@@ -27,6 +27,7 @@ from brian2.devices.device import Device, get_device, reset_device, set_device
 from dendrosim import cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
+from dendrosim.toolchain import cache_folder
 
 #: What is particular to each kind of program.
 TARGETS = {"cpp": cpp_target, "cuda": cuda_target}
@@ -50,14 +51,6 @@ class Program:
     arrays: Mapping[str, tuple[str, str]]
     compile_seconds: float
     compiled: bool
-
-
-def cache_folder() -> Path:
-    """Return where compiled programs are kept (``DENDROSIM_CACHE``, else the user's cache)."""
-    base = os.environ.get("DENDROSIM_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dendrosim"
 
 
 def program_of(job: Job, device: str, threads: int) -> Program:

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
     "errors", "quantities", "names", "text", "library", "equations", "model", "model_table",
-    "ephys", "stimuli", "protocol", "integrators", "plan", "job",
+    "ephys", "stimuli", "protocol", "integrators", "plan", "job", "toolchain",
     "cpp_target", "cuda_target", "standalone", "devices", "generate",
     "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
@@ -34,7 +34,7 @@ ROOMS = [
 
 #: A method that hands its object on to a later room: allowed inside a function only.
 HANDS_ON = {
-    ("cuda_target", "standalone"), ("comparison", "plots"), ("reduction", "fitting"),
+    ("comparison", "plots"), ("reduction", "fitting"),
     ("verification", "learn"),
     ("convert", "learn"),
 }  # fmt: skip

@@ -54,7 +54,7 @@ def run_torch(
         for name in set(names) - set(known):
             hint = did_you_mean(name, known)
             raise DendrosimError(f"record: layer {k!r} has no {name!r}; {hint}")
-    module = TorchNetwork(network, dtype=DTYPES[dtype])
+    module = TorchNetwork(network, dtype=DTYPES[dtype], fused=False)
     started = time.perf_counter()
     with torch.inference_mode():
         out = module(torch.from_numpy(x), record)

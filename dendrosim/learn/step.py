@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.functions import as_like, changed, torch_functions, with_sigmoid
-from dendrosim.learn.surrogates import spike_functions
+from dendrosim.learn.surrogates import SURROGATES, find_surrogate, spike_functions
 from dendrosim.model import Model
 from dendrosim.text import Expression, Statement
 
@@ -105,6 +105,9 @@ class DiscreteStep:
             raise DendrosimError(f"{model.name} is continuous; use ContinuousStep")
         self.model = model
         self.carried = model.carried
+        find_surrogate(surrogate, width)  # refuses what is not one
+        self.surrogate = surrogate
+        self.width = SURROGATES[surrogate].width if width is None else width
         self.spikes = spike_functions(surrogate, width) | {"detached": _detach}
         statements = [Statement(s.target, with_spikes(s.expression)) for s in model.update]
         if detach_reset:

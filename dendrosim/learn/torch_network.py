@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.functions import torch_functions, with_sigmoid
+from dendrosim.learn.fused import fits, run_layer
 from dendrosim.learn.step import DiscreteStep
 from dendrosim.network import Layer, Network
 
@@ -44,13 +45,16 @@ class TorchLayer(nn.Module):
         Weights and text.
     surrogate, width, detach_reset
         See `DiscreteStep`.
+    fused
+        See `TorchNetwork`.
     """
 
     def __init__(
-        self, layer: Layer, surrogate: str, width: float | None, detach_reset: bool
+        self, layer: Layer, surrogate: str, width: float | None, detach_reset: bool, fused: bool
     ) -> None:
         super().__init__()
         self.layer = layer
+        self.fused = fused
         self.step = DiscreteStep(layer.model, surrogate, width, detach_reset)
         self.derived = {name: with_sigmoid(e) for name, e in layer.model.derived.items()}
         for label in ("input_weights", "recurrent_weights", "bias"):
@@ -105,6 +109,12 @@ class TorchLayer(nn.Module):
             Shape (B, T, n).
         states : dict
         """
+        if self.fused and fits(self, x, record):
+            return run_layer(self, x, record)
+        return self._run_eagerly(x, record)
+
+    def _run_eagerly(self, x: Tensor, record: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run step by step, by autograd alone: what the fused kernels are compared with."""
         output = self.layer.model.output
         values = self.values()
         shape = (x.shape[0], self.layer.n)
@@ -158,6 +168,9 @@ class TorchNetwork(nn.Module):
         Whether the gradient through the reset is cut.
     dtype
         ``torch.float32`` or ``torch.float64``.
+    fused
+        Whether a layer runs on compiled kernels where it can: on the CPU, with a C++ compiler.  The
+        first run of a text compiles for seconds.  Spikes are the same, gradients to rounding.
 
     Examples
     --------
@@ -175,13 +188,14 @@ class TorchNetwork(nn.Module):
         width: float | None = None,
         detach_reset: bool = False,
         dtype: torch.dtype = torch.float32,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         if dtype not in (torch.float32, torch.float64):
             raise DendrosimError(f"dtype = {dtype}; valid: torch.float32, torch.float64")
         self.network = network
         self.layers = nn.ModuleList(
-            TorchLayer(layer, surrogate, width, detach_reset) for layer in network.layers
+            TorchLayer(layer, surrogate, width, detach_reset, fused) for layer in network.layers
         )
         self.readout_weights = nn.Parameter(torch.tensor(network.readout_weights))
         self.readout_bias = nn.Parameter(torch.tensor(network.readout_bias))
@@ -209,7 +223,9 @@ class TorchNetwork(nn.Module):
             x, kept = layer(x, tuple((record or {}).get(k, ())))
             spikes.append(x)
             states.append(kept)
-        readout = nn.functional.linear(x, self.readout_weights, self.readout_bias)
+        # Time first is how the last layer's spikes lie in memory
+        readout = nn.functional.linear(x.transpose(0, 1), self.readout_weights, self.readout_bias)
+        readout = readout.transpose(0, 1)
         return TorchOutput(spikes, readout, states)
 
     def to_network(self) -> Network:

@@ -1,0 +1,70 @@
+"""The C++ compiler of this machine, and where what it makes is kept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from dendrosim.errors import DendrosimError
+
+
+def cache_folder() -> Path:
+    """Return where compiled programs are kept (``DENDROSIM_CACHE``, else the user's cache)."""
+    base = os.environ.get("DENDROSIM_CACHE")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dendrosim"
+
+
+def compiler() -> list[str]:
+    """Return the command that compiles C++ (``CXX``, else g++)."""
+    return shlex.split(os.environ.get("CXX") or "g++")
+
+
+def compiler_version() -> str:
+    """Return what the compiler says of itself.
+
+    Raises
+    ------
+    DendrosimError
+        If it does not run.
+    """
+    return _version(tuple(compiler()))
+
+
+def has_compiler() -> bool:
+    """Return whether there is a C++ compiler that runs."""
+    try:
+        compiler_version()
+    except DendrosimError:
+        return False
+    return True
+
+
+@cache
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        run = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise DendrosimError(
+            f"device 'cpp' needs a C++ compiler and {shlex.join(command)!r} does not run; install "
+            "one (apt-get install g++), or use device 'cython' or 'numpy'"
+        ) from None
+    return run.stdout.splitlines()[0]
+
+
+def machine() -> str:
+    """Return the kind of processor: ``-march=native`` makes another program for each.
+
+    A cache that two computers share then has one for each kind.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = (line for line in lines if line.startswith(("flags", "Features")))
+    return f"{platform.machine()} {next(flags, platform.processor())}"
