@@ -29,7 +29,8 @@ ROOMS = [
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
     "network", "dense", "network_run", "switches", "differences", "verification",
-    "proposal", "convert", "nir_files", "nir_paths", "nir_graphs", "energy", "learn", "cli",
+    "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
+    "architecture", "operations", "conventions", "energy_runs", "energy", "learn", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.
