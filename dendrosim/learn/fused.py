@@ -75,6 +75,7 @@ class _Steps(torch.autograd.Function):
         ctx.run, ctx.shape = run, (steps, batch, n)
         ctx.save_for_backward(drive, recurrent, output, *values, *states.values())
         ctx.mark_non_differentiable(*states.values())
+        ctx.set_materialize_grads(False)
         return spikes, *states.values()
 
     @staticmethod
@@ -88,7 +89,7 @@ class _Steps(torch.autograd.Function):
         by_states = [drive.new_zeros((batch, n)) for _ in states]
         active = max(len(kernel.active), 1)
         totals = torch.zeros((active, n), dtype=torch.float64)
-        by_spikes = by_spikes.contiguous()
+        by_spikes = drive.new_zeros(ctx.shape) if by_spikes is None else by_spikes.contiguous()
         arguments = _arguments(
             batch=batch, neurons=n, stride=batch * n, values=values, ports=drive, states=states,
             output=output, by_output=by_spikes, by_recurrent=by_before, by_states=by_states,

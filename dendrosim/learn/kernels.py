@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.adjoint import SUPPORT, Tape
 from dendrosim.recording import replacing
@@ -24,13 +26,17 @@ from dendrosim.toolchain import cache_folder, compiler, compiler_version, machin
 # Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
 # vector functions to the compiler and changes no arithmetic of ours.
 FLAGS = (
-    "-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp-simd", "-ffp-contract=off",
+    "-O3", "-march=native", "-std=c++17", "-fPIC", "-fopenmp", "-ffp-contract=off",
     "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-D__FAST_MATH__",
 )  # fmt: skip
+
+#: Neuron-steps from which a second thread pays for its start.
+WORTHWHILE = 8_000
 
 _SOURCE = """
 #include <cmath>
 #include <limits>
+#include <omp.h>
 typedef {type} T;
 {support}
 struct Arguments {{
@@ -48,22 +54,36 @@ struct Arguments {{
     double* totals;                // (active values, neurons), of all steps
 }};
 
+// A thread has neurons of its own, so no sum over samples or steps is shared
+static inline void share(long n, long* first, long* last)
+{{
+    const long threads = omp_get_num_threads(), k = omp_get_thread_num();
+    const long part = (n/threads + 16)/16*16;
+    *first = k*part < n ? k*part : n;
+    *last = (k + 1)*part < n && k + 1 < threads ? (k + 1)*part : n;
+}}
+
 extern "C" void forward(const Arguments* a, long begin, long end, int keep)
 {{
     const long n = a->neurons;
 {values}
+    #pragma omp parallel if (a->batch*n*(end - begin) > {worthwhile})
+    {{
+    long first, last;
+    share(n, &first, &last);
     for (long t = begin; t < end; t++)
     for (long b = 0; b < a->batch; b++) {{
 {before}
 {after}
         T* const output = a->output + (keep ? t + 1 : 0)*a->batch*n + b*n;
         #pragma GCC ivdep
-        for (long j = 0; j < n; j++) {{
+        for (long j = first; j < last; j++) {{
 {load}
 {load_sum}
 {code}
 {store}
         }}
+    }}
     }}
 }}
 
@@ -71,15 +91,20 @@ extern "C" void backward(const Arguments* a, long begin, long end)
 {{
     const long n = a->neurons;
 {values}
+    #pragma omp parallel if (a->batch*n*(end - begin) > {worthwhile})
+    {{
+    long first, last;
+    share(n, &first, &last);
     for (long t = end - 1; t >= begin; t--) {{
-        for (long k = 0; k < {n_active}*n; k++) a->sums[k] = 0;
+        for (long k = 0; k < {n_active}; k++)
+            for (long j = first; j < last; j++) a->sums[k*n + j] = 0;
         for (long b = 0; b < a->batch; b++) {{
 {before}
 {by_before}
             const T* const by_output = a->by_output + (t*a->batch + b)*n;
             const T* const by_recurrent = a->by_recurrent + b*n;
             #pragma GCC ivdep
-            for (long j = 0; j < n; j++) {{
+            for (long j = first; j < last; j++) {{
 {load}
 {load_kept}
 {code}
@@ -87,7 +112,9 @@ extern "C" void backward(const Arguments* a, long begin, long end)
 {by_store}
             }}
         }}
-        for (long k = 0; k < {n_active}*n; k++) a->totals[k] += a->sums[k];
+        for (long k = 0; k < {n_active}; k++)
+            for (long j = first; j < last; j++) a->totals[k*n + j] += a->sums[k*n + j];
+    }}
     }}
 }}
 """
@@ -159,8 +186,8 @@ class Kernel:
         seeds[self.output] = f"{carried}{by_output}"
         adjoint = tape.backward(seeds)
         return _SOURCE.format(
-            type=self.type, support=SUPPORT, n_active=len(self.active), code=_lines(code),
-            adjoint=_lines(adjoint), **self._memory(tape),
+            type=self.type, support=SUPPORT, worthwhile=WORTHWHILE, n_active=len(self.active),
+            code=_lines(code), adjoint=_lines(adjoint), **self._memory(tape),
         )  # fmt: skip
 
     def _memory(self, tape: Tape) -> dict[str, str]:
@@ -250,10 +277,24 @@ def _compile(source: str, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kernel.cpp"
         file.write_text(source)
-        command = [*compiler(), *FLAGS, "-o", str(target), str(file)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise DendrosimError(f"no C++ compiler for the fused kernels: {error}") from None
+        made = file.with_suffix(".o")
+        _call([*compiler(), *FLAGS, "-c", "-o", str(made), str(file)])
+        _call([*compiler(), "-shared", "-o", str(target), str(made), *_openmp()])
+
+
+def _call(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise DendrosimError(f"no C++ compiler for the fused kernels: {error}") from None
     if done.returncode:
         raise DendrosimError(f"the fused kernel does not compile: {done.stderr.strip()[:500]}")
+
+
+def _openmp() -> list[str]:
+    """Return the OpenMP library to link: the one that torch brings, where it brings one.
+
+    With two of them two sets of threads would wait for each other, spinning, on the same cores.
+    """
+    found = sorted(Path(torch.__file__).parent.glob("lib/libgomp*.so*"))
+    return [str(found[0])] if found else ["-fopenmp"]
