@@ -13,8 +13,14 @@ except ImportError:
     raise DendrosimError("torch is not installed: pip install 'dendrosim[learn]'") from None
 
 from dendrosim.learn.continuous import ContinuousStep
+from dendrosim.learn.evaluation import Evaluation, evaluate
+from dendrosim.learn.recipe import Recipe, load_recipe
 from dendrosim.learn.step import DiscreteStep
 from dendrosim.learn.surrogates import SURROGATES
 from dendrosim.learn.torch_network import TorchNetwork, TorchOutput
+from dendrosim.learn.training import TrainingResult, train
 
-__all__ = ["SURROGATES", "ContinuousStep", "DiscreteStep", "TorchNetwork", "TorchOutput"]
+__all__ = [
+    "SURROGATES", "ContinuousStep", "DiscreteStep", "Evaluation", "Recipe", "TorchNetwork",
+    "TorchOutput", "TrainingResult", "evaluate", "load_recipe", "train",
+]  # fmt: skip

@@ -1,0 +1,146 @@
+"""Starting values: how weights and neuron parameters are drawn, as a recipe writes it.
+
+``"xavier"``, ``"normal(150, 10)"``, ``0.95``: a name with its numbers, or one number for all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError, did_you_mean
+
+Array = np.ndarray
+
+
+def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Uniform within ``sqrt(6/(n_in + n))``: Glorot and Bengio 2010."""
+    return _within(rng, np.sqrt(6 / sum(shape)), shape)
+
+
+def torch_uniform(rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
+    """Uniform within ``1/sqrt(n_in)``: what `torch.nn.Linear` starts from, weights and biases."""
+    return _within(rng, 1 / np.sqrt(n_in), shape)
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Rows or columns orthonormal: Saxe, McClelland and Ganguli 2014."""
+    tall = rng.standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))  # so that the law is uniform (Mezzadri 2007)
+    return q if shape[0] >= shape[1] else q.T
+
+
+def _within(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> Array:
+    return rng.uniform(-limit, limit, shape)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A name of the grammar: its numbers, whether it needs a matrix, and what draws."""
+
+    arguments: tuple[str, ...]
+    matrix: bool
+    draw: Callable[..., Array]
+
+
+RULES: Mapping[str, _Rule] = {
+    "xavier": _Rule((), True, lambda rng, shape, n_in: xavier(rng, shape)),
+    "orthogonal": _Rule((), True, lambda rng, shape, n_in: orthogonal(rng, shape)),
+    "torch": _Rule((), False, torch_uniform),
+    "uniform": _Rule(("low", "high"), False, lambda rng, shape, n_in, *a: rng.uniform(*a, shape)),
+    "normal": _Rule(("mean", "sd"), False, lambda rng, shape, n_in, *a: rng.normal(*a, shape)),
+}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A checked rule of drawing.
+
+    Attributes
+    ----------
+    rule
+        A key of `RULES`, or ``"constant"``.
+    numbers
+        Its arguments.
+    """
+
+    rule: str
+    numbers: tuple[float, ...]
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...], n_in: int | None = None
+    ) -> Array:
+        """Draw an array.
+
+        Parameters
+        ----------
+        rng
+            The generator.
+        shape
+            Of the array; (targets, sources) for weights.
+        n_in
+            Sources of a target, where the shape does not end with it.
+        """
+        if self.rule == "constant":
+            return np.full(shape, self.numbers[0])
+        return RULES[self.rule].draw(rng, shape, n_in or shape[-1], *self.numbers)
+
+
+def read_draw(value: Any, where: str, matrix: bool = False) -> Draw:
+    """Check what a recipe says.
+
+    Parameters
+    ----------
+    value
+        A number or text.
+    where
+        File and key, for the error.
+    matrix
+        Whether a matrix is drawn; the rules of matrices are refused otherwise.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the place, the value and the valid forms.
+    """
+    known = [name for name, rule in RULES.items() if matrix or not rule.matrix]
+    if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
+        return Draw("constant", (float(value),))
+    found = (
+        re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", value) if isinstance(value, str) else None
+    )
+    if not found:
+        raise DendrosimError(f"{where} = {value!r} is neither a number nor {_forms(known)}")
+    name, inner = found[1], found[2]
+    if name not in known:
+        raise DendrosimError(f"{where} = {value!r}: {did_you_mean(name, map(_form, known))}")
+    numbers = _numbers(inner)
+    if numbers is None or len(numbers) != len(RULES[name].arguments):
+        raise DendrosimError(f"{where} = {value!r} should be {_form(name)}")
+    if (name == "uniform" and numbers[0] > numbers[1]) or (name == "normal" and numbers[1] < 0):
+        raise DendrosimError(
+            f"{where} = {value!r} should be {_form(name)} in this order, sd from 0"
+        )
+    return Draw(name, numbers)
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(map(float, text.split(","))) if text else ()
+    except ValueError:
+        return None
+    return numbers if all(map(np.isfinite, numbers)) else None
+
+
+def _form(name: str) -> str:
+    arguments = RULES[name].arguments
+    return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def _forms(names: list[str]) -> str:
+    return "one of " + ", ".join(map(_form, names))

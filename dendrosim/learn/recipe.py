@@ -1,0 +1,203 @@
+"""A recipe: what is trained on which task and how, as a frozen value read from a TOML file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from dendrosim import library
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.recipe_parts import (
+    Anneal,
+    LayerRecipe,
+    Readout,
+    Schedule,
+    Surrogate,
+    Training,
+    section,
+)
+from dendrosim.model import Model, load_model
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is trained and how.
+
+    Attributes
+    ----------
+    name, title, reference
+        Short name, one line, and the source.
+    deviations
+        Where it departs from the source, a sentence each.
+    task, task_options
+        Name of the task and what `load_task` is given.
+    layers, readout, surrogate, training, schedule
+        The sections, see `dendrosim.learn.recipe_parts`.
+    anneal
+        Name of a parameter to how it moves.
+    text
+        The recipe as TOML, with every change.
+    """
+
+    name: str
+    title: str
+    reference: str
+    deviations: tuple[str, ...]
+    task: str
+    task_options: Mapping[str, Any]
+    layers: tuple[LayerRecipe, ...]
+    readout: Readout
+    surrogate: Surrogate
+    training: Training
+    schedule: Schedule
+    anneal: Mapping[str, Anneal]
+    text: str
+
+    def __repr__(self) -> str:
+        """Short: name, layers and task."""
+        sizes = "-".join(str(layer.n) for layer in self.layers)
+        return f"<Recipe {self.name}: {sizes} on {self.task}>"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+_TOP = {
+    "title": str, "reference": str, "deviations": list, "task": dict, "layers": list,
+    "readout": dict, "surrogate": dict, "training": dict, "schedule": dict, "anneal": dict,
+}  # fmt: skip
+
+
+def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    name
+        Name on the shelf, or path of a TOML file.
+    changes
+        Such as ``"training.lr=1e-3"``: a dotted key and a TOML value.  ``layers.0.n`` is of one
+        layer, ``layers.n`` of all.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the file, the key, the value and what is valid.
+    """
+    if isinstance(name, Recipe):
+        table, short, where = tomllib.loads(name.text), name.name, name.name
+    else:
+        path = library.find(name, "recipes")
+        table, short, where = library.read_toml(path), path.stem, str(path)
+    for change in changes:
+        _set(table, change)
+    return _recipe(table, short, where)
+
+
+def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
+    library.check_keys(table, _TOP, where)
+    for key in ("title", "task", "layers", "training"):
+        if key not in table:
+            raise DendrosimError(f"{where}: has no {key!r}")
+    task = dict(table["task"])
+    if not isinstance(task.get("name"), str):
+        raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
+    if not table["layers"]:
+        raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
+    layers = tuple(
+        section(LayerRecipe, entry, f"{where}: layers.{k}")
+        for k, entry in enumerate(table["layers"])
+    )
+    anneal = {
+        key: section(Anneal, entry, f"{where}: [anneal.{key}]")
+        for key, entry in table.get("anneal", {}).items()
+    }
+    _check_names(layers, anneal, where)
+    return Recipe(
+        name=name,
+        title=table["title"],
+        reference=table.get("reference", ""),
+        deviations=tuple(map(str, table.get("deviations", ()))),
+        task=task.pop("name"),
+        task_options=MappingProxyType(task),
+        layers=layers,
+        readout=section(Readout, table.get("readout", {}), f"{where}: [readout]"),
+        surrogate=section(Surrogate, table.get("surrogate", {}), f"{where}: [surrogate]"),
+        training=section(Training, table["training"], f"{where}: [training]"),
+        schedule=section(Schedule, table.get("schedule", {}), f"{where}: [schedule]"),
+        anneal=MappingProxyType(anneal),
+        text=library.toml_text(table),
+    )
+
+
+def _check_names(layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str) -> None:
+    """Refuse a port or parameter that the model of the layer has not."""
+    fixed: set[str] = set()
+    for k, layer in enumerate(layers):
+        model = load_model(layer.model)
+        parameters = model.parameters
+        trained = {name for name, p in parameters.items() if p.trainable}
+        fixed |= parameters.keys() - trained
+        for key, valid in (("parameters", parameters), ("limits", trained), ("fixed", trained)):
+            for name in getattr(layer, key):
+                if name not in valid:
+                    what = "a parameter" if key == "parameters" else "a trained parameter"
+                    raise DendrosimError(
+                        f"{where}: layers.{k}: {key}: {model.name} has no {name!r} as {what}; "
+                        f"{did_you_mean(name, valid)}"
+                    )
+        _check_ports(layer, model, f"{where}: layers.{k}")
+    for name in anneal.keys() - fixed:
+        raise DendrosimError(
+            f"{where}: [anneal.{name}]: no layer has such a parameter that is not trained; "
+            f"{did_you_mean(name, fixed)}"
+        )
+
+
+def _check_ports(layer: LayerRecipe, model: Model, where: str) -> None:
+    for key in ("weights", "recurrent_weights", "bias"):
+        value = getattr(layer, key)
+        for port in value if isinstance(value, Mapping) else ():
+            if port not in model.ports:
+                raise DendrosimError(
+                    f"{where}: {key}: {model.name} has no port {port!r}; "
+                    f"{did_you_mean(port, model.ports)}"
+                )
+
+
+def _set(table: dict[str, Any], change: str) -> None:
+    """Apply ``dotted.key=value`` to a recipe's table."""
+    key, equals, text = change.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise DendrosimError(f"--set {change!r} is not KEY=VALUE, such as training.lr=1e-3")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word: text
+    layers = table.get("layers")
+    if parts[0] == "layers" and isinstance(layers, list):
+        chosen = layers
+        if len(parts) > 1 and parts[1].isdigit():
+            number = int(parts.pop(1))
+            if number >= len(layers):
+                raise DendrosimError(f"--set {change!r}: there are {len(layers)} layers, from 0")
+            chosen = [layers[number]]
+        tables, parts = chosen, parts[1:]
+    else:
+        tables = [table]
+    for inner in tables:
+        for part in parts[:-1]:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise DendrosimError(f"--set {change!r}: {part} is not a section")
+        if not parts or not isinstance(inner, dict):
+            raise DendrosimError(f"--set {change!r}: which key of the layers?")
+        inner[parts[-1]] = value

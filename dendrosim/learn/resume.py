@@ -1,0 +1,94 @@
+"""The state of a training run in one file: written whole or not at all, read without running it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dendrosim.errors import DendrosimError
+from dendrosim.recording import replacing
+
+FORMAT = "dendrosim training 1"
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Whatever is random is drawn anew from (seed, epoch, step), so no generator has a state to keep,
+    and schedules are functions of the history.
+
+    Attributes
+    ----------
+    epoch, step
+        Epochs done, and steps done in the one that runs.
+    totals
+        Loss, hits and count summed over these steps, shape (3,).
+    seconds
+        Time spent so far.
+    history
+        One row for each epoch that is done.
+    best
+        ``epoch``, ``accuracy``, ``loss`` and ``weights`` of the best on the validation part.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    totals: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write the state of a run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    identity
+        Plain values by which the run is known again: recipe hash, seed.
+    state
+        Tensors and plain values.
+
+    Raises
+    ------
+    DendrosimError
+        If the folder cannot be written.
+    """
+    with replacing(path) as temporary:
+        torch.save({"format": FORMAT, "identity": identity, **state}, temporary)
+
+
+def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Read the state of a run.
+
+    Raises
+    ------
+    DendrosimError
+        If the file is something else, or the state of another recipe or seed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a broken or hostile pickle makes the reader raise
+        raise DendrosimError(
+            f"{path}: not the state of a training run ({type(error).__name__}); nothing was run"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise DendrosimError(f"{path}: not the state of a training run")
+    for key, value in identity.items():
+        found = state["identity"].get(key)
+        if found != value:
+            raise DendrosimError(
+                f"{path}: is of a run with {key} {found!r}, not {value!r}; "
+                "give another --out, or resume with the same recipe, changes and seed"
+            )
+    return state
