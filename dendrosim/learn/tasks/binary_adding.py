@@ -1,0 +1,82 @@
+"""Binary Adding: count the ones at nine marked places of a long binary sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.stream import Stream
+from dendrosim.learn.tasks.task import Batch, Builder, Parts, Split, whole, within
+
+#: Marked places; the label is the number of ones among them.
+MARKS = 9
+CLASSES = MARKS + 1
+
+
+class Adding(Split):
+    """Sequences with a value and a marker channel, each label equally often.
+
+    The published generator draws values and markers at random and keeps as many sequences of each
+    label.  Given its label c, a kept sequence has nine distinct places, any as likely as another,
+    ones at any c of these, and fair coins elsewhere: it is drawn here in this way, which is the
+    same law without the 80 sequences thrown away for each one kept.
+
+    Parameters
+    ----------
+    length
+        Number of sequences.
+    steps
+        Length of a sequence.
+    name
+        What tells the stream of random numbers from others.
+    """
+
+    def __init__(self, length: int, steps: int, *name: str | int) -> None:
+        self.length, self.steps = length, steps
+        self._values, self._places = Stream("values", *name), Stream("places", *name)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Return sequences, x of shape (B, steps, 2), and labels; sample i has label i mod 10."""
+        indices = within(indices, self.length)
+        label = indices % CLASSES
+        x = np.zeros((len(indices), self.steps, 2), np.float32)
+        x[:, :, 0] = self._values.words(indices, self.steps) >> np.uint64(63)
+        marked = self._places.orders(indices, self.steps)[:, :MARKS]
+        np.put_along_axis(x[:, :, 0], marked, np.arange(MARKS) < label[:, None], axis=1)
+        np.put_along_axis(x[:, :, 1], marked, 1, axis=1)
+        return x, label
+
+
+def make(
+    *,
+    data: None,
+    seed: int,
+    steps: int = 100,
+    n_train: int = 50_000,
+    n_validation: int = 2_000,
+    n_test: int = 2_000,
+) -> Parts:
+    """Make the splits, each from a stream of its own."""
+    whole("task binary_adding: steps", steps, least=MARKS, most=1_000_000)
+    splits = []
+    sizes = {"train": n_train, "validation": n_validation, "test": n_test}
+    for name, size in sizes.items():
+        where = f"task binary_adding: n_{name}"
+        if whole(where, size, least=0) % CLASSES:
+            raise DendrosimError(f"{where} = {size} should be a multiple of {CLASSES}, to balance")
+        splits.append(Adding(size, steps, "binary_adding", name, seed))
+    return Parts(2, CLASSES, steps, *splits)
+
+
+BUILDER = Builder(
+    name="binary_adding",
+    title="Binary Adding: how many ones are at the nine marked places",
+    reference="Ma et al. (2025); Zhang et al., LRMM, A.3",
+    shape=(100, 2, CLASSES),
+    samples=(50_000, 2_000, 2_000),
+    data="",
+    make=make,
+)

@@ -1,0 +1,124 @@
+"""Free Spoken Digit Dataset: six speakers say the digits, 8 kHz, as log-mel spectrograms."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.log_mel import LogMel
+from dendrosim.learn.tasks.sources import Source
+from dendrosim.learn.tasks.stream import Stream
+from dendrosim.learn.tasks.task import (
+    Builder,
+    Later,
+    Parts,
+    Split,
+    Stored,
+    choice,
+    set_apart,
+    whole,
+)
+from dendrosim.learn.tasks.wav import read_wav
+
+CLASSES = 10
+RATE = 8_000
+#: 30 ms frames every 10 ms, as for Speech Commands; 20 of the 3,000 clips are longer than 1 s.
+FEATURES = LogMel(rate=RATE, window=240, hop=80)
+#: The official test part: the first recordings of every digit by every speaker.
+OFFICIAL_TEST = range(5)
+_NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")
+_WHAT = (
+    "data (--data) should be the folder or archive of github.com/Jakobovski/"
+    "free-spoken-digit-dataset with files such as 7_theo_12.wav"
+)
+
+
+class Clip(NamedTuple):
+    """A recording: what is said, by whom, which of that speaker's takes, and the sound."""
+
+    digit: int
+    speaker: str
+    take: int
+    sound: np.ndarray
+
+
+def make(
+    *, data: str | os.PathLike | None, seed: int, held_out: str = "", n_validation: int = 300
+) -> Parts:
+    """Make the splits: official, or with all recordings of one speaker as test part."""
+    if data is None:
+        raise DendrosimError(f"task fsdd is not downloaded; {_WHAT}")
+    clips, checksum = read_clips(data)
+    if held_out != "":
+        speakers = {clip.speaker: clip.speaker for clip in clips}
+        choice("task fsdd: held_out", held_out, speakers)
+    tested = np.array(
+        [c.speaker == held_out if held_out else c.take in OFFICIAL_TEST for c in clips]
+    )
+    known = np.flatnonzero(~tested)
+    whole("task fsdd: n_validation", n_validation, least=0, most=len(known))
+    digits = np.array([clips[k].digit for k in known])
+    rest, drawn = set_apart(digits, n_validation, Stream("fsdd", "validation", seed))
+    train, validation, test = (
+        _spectrograms([clips[k] for k in chosen])
+        for chosen in (known[rest], known[drawn], np.flatnonzero(tested))
+    )
+    facts = {
+        "sha256": checksum,
+        "cut": sum(len(clip.sound) > FEATURES.samples for clip in clips),
+        "test_speakers": sorted({c.speaker for c, t in zip(clips, tested, strict=True) if t}),
+    }
+    return Parts(FEATURES.bands, CLASSES, FEATURES.frames, train, validation, test, facts)
+
+
+def read_clips(data: str | os.PathLike) -> tuple[list[Clip], str]:
+    """Read all recordings.
+
+    Returns
+    -------
+    clips : list of Clip
+        In the order of their names.
+    checksum : str
+        SHA-256 of names and contents in that order.
+
+    Raises
+    ------
+    DendrosimError
+        If there are none, or one is not what it should be.
+    """
+    source = Source(data, (".wav",), _WHAT)
+    names = [name for name in source.names if _NAME.fullmatch(name)]
+    if not names:
+        raise DendrosimError(f"{source.path}: holds no such recordings; {_WHAT}")
+    contents = source.read(names)
+    clips, checksum = [], hashlib.sha256()
+    for name in names:
+        checksum.update(name.encode() + contents[name])
+        digit, speaker, take = _NAME.fullmatch(name).groups()
+        sound = read_wav(contents[name], RATE, f"{source.path}: {name}")
+        clips.append(Clip(int(digit), speaker, int(take), sound))
+    return clips, checksum.hexdigest()
+
+
+def _spectrograms(clips: list[Clip]) -> Split:
+    """Return a split that computes its spectrograms at its first batch."""
+    digits = [clip.digit for clip in clips]
+    return Later(
+        len(clips), lambda: Stored(np.stack([FEATURES(clip.sound) for clip in clips]), digits)
+    )
+
+
+BUILDER = Builder(
+    name="fsdd",
+    title="Spoken digits (FSDD): 40 mel bands, 10 ms a step",
+    reference="Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0)",
+    shape=(FEATURES.frames, FEATURES.bands, CLASSES),
+    samples=(2_400, 300, 300),
+    data="folder or archive of the recordings",
+    make=make,
+)

@@ -1,0 +1,63 @@
+"""The idx format of MNIST: a magic number, sizes, then bytes (LeCun, Cortes and Burges)."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+
+_UNSIGNED_BYTE = 0x08
+_GZIP = b"\x1f\x8b"
+
+
+def unpacked(content: bytes, where: str) -> bytes:
+    """Return content without the gzip that may be around it.
+
+    Raises
+    ------
+    DendrosimError
+        If it begins like gzip and is not.
+    """
+    if not content.startswith(_GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DendrosimError(f"{where}: damaged or cut short ({error})") from None
+
+
+def read_idx(content: bytes, dimensions: int, where: str) -> np.ndarray:
+    """Read an array of unsigned bytes.
+
+    Parameters
+    ----------
+    content
+        The file.
+    dimensions
+        How many the array has to have: 3 for images, 1 for labels.
+    where
+        Name of the file, for the error.
+
+    Raises
+    ------
+    DendrosimError
+        If the magic number or the length is another.
+    """
+    start = 4 + 4 * dimensions
+    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
+    if content[:4] != magic or len(content) < start:
+        raise DendrosimError(
+            f"{where}: begins with {content[:4].hex() or 'nothing'}, not with {magic.hex()} as an "
+            f"idx file of {dimensions} dimension(s) does"
+        )
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    size = int(np.prod(shape, dtype=object))
+    if len(content) - start != size:
+        raise DendrosimError(
+            f"{where}: holds {len(content) - start:,} bytes after its head, which says {size:,}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -1,0 +1,81 @@
+"""Tokens that are shown, kept through a delay or noise, and recalled in order at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dendrosim.learn.tasks.stream import Stream
+from dendrosim.learn.tasks.task import Batch, Parts, Split, whole, within
+
+
+class Recall(Split):
+    """Sequences of one-hot tokens; fresh ones in every epoch.
+
+    Parameters
+    ----------
+    length
+        Number of sequences in an epoch.
+    endless
+        Whether there is a next epoch of other sequences.
+    signals
+        The channels besides the tokens, the same in every sequence: shape (steps, channels).
+    shown
+        At how many steps, from the first, a token is shown.
+    kept
+        Which of these tokens are asked for, at the last ``len(kept)`` steps.
+    alphabet
+        How many tokens there are.
+    name
+        What tells the stream of random numbers from others.
+    """
+
+    def __init__(
+        self, length: int, endless: bool, signals: np.ndarray, shown: int, kept: Sequence[int],
+        alphabet: int, *name: str | int,
+    ) -> None:  # fmt: skip
+        self.length, self.endless = length, endless
+        self.shown, self.kept, self.alphabet = shown, np.array(kept), alphabet
+        silent = np.zeros((len(signals), alphabet))
+        self._signals = np.hstack([silent, signals]).astype(np.float32)
+        self._stream = Stream("tokens", *name)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Return sequences, tokens in the first channels, and the class of every step."""
+        indices = within(indices, None if self.endless else self.length)
+        tokens = self._stream.below(indices, self.shown, self.alphabet)
+        x = np.repeat(self._signals[None], len(indices), axis=0)
+        np.put_along_axis(x[:, : self.shown], tokens[:, :, None], 1, axis=2)
+        y = np.full(x.shape[:2], -1, np.int64)
+        y[:, -len(self.kept) :] = tokens[:, self.kept]
+        return x, y
+
+
+def recall_parts(
+    task: str,
+    signals: np.ndarray,
+    shown: int,
+    kept: Sequence[int],
+    alphabet: int,
+    sizes: dict[str, int],
+    seed: int,
+) -> Parts:
+    """Make the three splits of a task of recall, each from a stream of its own.
+
+    Raises
+    ------
+    DendrosimError
+        If a size is not a whole number from 0.
+    """
+    splits = [
+        Recall(
+            whole(f"task {task}: n_{name}", size, least=0), name == "train", signals, shown, kept,
+            alphabet, task, name, seed,
+        )
+        for name, size in sizes.items()
+    ]  # fmt: skip
+    return Parts(alphabet + signals.shape[1], alphabet, len(signals), *splits)

@@ -1,0 +1,296 @@
+"""What a task is: three splits of samples, and a builder that knows what it takes to make them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.tasks.stream import Stream
+
+Array = np.ndarray
+Batch = tuple[Array, Array]
+
+
+class Split(ABC):
+    """Samples that are made float32 one batch at a time; what is kept between batches is compact.
+
+    Attributes
+    ----------
+    endless
+        Whether `batch` takes every index from 0, however large: then the samples from
+        ``k*len(split)`` to ``(k + 1)*len(split)`` are those of epoch k, none of them seen before.
+    """
+
+    endless: bool = False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of samples, of an epoch where there is no end."""
+
+    @abstractmethod
+    def batch(self, indices: Array) -> Batch:
+        """Return samples.
+
+        Parameters
+        ----------
+        indices
+            Which, shape (B,), whole numbers from 0.
+
+        Returns
+        -------
+        x : ndarray
+            float32, shape (B, steps, n_in).
+        y : ndarray
+            int64: shape (B,) for a class a sample, or (B, steps) for a class a step, -1 where
+            the step is not scored.
+        """
+
+
+class Stored(Split):
+    """Samples that lie in an array.
+
+    Parameters
+    ----------
+    x
+        Shape (samples, steps, n_in), of any type.
+    y
+        Class of each sample, shape (samples,).
+    scale
+        What 1.0 is in `x`.
+    """
+
+    def __init__(self, x: Array, y: Array, scale: float = 1.0) -> None:
+        self.x, self.y, self.scale = x, np.asarray(y, dtype=np.int64), np.float32(scale)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, indices: Array) -> Batch:
+        """Return samples; see `Split.batch`."""
+        return self.x[indices].astype(np.float32) / self.scale, self.y[indices]
+
+
+class Part(Split):
+    """Some samples of another split.
+
+    Parameters
+    ----------
+    split
+        The other split.
+    indices
+        Which of its samples.
+    """
+
+    def __init__(self, split: Split, indices: Array) -> None:
+        self.split, self.indices = split, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, indices: Array) -> Batch:
+        """Return samples; see `Split.batch`."""
+        return self.split.batch(self.indices[indices])
+
+
+class Later(Split):
+    """Samples that are read when the first of them is asked for.
+
+    Parameters
+    ----------
+    length
+        How many there will be.
+    read
+        What reads them.
+    """
+
+    def __init__(self, length: int, read: Callable[[], Split]) -> None:
+        self.length, self._read = length, read
+        self._split: Split | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, indices: Array) -> Batch:
+        """Return samples; see `Split.batch`."""
+        if self._split is None:
+            self._split = self._read()
+        return self._split.batch(indices)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a builder makes: sizes, the three splits and what it wants to be on record."""
+
+    n_in: int
+    n_out: int
+    steps: int
+    train: Split
+    validation: Split
+    test: Split
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data to learn from.
+
+    Attributes
+    ----------
+    name, title, reference
+        Short name, one line, and the source.
+    n_in, n_out, steps
+        Input channels, classes, and steps of a sample.
+    train, validation, test
+        The splits; nothing of the test split is computed before its first batch.
+    facts
+        Sizes, seed, options and checksums, as plain values that JSON can hold.
+    """
+
+    name: str
+    title: str
+    reference: str
+    n_in: int
+    n_out: int
+    steps: int
+    train: Split
+    validation: Split
+    test: Split
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How a task is made.
+
+    Attributes
+    ----------
+    name, title, reference
+        As in `Task`.
+    shape
+        ``steps``, ``n_in`` and ``n_out`` with the default options.
+    samples
+        ``train``, ``validation`` and ``test`` with the default options.
+    data
+        What ``data`` has to be; empty where the samples are generated or ship with a package.
+    make
+        Makes the parts from ``data``, ``seed`` and the options, all by keyword.
+    """
+
+    name: str
+    title: str
+    reference: str
+    shape: tuple[int, int, int]
+    samples: tuple[int, int, int]
+    data: str
+    make: Callable[..., Parts]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Option to default."""
+        parameters = inspect.signature(self.make).parameters
+        return {k: p.default for k, p in parameters.items() if k not in ("data", "seed")}
+
+    def __call__(
+        self, *, data: str | os.PathLike | None = None, seed: int = 0, **options: Any
+    ) -> Task:
+        """Make the task; see `dendrosim.learn.tasks.load_task`."""
+        for name in options:
+            if name not in self.options:
+                raise DendrosimError(
+                    f"task {self.name} has no option {name!r}; {did_you_mean(name, self.options)}"
+                )
+        if data is not None and not self.data:
+            raise DendrosimError(f"task {self.name} needs no data, but was given data = {data}")
+        whole(f"task {self.name}: seed", seed, least=0, most=2**63 - 1)
+        options = self.options | options
+        made = self.make(data=data, seed=seed, **options)
+        sizes = {name: len(getattr(made, name)) for name in ("train", "validation", "test")}
+        return Task(
+            name=self.name,
+            title=self.title,
+            reference=self.reference,
+            n_in=made.n_in,
+            n_out=made.n_out,
+            steps=made.steps,
+            train=made.train,
+            validation=made.validation,
+            test=made.test,
+            facts={"task": self.name, "seed": seed, "options": options, **sizes, **made.facts},
+        )
+
+
+def whole(where: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return a whole number that is checked.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not a whole number from `least` to `most`.
+    """
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not fits or (most is not None and value > most):
+        top = "" if most is None else f" to {most}"
+        raise DendrosimError(f"{where} = {value!r} should be a whole number from {least}{top}")
+    return value
+
+
+def choice(where: str, value: Any, valid: Mapping[str, Any]) -> Any:
+    """Return what a name stands for.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not a name in `valid`.
+    """
+    if not isinstance(value, str) or value not in valid:
+        raise DendrosimError(f"{where} = {value!r} is unknown; {did_you_mean(value, valid)}")
+    return valid[value]
+
+
+def within(indices: Array, length: int | None) -> Array:
+    """Return indices as int64, shape (B,), checked as an array would: from 0 to below `length`.
+
+    Raises
+    ------
+    IndexError
+        If one is outside; without a `length`, only below 0.
+    """
+    indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+    if indices.size and (indices.min() < 0 or (length is not None and indices.max() >= length)):
+        raise IndexError(f"samples {indices.min()} to {indices.max()} of a split of {length}")
+    return indices
+
+
+def set_apart(labels: Array, n: int, stream: Stream) -> tuple[Array, Array]:
+    """Draw n samples, of each class as many as its share is, to a rounding.
+
+    Parameters
+    ----------
+    labels
+        Class of each sample.
+    n
+        How many are drawn.
+    stream
+        Where the random numbers come from.
+
+    Returns
+    -------
+    rest, drawn : ndarray
+        Indices, ascending; together all of them.
+    """
+    labels = np.asarray(labels)
+    shuffled = stream.orders(np.zeros(1, np.int64), len(labels))[0]
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        of_class = shuffled[labels[shuffled] == label]
+        # the k-th of a class stands at (k + 1/2)/size: the first n of all are fair shares
+        place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+    order = shuffled[np.argsort(place[shuffled], kind="stable")]
+    return np.sort(order[n:]), np.sort(order[:n])
