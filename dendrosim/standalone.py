@@ -27,7 +27,7 @@ from brian2.devices.device import Device, get_device, reset_device, set_device
 from dendrosim import cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
-from dendrosim.toolchain import cache_folder
+from dendrosim.toolchain import cache_folder, scratch_folder
 
 #: What is particular to each kind of program.
 TARGETS = {"cpp": cpp_target, "cuda": cuda_target}
@@ -76,14 +76,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
     if arrays is not None:
         return Program(folder, arrays, 0.0, False)
     started = time.perf_counter()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=folder.parent))
-    except OSError as error:
-        raise DendrosimError(
-            f"compiled programs cannot be kept in {folder.parent} ({error.strerror}); set "
-            "DENDROSIM_CACHE to a folder that can be written"
-        ) from None
+    scratch = scratch_folder(key)
     try:
         arrays = write_project(job, device, scratch, threads=threads, build=True)
         (scratch / "manifest.json").write_text(json.dumps(arrays))

@@ -6,6 +6,7 @@ import os
 import platform
 import shlex
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,25 @@ def cache_folder() -> Path:
     if base:
         return Path(base)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dendrosim"
+
+
+def scratch_folder(prefix: str) -> Path:
+    """Return a new folder beside the compiled programs, to make one in before it is renamed.
+
+    Raises
+    ------
+    DendrosimError
+        If nothing can be written there.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{prefix}.", dir=folder))
+    except OSError as error:
+        raise DendrosimError(
+            f"compiled programs cannot be kept in {folder} ({error.strerror}); set "
+            "DENDROSIM_CACHE to a folder that can be written"
+        ) from None
 
 
 def compiler() -> list[str]:

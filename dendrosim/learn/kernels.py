@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +19,8 @@ import torch
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.adjoint import SUPPORT, Tape
-from dendrosim.recording import replacing
 from dendrosim.text import Expression, Statement
-from dendrosim.toolchain import cache_folder, compiler, compiler_version, machine
+from dendrosim.toolchain import cache_folder, compiler, compiler_version, machine, scratch_folder
 
 # Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
 # vector functions to the compiler and changes no arithmetic of ours.
@@ -268,18 +267,20 @@ def _load(source: str) -> ctypes.CDLL:
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_folder() / f"kernel-{key}.so"
     if not path.is_file():
-        with replacing(path) as temporary:
-            _compile(source, temporary)
+        _compile(source, path)
     return ctypes.CDLL(str(path))
 
 
 def _compile(source: str, target: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "kernel.cpp"
+    folder = scratch_folder(target.stem)
+    try:
+        file, made, library = (folder / f"kernel.{ending}" for ending in ("cpp", "o", "so"))
         file.write_text(source)
-        made = file.with_suffix(".o")
         _call([*compiler(), *FLAGS, "-c", "-o", str(made), str(file)])
-        _call([*compiler(), "-shared", "-o", str(target), str(made), *_openmp()])
+        _call([*compiler(), "-shared", "-o", str(library), str(made), *_openmp()])
+        library.replace(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _call(command: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class Surrogate:
     width: float
     reference: str
 
-    @property
+    @cached_property
     def expression(self) -> Expression:
         """The checked text."""
         return with_sigmoid(parse_number(self.text, "surrogate"))
