@@ -112,8 +112,18 @@ class Statement:
 
     @property
     def text(self) -> str:
-        """The assignment as text that Brian2 reads."""
+        """The assignment as it is shown."""
         return f"{self.target} = {self.expression.text}"
+
+    @property
+    def code(self) -> str:
+        """The assignment as Brian2 is to read it.
+
+        Its numpy code makes ``a = b``, and what it simplifies to that, a second name of the array
+        of ``b``, into which a later ``b = b + c`` adds in place.  A plus in front makes a copy.
+        """
+        may_alias = len(self.expression.names) == 1 and self.target not in self.expression.names
+        return f"{self.target} = +({self.expression.text})" if may_alias else self.text
 
 
 def parse_expression(text: Any, where: str = "expression") -> Expression:
