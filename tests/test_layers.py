@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
     "errors", "quantities", "names", "text", "library", "equations", "model", "model_table",
-    "ephys", "stimuli", "protocol", "integrators", "plan", "job", "toolchain",
+    "ephys", "signals", "stimuli", "protocol", "integrators", "plan", "job", "toolchain",
     "cpp_target", "cuda_target", "standalone", "devices", "generate",
     "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
@@ -30,7 +30,8 @@ ROOMS = [
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
     "network", "dense", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
-    "architecture", "operations", "conventions", "energy_runs", "energy", "learn", "cli",
+    "architecture", "operations", "conventions", "energy_runs", "energy",
+    "propagation", "learn", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.
