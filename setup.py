@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 PACKAGES = {
     "dendrosim": "dendrosim",
     "dendrosim.learn": "dendrosim/learn",
+    "dendrosim.learn.tasks": "dendrosim/learn/tasks",
+    "dendrosim.recipes": "dendrosim/recipes",
     "dendrosim.models": "models",
     "dendrosim.protocols": "protocols",
 }
@@ -36,7 +38,8 @@ BASE = [
 ]
 
 EXTRAS = {
-    "learn": ["torch>=2.10"],
+    # pooch fetches published data; scikit-learn has the 8 x 8 digits
+    "learn": ["torch>=2.10", "pooch>=1.8", "scikit-learn>=1.4", "tensorboard>=2.16"],
     # An extra, not a dependency, for two reasons: brian2cuda is GPL while dendrosim is BSD, and
     # each of its releases pins one exact Brian2 (1.0a7 pins 2.8.0, 1.0b1 pins 2.10.1). For the
     # second reason it is not in `test` either: the suite runs on the newest Brian2.
@@ -54,7 +57,7 @@ EXTRAS = {
     "metrics": ["elephant>=1.1"],
     "efel": ["efel>=5.6"],
     "nir": ["nir>=1.0"],
-    "docs": ["sphinx>=7.2", "myst-parser>=3", "nbmake>=1.5", "ipykernel>=6.29"],
+    "docs": ["sphinx>=8", "myst-nb>=1.3", "furo>=2024.8", "ipykernel>=6.29"],
 }
 EXTRAS["test"] = [
     "pytest>=8",
@@ -63,7 +66,11 @@ EXTRAS["test"] = [
     "ruff>=0.9",
     "build>=1.2",
     "setuptools>=77",  # tests/test_packaging.py builds without isolation
-    *(need for extra in ("ephys", "metrics", "efel", "learn", "nir") for need in EXTRAS[extra]),
+    *(
+        need
+        for extra in ("ephys", "metrics", "efel", "learn", "nir", "docs")
+        for need in EXTRAS[extra]
+    ),
 ]
 
 setup(
@@ -86,7 +93,12 @@ setup(
     python_requires=">=3.11",
     packages=[name for name, folder in PACKAGES.items() if (HERE / folder).is_dir()],
     package_dir=PACKAGES,
-    package_data={shelf: ["*.toml"] for shelf in ("dendrosim.models", "dendrosim.protocols")},
+    package_data={
+        "dendrosim": ["*.toml", "cpp/*"],
+        "dendrosim.models": ["*.toml"],
+        "dendrosim.protocols": ["*.toml"],
+        "dendrosim.recipes": ["*.toml"],
+    },
     install_requires=BASE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["dendrosim = dendrosim.cli:main"]},

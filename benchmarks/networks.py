@@ -70,7 +70,7 @@ def eager(net, x: np.ndarray, dtype: str) -> Callable[[], float]:
     from dendrosim.learn import TorchNetwork
 
     torch.set_num_threads(1)
-    module = TorchNetwork(net, dtype=getattr(torch, dtype)).eval()
+    module = TorchNetwork(net, dtype=getattr(torch, dtype), fused=False).eval()
     data = torch.as_tensor(x, dtype=getattr(torch, dtype))
 
     def run() -> float:

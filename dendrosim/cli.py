@@ -17,7 +17,9 @@ from dendrosim._version import __version__
 from dendrosim.cli_bench import bench
 from dendrosim.cli_common import JSON, check_writable, prepare, print_json
 from dendrosim.cli_generate import generate
+from dendrosim.cli_learn import evaluate, recipes, train
 from dendrosim.cli_networks import convert, verify
+from dendrosim.cli_tasks import tasks
 from dendrosim.errors import DendrosimError
 
 
@@ -58,7 +60,7 @@ def commands() -> None:
     """
 
 
-for command in (bench, convert, generate, verify):
+for command in (bench, convert, evaluate, generate, recipes, tasks, train, verify):
     commands.add_command(command)
 
 

@@ -51,7 +51,9 @@ def files_due(source: Path) -> list[str]:
     shelves = [
         f"dendrosim/{kind}/{p.name}" for kind in SHELVES for p in source.glob(f"{kind}/*.toml")
     ]
-    return sorted(code + shelves)
+    inside = [p for kind in ("*.toml", "cpp/*", "recipes/*.toml") for p in
+              source.glob(f"dendrosim/{kind}")]  # fmt: skip
+    return sorted(code + shelves + [path.relative_to(source).as_posix() for path in inside])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,225 @@
+"""One training step: fused kernels against autograd, its matrix products alone, other packages.
+
+    python benchmarks/training.py [--full] [--threads 1] [--model lstm_lif]
+
+Forward and backward of the recurrent 1-64-256-256-10 network of S-MNIST, batch 64, 784 steps,
+float32.  snnTorch and SpikingJelly take part where they can be imported (see README.md): their own
+LIF networks of the same sizes, recurrent in the same layers, each in its fastest mode on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from common import interleaved, save, table
+from torch import Tensor, nn
+
+SIZES, STEPS, BATCH, CLASSES = (1, 64, 256, 256), 784, 64, 10
+RECURRENT = (True, True, False)
+
+
+def network(model: str):
+    """Return the network with random weights."""
+    import dendrosim as ds
+
+    layers = [
+        ds.Layer(model, n_in, n, recurrent=recurrent)
+        for n_in, n, recurrent in zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True)
+    ]
+    return ds.Network.random(layers, n_out=CLASSES)
+
+
+def timed(step: Callable[[], Tensor], parameters: list[Tensor]) -> Callable[[], float]:
+    """Return the seconds of a loss and its gradients."""
+
+    def run() -> float:
+        for parameter in parameters:
+            parameter.grad = None
+        began = time.perf_counter()
+        loss = step()
+        run.forward = time.perf_counter() - began
+        loss.backward()
+        return time.perf_counter() - began
+
+    return run
+
+
+def ours(model: str, x: Tensor, target: Tensor, fused: bool) -> Callable[[], float]:
+    """Return dendrosim, a layer at a time."""
+    from dendrosim.learn import TorchNetwork
+
+    module = TorchNetwork(network(model), fused=fused)
+
+    def step() -> Tensor:
+        out = module(x)
+        step.rates = [float(spikes.detach().mean()) for spikes in out.spikes]
+        return nn.functional.cross_entropy(out.readout.mean(1), target)
+
+    run = timed(step, list(module.parameters()))
+    run.module, run.step = module, step
+    return run
+
+
+def step_by_step(model: str, x: Tensor, target: Tensor) -> Callable[[], float]:
+    """Return autograd, all layers at each step: how such networks are usually written."""
+    from dendrosim.learn import TorchNetwork
+
+    module = TorchNetwork(network(model), fused=False)
+
+    def step() -> Tensor:
+        values = [layer.values() for layer in module.layers]
+        states = [layer.initial((len(x), layer.layer.n), x) for layer in module.layers]
+        total = 0
+        for signal in x.unbind(1):
+            for k, layer in enumerate(module.layers):
+                fired = states[k][layer.layer.model.output]
+                ports = {
+                    port: nn.functional.linear(signal, weights, layer.bias[port])
+                    for port, weights in layer.input_weights.items()
+                }
+                for port, weights in layer.recurrent_weights.items():
+                    ports[port] = ports[port] + fired @ weights.T
+                states[k] = layer.step(states[k], ports, values[k])
+                signal = states[k][layer.layer.model.output]
+            total = total + nn.functional.linear(
+                signal, module.readout_weights, module.readout_bias
+            )
+        return nn.functional.cross_entropy(total / STEPS, target)
+
+    return timed(step, list(module.parameters()))
+
+
+def products(ports: int) -> Callable[[], float]:
+    """Return the matrix products of the step alone, forward and backward."""
+    work = []
+    for n_in, n, recurrent in zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True):
+        below, weights = torch.rand(STEPS * BATCH, n_in), torch.rand(ports * n, n_in)
+        current, own = torch.rand(STEPS * BATCH, ports * n), torch.rand(ports * n, n)
+        work.append((below, weights, current, own, torch.rand(STEPS * BATCH, n), recurrent))
+
+    def run() -> float:
+        began = time.perf_counter()
+        for below, weights, current, own, fired, recurrent in work:
+            below @ weights.T
+            current.T @ below
+            if below.shape[1] > 1:  # the input itself needs no gradient
+                current @ weights
+            if recurrent:
+                for spikes in fired.split(BATCH):
+                    spikes @ own.T
+                for row in current.split(BATCH):
+                    row @ own
+                current.T @ fired
+        return time.perf_counter() - began
+
+    return run
+
+
+def snntorch_lif(x: Tensor, target: Tensor) -> Callable[[], float] | None:
+    """Return snnTorch's leaky neurons, recurrent ones with a dense matrix."""
+    try:
+        import snntorch
+    except ImportError:
+        return None
+    pairs = list(zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True))
+    linear = nn.ModuleList(nn.Linear(n_in, n) for n_in, n, _ in pairs)
+    cells = nn.ModuleList(
+        snntorch.RLeaky(beta=0.8, linear_features=n, all_to_all=True) if recurrent
+        else snntorch.Leaky(beta=0.8) for _, n, recurrent in pairs
+    )  # fmt: skip
+    readout = nn.Linear(SIZES[-1], CLASSES)
+
+    def step() -> Tensor:
+        states = [cell.init_rleaky() if r else (cell.init_leaky(),)
+                  for cell, r in zip(cells, RECURRENT, strict=True)]  # fmt: skip
+        total = 0
+        for signal in x.unbind(1):
+            for k, cell in enumerate(cells):
+                signal, *rest = cell(linear[k](signal), *states[k])
+                states[k] = (signal, *rest) if RECURRENT[k] else tuple(rest)
+            total = total + readout(signal)
+        return nn.functional.cross_entropy(total / STEPS, target)
+
+    return timed(step, [*linear.parameters(), *cells.parameters(), *readout.parameters()])
+
+
+def spikingjelly_lif(x: Tensor, target: Tensor) -> Callable[[], float] | None:
+    """Return SpikingJelly's LIF in multi-step mode, recurrent layers in its own container."""
+    try:
+        from spikingjelly.activation_based import functional, layer, neuron, surrogate
+    except ImportError:
+        return None
+
+    def cell() -> nn.Module:
+        return neuron.LIFNode(tau=5.0, surrogate_function=surrogate.ATan(), step_mode="s")
+
+    parts: list[nn.Module] = []
+    for n_in, n, recurrent in zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True):
+        parts.append(layer.Linear(n_in, n, step_mode="m"))
+        if recurrent:
+            parts.append(layer.LinearRecurrentContainer(cell(), n, n, step_mode="m"))
+        else:
+            parts.append(neuron.LIFNode(tau=5.0, surrogate_function=surrogate.ATan(),
+                                        step_mode="m"))  # fmt: skip
+    module = nn.Sequential(*parts, layer.Linear(SIZES[-1], CLASSES, step_mode="m"))
+
+    def step() -> Tensor:
+        functional.reset_net(module)
+        return nn.functional.cross_entropy(module(x.transpose(0, 1)).mean(0), target)
+
+    return timed(step, list(module.parameters()))
+
+
+def same_gradients(a: nn.Module, b: nn.Module) -> float:
+    """Return the largest difference of gradients, by the largest gradient of each parameter."""
+    return max(
+        float((p.grad - q.grad).abs().max() / q.grad.abs().max())
+        for p, q in zip(a.parameters(), b.parameters(), strict=True)
+        if q.grad is not None and q.grad.any()
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="seven rounds instead of two")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--model", default="lstm_lif", help="of the layers, such as lrmm")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    x, target = torch.rand(BATCH, STEPS, 1), torch.randint(0, CLASSES, (BATCH,))
+    fused, eager = (ours(options.model, x, target, way) for way in (True, False))
+    ports = len(network(options.model).layers[0].model.ports)
+    runs = {
+        "matrix products alone": products(ports), "dendrosim, fused": fused,
+        "autograd, layer by layer": eager,
+        "autograd, step by step": step_by_step(options.model, x, target),
+        "snnTorch (LIF)": snntorch_lif(x, target),
+        "SpikingJelly (LIF)": spikingjelly_lif(x, target),
+    }  # fmt: skip
+    missing = [name for name, run in runs.items() if run is None]
+    runs = {name: run for name, run in runs.items() if run}
+    seconds = interleaved(runs, 7 if options.full else 2)
+    rows = [
+        (name, taken, seconds.least[name], taken / seconds["matrix products alone"],
+         taken / seconds["dendrosim, fused"])
+        for name, taken in seconds.items()
+    ]  # fmt: skip
+    print(table(("one step of training", "s", "least", "x products", "x fused"), rows))
+    rates, difference = fused.step.rates, same_gradients(fused.module, eager.module)
+    print(
+        f"firing {', '.join(f'{100 * r:.1f} %' for r in rates)}; gradients fused and eager differ "
+        f"by {difference:.1e} at most; not installed: {', '.join(missing) or '-'}"
+    )
+    save(f"training_{options.model}_{options.threads}_threads", {
+        "sizes": SIZES, "batch": BATCH, "steps": STEPS, "threads": options.threads,
+        "seconds": seconds, "least": seconds.least, "rates": rates,
+        "largest_difference_of_gradients": difference, "not_installed": missing,
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
