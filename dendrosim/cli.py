@@ -181,13 +181,13 @@ def run(
     start, stop = how.measure
     sweep = result.sweep
     rows = []
-    for k, train in enumerate(result.trains):
-        inside = train[(train >= start) & (train < stop)]
+    for k, times in enumerate(result.trains):
+        inside = times[(times >= start) & (times < stop)]
         row = {"neuron": k}
         if sweep:
             row[sweep[0]] = float(sweep[1][k])
-        row |= {"spikes": len(train), "rate_hz": len(inside) / (stop - start)}
-        rows.append(row | {"first_spike_ms": float(train[0] * 1e3) if len(train) else math.nan})
+        row |= {"spikes": len(times), "rate_hz": len(inside) / (stop - start)}
+        rows.append(row | {"first_spike_ms": float(times[0] * 1e3) if len(times) else math.nan})
     if as_json:
         print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
