@@ -34,6 +34,7 @@ _HOME = {
     "load_network": "network",
     "run_network": "network_run",
     "verify": "verification",
+    "citation": "citations",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -30,7 +30,7 @@ ROOMS = [
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
     "network", "dense", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
-    "architecture", "operations", "conventions", "energy_runs", "energy",
+    "citations", "architecture", "operations", "conventions", "energy_runs", "energy",
     "propagation", "learn", "cli",
 ]  # fmt: skip
 
