@@ -17,10 +17,11 @@ from dendrosim.learn.evaluation import Evaluation, evaluate
 from dendrosim.learn.recipe import Recipe, load_recipe
 from dendrosim.learn.step import DiscreteStep
 from dendrosim.learn.surrogates import SURROGATES
+from dendrosim.learn.torch_cells import CellNetwork
 from dendrosim.learn.torch_network import TorchNetwork, TorchOutput
 from dendrosim.learn.training import TrainingResult, train
 
 __all__ = [
-    "SURROGATES", "ContinuousStep", "DiscreteStep", "Evaluation", "Recipe", "TorchNetwork",
-    "TorchOutput", "TrainingResult", "evaluate", "load_recipe", "train",
+    "SURROGATES", "CellNetwork", "ContinuousStep", "DiscreteStep", "Evaluation", "Recipe",
+    "TorchNetwork", "TorchOutput", "TrainingResult", "evaluate", "load_recipe", "train",
 ]  # fmt: skip
