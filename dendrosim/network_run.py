@@ -291,7 +291,7 @@ class NetworkJob:
         if sums:
             code = "\n".join(f"{port} = {' + '.join(terms)}" for port, terms in sums.items())
             group.run_regularly(code, when="groups", order=2 * k, name=f"layer_{k}_sums")
-        code = "\n".join(statement.text for statement in model.update)
+        code = "\n".join(statement.code for statement in model.update)
         group.run_regularly(code, when="groups", order=2 * k + 1, name=f"layer_{k}_update")
         return group
 

@@ -149,10 +149,10 @@ def make_plan(
     threshold, refractory = _spikes(model)
     return Plan(
         equations=tuple(lines),
-        update=tuple(statement.text for statement in model.update),
+        update=tuple(statement.code for statement in model.update),
         threshold=threshold,
         refractory=refractory,
-        reset="\n".join(statement.text for statement in model.reset),
+        reset="\n".join(statement.code for statement in model.reset),
         method=method,
         neurons=neurons,
         values=values,
