@@ -53,7 +53,9 @@ CONFINED = {
     "elephant": {"spike_distance"},
     "efel": {"voltage"},
     "nir": {"nir_files"},
-    "h5py": {"nir_files"},
+    "h5py": {"nir_files", "learn"},
+    "pooch": {"learn"},
+    "sklearn": {"learn"},
 }
 
 #: What takes long to import, and the rooms that must not do so while they are imported themselves.

@@ -27,8 +27,9 @@ from dendrosim.learn.tasks.wav import read_wav
 
 CLASSES = 10
 RATE = 8_000
-#: 30 ms frames every 10 ms, as for Speech Commands; 20 of the 3,000 clips are longer than 1 s.
-FEATURES = LogMel(rate=RATE, window=240, hop=80)
+#: 30 ms frames every 10 ms, as for Speech Commands.  The clips are cut tight, 0.44 s in the mean
+#: (20 of the 3,000 are longer than 1 s): what follows is no sound, and 0.
+FEATURES = LogMel(rate=RATE, window=240, hop=80, blank_end=True)
 #: The official test part: the first recordings of every digit by every speaker.
 OFFICIAL_TEST = range(5)
 _NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")

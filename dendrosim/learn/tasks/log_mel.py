@@ -51,7 +51,10 @@ class LogMel:
     low, high
         Where the first begins and the last ends, in hertz.
     frames
-        Number of frames; the sound is cut, or filled with zeros, to ``(frames - 1)*hop`` samples.
+        Number of frames; the sound is cut, or filled with silence, to ``(frames - 1)*hop`` samples.
+    blank_end
+        Whether frames after the end of the sound are 0 and left out of the z-score.  Else the
+        silence is heard, as in the published preparation, where it is by far the lowest level.
     """
 
     rate: int
@@ -61,6 +64,7 @@ class LogMel:
     low: float = 40.0
     high: float = 4000.0
     frames: int = 101
+    blank_end: bool = False
 
     @property
     def samples(self) -> int:
@@ -104,5 +108,8 @@ class LogMel:
         magnitude = np.abs(rfft(frames * get_window("hann", self.window), axis=1))
         level = 10 * np.log10(np.maximum(magnitude @ self.weights.T, _FLOOR))
         level = np.maximum(level - level.max(), -_RANGE)
-        spread = level.std()
-        return ((level - level.mean()) / (spread if spread > 0 else 1)).astype(np.float32)
+        counted = level[: 1 + len(heard) // self.hop] if self.blank_end else level
+        made = np.zeros(level.shape, np.float32)
+        spread = counted.std()
+        made[: len(counted)] = (counted - counted.mean()) / (spread if spread > 0 else 1)
+        return made

@@ -47,7 +47,7 @@ def read_wav(source: Path | bytes, rate: int, where: str, most: int | None = Non
             content = file.readframes(due)
     except (wave.Error, EOFError) as error:
         raise DendrosimError(
-            f"{where}: not a wav file of 16-bit PCM ({error or 'cut short'})"
+            f"{where}: not a wav file of 16-bit PCM ({str(error) or 'cut short'})"
         ) from None
     except OSError as error:
         raise DendrosimError(f"{where}: {error.strerror}") from None
