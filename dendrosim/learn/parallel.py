@@ -48,7 +48,7 @@ class World:
         """Return a module whose gradients are those of all processes together."""
         if self.size == 1:
             return module
-        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(module)
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum over all processes."""

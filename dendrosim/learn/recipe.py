@@ -182,22 +182,19 @@ def _set(table: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word: text
-    layers = table.get("layers")
-    if parts[0] == "layers" and isinstance(layers, list):
-        chosen = layers
-        if len(parts) > 1 and parts[1].isdigit():
-            number = int(parts.pop(1))
-            if number >= len(layers):
-                raise DendrosimError(f"--set {change!r}: there are {len(layers)} layers, from 0")
-            chosen = [layers[number]]
-        tables, parts = chosen, parts[1:]
-    else:
-        tables = [table]
+    tables = [table]
+    if parts[0] == "layers" and len(parts) > 1 and isinstance(table.get("layers"), list):
+        tables, parts = table["layers"], parts[1:]
+        if parts[0].isdigit() and len(parts) > 1:
+            number = int(parts[0])
+            if number >= len(tables):
+                raise DendrosimError(f"--set {change!r}: there are {len(tables)} layers, from 0")
+            tables, parts = [tables[number]], parts[1:]
     for inner in tables:
         for part in parts[:-1]:
-            inner = inner.setdefault(part, {})
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
             if not isinstance(inner, dict):
                 raise DendrosimError(f"--set {change!r}: {part} is not a section")
-        if not parts or not isinstance(inner, dict):
-            raise DendrosimError(f"--set {change!r}: which key of the layers?")
+        if not isinstance(inner, dict):
+            raise DendrosimError(f"--set {change!r}: {parts[-1]} is not of a section")
         inner[parts[-1]] = value

@@ -44,7 +44,7 @@ def rate_factor(schedule: Schedule, epoch: int, epochs: int, accuracies: Sequenc
 def _plateaus(accuracies: Sequence[float], patience: int) -> int:
     best, waited, falls = -math.inf, 0, 0
     for accuracy in accuracies:
-        if accuracy > best + BETTER * abs(best) if math.isfinite(best) else True:
+        if accuracy > best * (1 + BETTER):
             best, waited = accuracy, 0
         else:
             waited += 1

@@ -170,6 +170,8 @@ class _Run:
         self.processes.wait()  # no process may see what the first one is about to write
         if self.processes.first:
             _make(self.folder)
+            for left in self.folder.glob(".*-*"):  # what a killed run had begun to write
+                left.unlink(missing_ok=True)
             self._write_run()
             if self.trainer.progress.history:
                 self._write_epoch()
