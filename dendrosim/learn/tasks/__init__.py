@@ -22,7 +22,8 @@ from dendrosim.learn.tasks import (
     mnist,
     noisy_copy,
 )
-from dendrosim.learn.tasks.task import Builder, Split, Task
+from dendrosim.learn.tasks.builder import Builder
+from dendrosim.learn.tasks.task import Split, Task
 
 #: Name to what makes the task.
 TASKS: Mapping[str, Builder] = MappingProxyType(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.builder import Builder, Parts, whole
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import Batch, Builder, Parts, Split, whole, within
+from dendrosim.learn.tasks.task import Batch, Split, within
 
 #: Marked places; the label is the number of ones among them.
 MARKS = 9

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import Builder, Later, Parts, Stored, choice, set_apart, whole
+from dendrosim.learn.tasks.task import Later, Stored, set_apart
 
 SIDE, CLASSES, FULL = 8, 10, 16
 #: Shape of a sample by layout.

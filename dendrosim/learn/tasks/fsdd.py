@@ -10,19 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.log_mel import LogMel
 from dendrosim.learn.tasks.sources import Source
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import (
-    Builder,
-    Later,
-    Parts,
-    Split,
-    Stored,
-    choice,
-    set_apart,
-    whole,
-)
+from dendrosim.learn.tasks.task import Later, Split, Stored, set_apart
 from dendrosim.learn.tasks.wav import read_wav
 
 CLASSES = 10

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.builder import Builder, Parts
 from dendrosim.learn.tasks.fetch import fetch, kept, untarred
 from dendrosim.learn.tasks.log_mel import LogMel
-from dendrosim.learn.tasks.task import Builder, Later, Parts, Split, Stored
+from dendrosim.learn.tasks.task import Later, Split, Stored
 from dendrosim.learn.tasks.wav import read_wav
 from dendrosim.library import path_text
 from dendrosim.recording import replacing

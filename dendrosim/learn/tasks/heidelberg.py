@@ -12,19 +12,10 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.binnings import BINNINGS, CHANNELS, Binning
+from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.fetch import fetch, unzipped
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import (
-    Batch,
-    Builder,
-    Part,
-    Parts,
-    Split,
-    choice,
-    set_apart,
-    whole,
-    within,
-)
+from dendrosim.learn.tasks.task import Batch, Part, Split, set_apart, within
 from dendrosim.library import path_text
 
 URL = "https://zenkelab.org/datasets/"

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.fetch import fetch
 from dendrosim.learn.tasks.idx import read_idx, unpacked
 from dendrosim.learn.tasks.sources import Source, read_bytes
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import Builder, Later, Parts, Stored, choice, set_apart, whole
+from dendrosim.learn.tasks.task import Later, Stored, set_apart
 
 SIDE, CLASSES = 28, 10
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",

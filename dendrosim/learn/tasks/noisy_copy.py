@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dendrosim.learn.tasks.builder import Builder, Parts, whole
 from dendrosim.learn.tasks.recall import recall_parts
-from dendrosim.learn.tasks.task import Builder, Parts, whole
 
 REMEMBER, IGNORE, CUE = range(3)  # the channels after the tokens
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dendrosim.learn.tasks.builder import Parts, whole
 from dendrosim.learn.tasks.stream import Stream
-from dendrosim.learn.tasks.task import Batch, Parts, Split, whole, within
+from dendrosim.learn.tasks.task import Batch, Split, within
 
 
 class Recall(Split):
