@@ -147,21 +147,22 @@ def evaluate(
     from dendrosim.learn.evaluation import PLACES
     from dendrosim.learn.evaluation import evaluate as run
     from dendrosim.learn.tasks import load_task
-    from dendrosim.network import load_network
+    from dendrosim.learn.trained_cells import TrainedCells, load_trained
 
     given = [one for device in devices for one in device.split(",")]
     given += [one for one in names if one in PLACES]
     files = [one for one in names if one not in PLACES]
     if len(files) != 1:
         raise DendrosimError(f"evaluate takes one network file, not {len(files)}")
-    network = load_network(files[0])
+    network = load_trained(files[0])
     trained_on = dict(network.metadata.get("task") or {})
     options = trained_on if name in (None, trained_on.get("name")) else {"name": name}
     if "name" not in options:
         raise DendrosimError(f"{files[0]}: does not tell its task; give --task")
     task = load_task(options.pop("name"), data=data, **options)
     results = []
-    for device in dict.fromkeys(given or ["torch", "cpp"]):
+    usual = ["torch"] if isinstance(network, TrainedCells) else ["torch", "cpp"]
+    for device in dict.fromkeys(given or usual):
         result = run(network, task, device, part=part, limit=limit, threads=threads).to_json()
         results.append(result)
         if not as_json:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from dendrosim.learn.parallel import World
 from dendrosim.learn.recipe_parts import Anneal, Readout, Schedule
 from dendrosim.learn.schedules import annealed, rate_factor
 from dendrosim.learn.tasks import load_task
+from dendrosim.learn.trained_cells import load_trained
 from dendrosim.learn.trainer import Trainer
 from dendrosim.network import read_safetensors
 
@@ -633,3 +635,104 @@ def test_two_processes_train_what_one_does(tiny, tmp_path):
         torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-5)
     rows = [[float(row["train_loss"]) for row in log(tmp_path / name)] for name in starts]
     np.testing.assert_allclose(*rows, rtol=1e-5)
+
+
+# --- units of torch -----------------------------------------------------------------------------
+
+CELLS = """
+title = "A small LSTM"
+reference = "none"
+task = { name = "binary_adding", steps = 12, n_train = 200, n_validation = 50, n_test = 50 }
+layers = [{ model = "lstm", n = 8, dropout = 0.1 }, { model = "lstm", n = 6 }]
+training = { epochs = 2, batch = 30, lr = 0.01 }
+"""
+
+
+def test_an_lstm_trains_saves_and_evaluates_as_the_others(tmp_path):
+    path = tmp_path / "cells.toml"
+    path.write_text(CELLS)
+    result = learn.train(path, tmp_path / "run", threads=1, progress=False)
+    network = load_trained(tmp_path / "run" / "best.safetensors")
+    assert repr(network) == "<Network 2-8-6-10 of lstm, 782 weights>"
+    task = load_task(**network.metadata["task"])
+    found = learn.evaluate(network, task, progress=False)
+    assert found.accuracy == result.accuracy and found.rates == ()
+    with pytest.raises(DendrosimError, match="it runs on device 'torch' only"):
+        learn.evaluate(network, task, "cpp")
+    with pytest.raises(DendrosimError, match="not a dendrosim network"):
+        ds.load_network(tmp_path / "run" / "best.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("layers.1.model=lif", "model = 'lif' cannot stand beside 'lstm'"),
+        ("layers.1.recurrent=true", "recurrent is not for lstm, which has only n and dropout"),
+        ("readout.rule=rate", "lstm has no spikes to count"),
+        ("anneal.m={ start = 0, end = 1, last = 2 }", "anneal: lstm has no such parameters"),
+    ],
+)
+def test_what_an_lstm_has_not_is_told(change, told, tmp_path):
+    path = tmp_path / "cells.toml"
+    path.write_text(CELLS)
+    with pytest.raises(DendrosimError) as error:
+        learn.load_recipe(path, [change])
+    assert told in str(error.value)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def command(*arguments):
+    """Run a command; return its status and output, or raise what it refuses."""
+    from dendrosim import cli_learn
+
+    done = CliRunner().invoke(getattr(cli_learn, arguments[0]), arguments[1:])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def test_the_commands_train_resume_and_evaluate(tiny, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["train", str(tiny), "--out", str(out), "--threads", "1", "--set", "layers.n=5"]
+    status, text = command(*arguments, "--epochs", "1", "--seeds", "3,4")
+    assert status == 0 and "epoch    1" in text and "2 seeds: test accuracy" in text
+    with pytest.raises(DendrosimError, match="holds a run already"):
+        command(*arguments, "--epochs", "1", "--seeds", "3,4")
+    status, text = command(*arguments, "--epochs", "1", "--seeds", "3,4", "--resume", "--json")
+    results = json.loads(text)
+    assert [row["seed"] for row in results] == [3, 4]
+    network = f"{results[0]['folder']}/best.safetensors"
+    status, text = command("evaluate", network, "--device", "torch", "numpy", "--json")
+    found = json.loads(text)
+    assert status == 0 and [row["device"] for row in found] == ["torch", "numpy"]
+    assert {row["accuracy"] for row in found} == {results[0]["test_accuracy"]}
+    status, text = command("evaluate", network, "torch", "--part", "validation", "--limit", "20")
+    assert "of 20, validation of binary_adding" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--seed", "1", "--seeds", "1,2"], "exclude each other"),
+        (["--seeds", "1,1"], "should be different whole numbers"),
+        (["--precision", "bf16", "--device", "cpu"], "precision 'bf16' is for a GPU"),
+        (["--precision", "half"], "precision 'half' is unknown; valid: bf16, float32"),
+        (["--threads", "0"], "threads = 0 is not a whole number from 1"),
+        (["--set", "task.steps=5"], "task binary_adding: steps = 5"),
+        (["--data", "/nowhere"], "task binary_adding needs no data"),
+    ],
+)
+def test_wrong_options_are_told_and_leave_nothing(arguments, told, tiny, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(DendrosimError) as error:
+        command("train", str(tiny), "--out", str(out), *arguments)
+    assert told in str(error.value) and not out.exists()
+
+
+def test_recipes_are_listed():
+    _, text = command("recipes", "--json")
+    rows = {row["name"]: row["title"] for row in json.loads(text)}
+    assert "binary_adding_lrmm" in rows and all(rows.values())
+    assert all(name in command("recipes")[1] for name in rows)

@@ -6,6 +6,8 @@ where the spikes of two devices agree, so do their accuracies.
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.losses import UNSCORED, scores
 from dendrosim.learn.recipe_parts import Readout, section
 from dendrosim.learn.run import run_torch
+from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.network import Network
 from dendrosim.network_run import run_network
 from dendrosim.simulation import progress_bar
@@ -83,7 +86,7 @@ class Evaluation:
 
 
 def evaluate(
-    network: Network,
+    network: Network | TrainedCells,
     task: Task,
     device: str = "torch",
     *,
@@ -131,9 +134,8 @@ def evaluate(
     with progress_bar(progress, f"{network!r} on {task.name}, {device}") as tell:
         for start in range(0, n, side):
             x, target = split.batch(chosen[start : start + side])
-            spikes, took = _spikes(network, x, side, device, threads)
-            values = torch.from_numpy(network.readout(spikes[-1]))
-            last = torch.from_numpy(spikes[-1].astype(float))
+            values, spikes, took = _run(network, x, side, device, threads)
+            last = torch.from_numpy(spikes[-1].astype(float)) if spikes else None
             predicted.append(scores(values, last, readout).argmax(-1).numpy())
             targets.append(np.asarray(target))
             fired = fired + np.array([layer.mean() * len(x) for layer in spikes])
@@ -145,7 +147,7 @@ def evaluate(
     return Evaluation(np.concatenate(predicted), np.concatenate(targets), rates, meta)
 
 
-def readout_of(network: Network) -> Readout:
+def readout_of(network: Network | TrainedCells) -> Readout:
     """Return the readout that a trained network's file holds.
 
     Raises
@@ -160,10 +162,14 @@ def readout_of(network: Network) -> Readout:
     return section(Readout, network.metadata["readout"], "metadata: readout")
 
 
-def _check(network: Network, task: Task, device: str, part: str, readout: Readout) -> None:
+def _check(
+    network: Network | TrainedCells, task: Task, device: str, part: str, readout: Readout
+) -> None:
     for name, valid, what in ((device, PLACES, "device"), (part, PARTS, "part")):
         if name not in valid:
             raise DendrosimError(f"{what} {name!r} is unknown; {did_you_mean(str(name), valid)}")
+    if isinstance(network, TrainedCells) and device != "torch":
+        raise DendrosimError(f"{network!r} has no model file: it runs on device 'torch' only")
     n_out = network.layers[-1].n if readout.rule == "rate" else network.n_out
     if (network.n_in, n_out) != (task.n_in, task.n_out):
         raise DendrosimError(
@@ -172,9 +178,16 @@ def _check(network: Network, task: Task, device: str, part: str, readout: Readou
         )
 
 
-def _spikes(
-    network: Network, x: np.ndarray, side: int, device: str, threads: int
-) -> tuple[list[np.ndarray], float]:
+def _run(
+    network: Network | TrainedCells, x: np.ndarray, side: int, device: str, threads: int
+) -> tuple[torch.Tensor, list[np.ndarray], float]:
+    """Return readout, spikes of each layer, and seconds."""
+    if isinstance(network, TrainedCells):
+        began = time.perf_counter()
+        module = copy.deepcopy(network.module).double().eval()
+        with torch.inference_mode():
+            values = module(torch.from_numpy(x)).readout
+        return values, [], time.perf_counter() - began
     n = len(x)
     if n < side and device != "torch":  # filled up: a compiled program has one size
         x = np.concatenate([x, np.zeros((side - n, *x.shape[1:]), x.dtype)])
@@ -182,4 +195,5 @@ def _spikes(
         out = run_torch(network, x)
     else:
         out = run_network(network, x, device=device, batch=side, threads=threads, progress=False)
-    return [spikes[:n] for spikes in out.spikes], out.meta["run_seconds"]
+    spikes = [spikes[:n] for spikes in out.spikes]
+    return torch.from_numpy(network.readout(spikes[-1])), spikes, out.meta["run_seconds"]

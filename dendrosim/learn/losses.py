@@ -23,7 +23,7 @@ class Sums(NamedTuple):
     count: Tensor
 
 
-def scores(values: Tensor, spikes: Tensor, readout: Readout) -> Tensor:
+def scores(values: Tensor, spikes: Tensor | None, readout: Readout) -> Tensor:
     """Return the scores of the classes.
 
     Parameters
@@ -31,7 +31,7 @@ def scores(values: Tensor, spikes: Tensor, readout: Readout) -> Tensor:
     values
         The linear readout of every step, shape (B, T, n_out).
     spikes
-        Of the last layer, shape (B, T, n); read by the rule ``"rate"`` only.
+        Of the last layer, shape (B, T, n); the rule ``"rate"`` alone reads them.
     readout
         ``last``: the last step.  ``sum``, ``mean``, ``max``: over the steps.  ``softmax_sum``: sum
         over the steps of the softmax (Yin et al. 2021).  ``rate``: spikes a step of the output
@@ -42,7 +42,7 @@ def scores(values: Tensor, spikes: Tensor, readout: Readout) -> Tensor:
     Tensor
         Shape (B, n_out), or (B, T, n_out) for the rule ``"steps"``.
     """
-    values, spikes = values[:, readout.start :], spikes[:, readout.start :]
+    values = values[:, readout.start :]
     match readout.rule:
         case "last":
             found = values[:, -1]
@@ -55,7 +55,7 @@ def scores(values: Tensor, spikes: Tensor, readout: Readout) -> Tensor:
         case "softmax_sum":
             found = torch.softmax(values, -1).sum(1)
         case "rate":
-            found = spikes.mean(1)
+            found = spikes[:, readout.start :].mean(1)
         case "steps":
             found = values
     return found * readout.scale

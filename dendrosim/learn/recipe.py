@@ -21,6 +21,7 @@ from dendrosim.learn.recipe_parts import (
     Training,
     section,
 )
+from dendrosim.learn.torch_cells import CELLS
 from dendrosim.model import Model, load_model
 
 
@@ -119,7 +120,11 @@ def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
         key: section(Anneal, entry, f"{where}: [anneal.{key}]")
         for key, entry in table.get("anneal", {}).items()
     }
-    _check_names(layers, anneal, where)
+    readout = section(Readout, table.get("readout", {}), f"{where}: [readout]")
+    if any(layer.model in CELLS for layer in layers):
+        _check_cells(layers, readout, anneal, where)
+    else:
+        _check_names(layers, anneal, where)
     return Recipe(
         name=name,
         title=table["title"],
@@ -128,13 +133,39 @@ def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
         task=task.pop("name"),
         task_options=MappingProxyType(task),
         layers=layers,
-        readout=section(Readout, table.get("readout", {}), f"{where}: [readout]"),
+        readout=readout,
         surrogate=section(Surrogate, table.get("surrogate", {}), f"{where}: [surrogate]"),
         training=section(Training, table["training"], f"{where}: [training]"),
         schedule=section(Schedule, table.get("schedule", {}), f"{where}: [schedule]"),
         anneal=MappingProxyType(anneal),
         text=library.toml_text(table),
     )
+
+
+def _check_cells(
+    layers: tuple[LayerRecipe, ...], readout: Readout, anneal: Mapping[str, Anneal], where: str
+) -> None:
+    """Refuse what torch's units have not: spikes, ports, parameters, starting values of ours."""
+    for k, layer in enumerate(layers):
+        if layer.model != layers[0].model:
+            raise DendrosimError(
+                f"{where}: layers.{k}: model = {layer.model!r} cannot stand beside "
+                f"{layers[0].model!r}: the units of torch are all of one kind"
+            )
+        plain = LayerRecipe(layer.model, layer.n, dropout=layer.dropout)
+        for key, value in vars(layer).items():
+            if value != getattr(plain, key):
+                raise DendrosimError(
+                    f"{where}: layers.{k}: {key} is not for {layer.model}, which has only n and "
+                    "dropout"
+                )
+    if readout != Readout(readout.rule, readout.start, readout.scale) or readout.rule == "rate":
+        raise DendrosimError(
+            f"{where}: [readout]: {layers[0].model} has no spikes to count, and torch starts the "
+            "weights; valid: rule, but for 'rate', start and scale"
+        )
+    if anneal:
+        raise DendrosimError(f"{where}: anneal: {layers[0].model} has no such parameters")
 
 
 def _check_names(layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str) -> None:

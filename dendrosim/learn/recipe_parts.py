@@ -28,7 +28,8 @@ class LayerRecipe:
     Attributes
     ----------
     model
-        Name or path of a discrete model.
+        Name or path of a discrete model, or ``lstm`` or ``srnn_relu``: torch's units, which have
+        only `n` and `dropout` besides.
     n
         Number of neurons.
     recurrent

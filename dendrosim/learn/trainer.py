@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +14,15 @@ from torch import Tensor, nn
 
 from dendrosim.errors import DivergenceError
 from dendrosim.learn.constraints import constraints
-from dendrosim.learn.initial import initial_network
 from dendrosim.learn.losses import Sums, check_targets, scores, sums
 from dendrosim.learn.parallel import World
 from dendrosim.learn.recipe import Recipe
 from dendrosim.learn.recipe_parts import Readout
 from dendrosim.learn.resume import Progress
 from dendrosim.learn.schedules import annealed, rate_factor
-from dendrosim.learn.torch_network import TorchNetwork
+from dendrosim.learn.starting import starting_module
+from dendrosim.learn.torch_cells import CellNetwork
+from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.network import Network
 
 if TYPE_CHECKING:
@@ -35,10 +37,12 @@ class Scorer(nn.Module):
         self.network, self.readout = network, readout
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores, and the mean activity of each layer."""
+        """Return scores, and the mean spikes a step of each layer."""
         out = self.network(x)
-        rates = torch.stack([spikes.detach().mean() for spikes in out.spikes])
-        return scores(out.readout, out.spikes[-1], self.readout), rates
+        rates = [spikes.detach().mean() for spikes in out.spikes]
+        last = out.spikes[-1] if out.spikes else None
+        found = scores(out.readout, last, self.readout)
+        return found, torch.stack(rates) if rates else found.new_zeros(0)
 
 
 class Trainer:
@@ -73,11 +77,7 @@ class Trainer:
         self.precision = precision
         _, target = task.train.batch(np.arange(1))
         check_targets(recipe.readout, torch.as_tensor(target), task.steps, recipe.name)
-        self.start = initial_network(recipe, task.n_in, task.n_out, seed)
-        how = recipe.surrogate
-        self.network = TorchNetwork(self.start, how.name, how.width, how.detach_reset)
-        self.network.to(self.device)
-        self._freeze_and_drop()
+        self.network = starting_module(recipe, task.n_in, task.n_out, seed).to(self.device)
         self.project = constraints(recipe, self.network)
         self.optimizer = _optimizer(recipe, self.network)
         self.scorer = Scorer(self.network, recipe.readout)
@@ -95,17 +95,6 @@ class Trainer:
     def done(self) -> bool:
         """Whether all epochs are done."""
         return self.progress.epoch >= self.recipe.training.epochs
-
-    def _freeze_and_drop(self) -> None:
-        """Apply `fixed` and `dropout` of the layers."""
-        for entry, layer in zip(self.recipe.layers, self.network.layers, strict=True):
-            for name in entry.fixed:
-                layer.parameters_[name].requires_grad_(False)
-            if entry.dropout:
-                layer.register_forward_pre_hook(_dropping(entry.dropout))
-        if not len(self.start.readout_bias):  # an empty readout has no gradient
-            self.network.readout_weights.requires_grad_(False)
-            self.network.readout_bias.requires_grad_(False)
 
     def train_epoch(self, after_step: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Finish the epoch that runs, validate, and return its row of the log.
@@ -183,13 +172,13 @@ class Trainer:
         self.scorer.eval()
         split, batch = self.task.validation, self.recipe.training.batch
         mine = self.processes.share(np.arange(len(split)))
-        totals = torch.zeros(3 + len(self.network.layers) + 1, dtype=torch.float64)
+        totals: Any = 0.0
         for start in range(0, len(mine), batch):
             part = mine[start : start + batch]
             found, rates = self._sums(split, part, self.scorer)
             row = torch.cat([torch.stack([p.double() for p in found]), rates.double() * len(part)])
-            totals += torch.cat([row, row.new_tensor([len(part)])]).cpu()
-        totals = self.processes.total(totals.to(self.device)).tolist()
+            totals = totals + torch.cat([row, row.new_tensor([len(part)])])
+        totals = self.processes.total(totals).tolist()
         loss, hits, count, *activity, samples = totals
         told = {"validation_loss": loss / count, "validation_accuracy": hits / count}
         return told | {f"activity_{k}": rate / samples for k, rate in enumerate(activity)}
@@ -232,8 +221,12 @@ class Trainer:
                 "training.clip may help"
             )
 
-    def best_network(self, metadata: Mapping[str, Any]) -> Network:
+    def best_network(self, metadata: Mapping[str, Any]) -> Network | TrainedCells:
         """Return the network of the best epoch, with what is needed to evaluate it."""
+        if isinstance(self.network, CellNetwork):
+            module = copy.deepcopy(self.network).cpu()
+            module.load_state_dict(self.progress.best["weights"])
+            return TrainedCells(module, metadata)
         now = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.progress.best["weights"])
         best = self.network.to_network()
@@ -272,11 +265,3 @@ def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
         for (scale, decay), members in groups.items()
     ]
     return kind(tables, lr=training.lr, betas=tuple(training.betas))
-
-
-def _dropping(share: float) -> Callable:
-    def drop(module: nn.Module, arguments: Sequence[Any]) -> tuple[Any, ...]:
-        x, *others = arguments
-        return (nn.functional.dropout(x, share, module.training), *others)
-
-    return drop

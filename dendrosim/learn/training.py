@@ -24,6 +24,7 @@ from dendrosim.learn.log import Board, provenance, training_bar, write_json, wri
 from dendrosim.learn.parallel import World, world
 from dendrosim.learn.recipe import Recipe, load_recipe
 from dendrosim.learn.resume import load_state, save_state
+from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.learn.trainer import Trainer
 from dendrosim.network import Network
 
@@ -50,7 +51,7 @@ class TrainingResult:
         Recipe, seed, best epoch, accuracies, seconds, commit and machine.
     """
 
-    network: Network
+    network: Network | TrainedCells
     folder: Path
     history: Sequence[Mapping[str, Any]]
     meta: Mapping[str, Any]
@@ -225,7 +226,7 @@ class _Run:
         meta = json.loads(path.read_text(encoding="utf-8"))
         return TrainingResult(network, self.folder, history, meta)
 
-    def _result(self, network: Network) -> dict[str, Any]:
+    def _result(self, network: Network | TrainedCells) -> dict[str, Any]:
         test = evaluate(network, self.task, progress=False)
         best = self.trainer.progress.best
         told = {
