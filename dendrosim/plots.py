@@ -29,7 +29,8 @@ from dendrosim.stimuli import SHAPES
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0
 
-_STYLE = {
+#: How every figure looks.
+STYLE = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
     "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titlepad": 7,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
@@ -71,7 +72,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     neuron = representative(recordings, protocol)
     clamp = measures.clamp_recording(protocol, recordings[0].n)
     rows = len(recordings) + (clamp is not None)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         what = _what(protocol, comparison.grid, neuron)
         figure, traces, current, below = _page(rows, protocol.title or protocol.name, what, True)
         if clamp is not None:
@@ -102,7 +103,7 @@ def recording_figure(recording: Recording, protocol: Protocol, most: int = 5) ->
         raise DendrosimError(f"{recording.meta['model']}: no potential was recorded")
     neurons = np.unique(np.linspace(0, recording.n - 1, min(most, recording.n)).round()).astype(int)
     points = measures.grid(protocol, recording.n)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         title = f"{recording.meta['model']}: {protocol.title or protocol.name}"
         what = _what(protocol, points)
         figure, traces, current, _ = _page(len(neurons), title, what, False)

@@ -30,7 +30,7 @@ ROOMS = [
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
     "network", "dense", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
-    "citations", "architecture", "operations", "conventions", "energy_runs", "energy",
+    "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
     "propagation", "learn", "cli",
 ]  # fmt: skip
 
@@ -47,7 +47,7 @@ CONFINED = {
     "safetensors.torch": {"learn"},
     "brian2cuda": {"cuda_target"},
     "click": {"cli"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"plots", "figures"},
     "pyabf": {"ephys"},
     "neo": {"ephys", "recording"},
     "elephant": {"spike_distance"},
