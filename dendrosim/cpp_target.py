@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 
 import brian2 as b2
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.codegen.templates import Templater
 from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import Device
 
 from dendrosim.job import Built, Job
@@ -16,29 +22,30 @@ from dendrosim.toolchain import compiler_version, machine
 
 NAME, DEVICE = "cpp", "cpp_standalone"
 
-# Brian2's own flags, of which -fno-finite-math-only keeps isnan meaningful, and two that let GCC
-# vectorise the loop over neurons: glibc declares its vector functions only to who says
-# __FAST_MATH__ (which -fno-finite-math-only takes back), and Brian2's many arrays need more checks
-# for overlap than GCC makes by default.
+# Brian2's own flags, of which -fno-finite-math-only keeps isnan meaningful, and what lets GCC make
+# one fast loop over neurons: glibc declares its vector functions only to who says __FAST_MATH__
+# (which -fno-finite-math-only takes back); Brian2's many arrays need more checks for overlap than
+# GCC makes by default; a threaded jump is a branch that cannot be vectorised; the long chains of a
+# step's statements are interleaved before registers are given out.  exponential.h needs its sums
+# as they are written.
 FLAGS = (
-    "-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11",
-    "-D__FAST_MATH__", "--param=vect-max-version-for-alias-checks=200",
+    "-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-fno-associative-math", "-march=native",
+    "-std=c++11", "-D__FAST_MATH__", "--param=vect-max-version-for-alias-checks=200",
+    "-fno-thread-jumps", "-fschedule-insns", "-fsched-pressure",
 )  # fmt: skip
 
 
 # In float32 a literal such as 1.0 must not turn the arithmetic around it into double
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
-# Brian2's own exprel and clip branch and compute in double; these vectorise in either type
+_HEADER = "exponential.h"
+
+# Those of Brian2 and libm branch, or are calls, or compute in double
 _FUNCTIONS = {
-    "exprel": """
-template <typename T> static inline T _exprel(const T x)
-{
-    const T least = sizeof(T) == 4 ? 1e-6 : 1e-12;
-    const T z = std::fabs(x) < least ? least : x;
-    return std::expm1(z)/z;
-}
-""",
+    name: f"template <typename T> static inline auto _{name}(const T x)"
+    f" -> decltype(dendrosim::{name}(x)) {{ return dendrosim::{name}(x); }}"
+    for name in ("exp", "expm1", "exprel", "sinh", "cosh", "tanh")
+} | {
     "clip": """
 template <typename T> static inline T _clip(const T value, const T low, const T high)
 {
@@ -58,27 +65,44 @@ def configure(job: Job, threads: int) -> None:
     """Set Brian2's preferences for a build."""
     single = SINGLE_FLAGS if job.dtype == "float32" else ()
     b2.prefs.codegen.cpp.extra_compile_args_gcc = [*FLAGS, *single]
-    b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>"]  # of `main_loop`
+    b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>", f'"{_HEADER}"']
     b2.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
     b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]
 
 
 def fingerprint() -> list[str]:
     """Return what a compiled program depends on besides its text: compiler, flags, machine."""
-    return [*FLAGS, *SINGLE_FLAGS, *_FUNCTIONS.values(), compiler_version(), machine()]
+    texts = (path.read_text() for path in sorted(_folder().iterdir()))
+    return [*FLAGS, *SINGLE_FLAGS, *_FUNCTIONS.values(), *texts, compiler_version(), machine()]
+
+
+def write_headers(folder: Path) -> None:
+    """Put into a project what its code includes."""
+    shutil.copyfile(_folder() / _HEADER, folder / _HEADER)
+
+
+def _folder() -> Path:
+    return Path(str(files("dendrosim"))) / "cpp"
+
+
+@cache
+def _templates() -> Templater:
+    return CPPStandaloneCodeObject.templater.derive("dendrosim", ".cpp", templates_dir="cpp")
 
 
 @contextlib.contextmanager
-def functions() -> Iterator[None]:
-    """Give Brian2's C++ generator our text of the functions that keep a loop from vectorising."""
+def own_code() -> Iterator[None]:
+    """Give Brian2's C++ generator our functions, and our template of the threshold."""
     kept = {}
     for name, code in _FUNCTIONS.items():
         table = DEFAULT_FUNCTIONS[name].implementations
         kept[name] = table._implementations.get(CPPCodeGenerator)
         table.add_implementation(CPPCodeGenerator, code=code, name=f"_{name}")
+    templates, CPPStandaloneCodeObject.templater = CPPStandaloneCodeObject.templater, _templates()
     try:
         yield
     finally:
+        CPPStandaloneCodeObject.templater = templates
         for name, implementation in kept.items():
             DEFAULT_FUNCTIONS[name].implementations._implementations[CPPCodeGenerator] = (
                 implementation

@@ -177,9 +177,13 @@ def fingerprint() -> list[str]:
 
 
 @contextlib.contextmanager
-def functions() -> Iterator[None]:
-    """Nothing to replace: brian2cuda's functions are made for the GPU."""
+def own_code() -> Iterator[None]:
+    """Nothing to replace: brian2cuda's functions and templates are made for the GPU."""
     yield
+
+
+def write_headers(folder: Path) -> None:
+    """Put into a project what its code includes: nothing here."""
 
 
 def to_host(device: Device, variable: object) -> str:

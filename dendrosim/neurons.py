@@ -5,13 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import brian2 as b2
 import numpy as np
 
 from dendrosim.job import Built, Done, control_group, timed_arrays
 from dendrosim.plan import Plan
+
+TIME = "run_refractory"  # the parameter that plans have for a refractory time
+HELD, LAST = "run_held", "run_last"
+LONG_AGO = -1e4  # seconds; of the last spike, at the start
+
+
+class Spiking(NamedTuple):
+    """What makes spikes: declarations, condition, reset, and what comes before integration."""
+
+    lines: tuple[str, ...]
+    threshold: str | None
+    reset: str
+    before: str
+
+
+def _spiking(plan: Plan) -> Spiking:
+    """Return refractoriness as text, with the meaning that it has in Brian2.
+
+    A refractory neuron only cannot spike.  Brian2 would decide this in the loop that integrates;
+    the one byte a neuron in which it keeps the answer makes GCC treat 64 neurons at a time there,
+    whose doubles fit no processor's registers.
+    """
+    if plan.threshold is None or plan.refractory is None:
+        return Spiking((), plan.threshold, plan.reset, "")
+    if plan.refractory == TIME:
+        over = f"timestep(t - {LAST}, dt) >= timestep({TIME}, dt)"
+        after = f"{plan.reset}\n{LAST} = t"
+        return Spiking((f"{LAST} : second",), f"({plan.threshold}) and {over}", after, "")
+    return Spiking(
+        (f"{HELD} : boolean",),
+        f"({plan.threshold}) and not {HELD}",
+        f"{plan.reset}\n{HELD} = True",
+        f"{HELD} = {HELD} and ({plan.refractory})",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +105,10 @@ class NeuronJob:
     @cached_property
     def values(self) -> dict[tuple[str, str], Any]:
         """Numbers by group and variable."""
-        return {("neurons", name): value for name, value in self.plan.values.items()}
+        values = {("neurons", name): value for name, value in self.plan.values.items()}
+        if self.plan.refractory == TIME:
+            values["neurons", LAST] = LONG_AGO
+        return values
 
     @property
     def what(self) -> str:
@@ -84,13 +121,15 @@ class NeuronJob:
         plan = self.plan
         clock = b2.Clock(plan.dt * b2.second, name="steps")
         samples = timed_arrays(self)
-        options = {"refractory": plan.refractory} if plan.refractory else {}
-        if plan.threshold:
-            options |= {"threshold": plan.threshold, "reset": plan.reset}
+        spiking = _spiking(plan)
         neurons = b2.NeuronGroup(
-            plan.neurons, "\n".join(plan.equations), method=plan.method, clock=clock,
-            namespace={**samples, "mS": b2.mS}, name="neurons", **options,
+            plan.neurons, "\n".join((*plan.equations, *spiking.lines)), method=plan.method,
+            threshold=spiking.threshold, reset=spiking.reset or None, clock=clock, name="neurons",
+            namespace={**samples, "mS": b2.mS},
+            dtype={LAST: np.float64},  # a time, as Brian2's t
         )  # fmt: skip
+        if spiking.before:
+            neurons.run_regularly(spiking.before, when="groups", order=-1, name="neurons_release")
         control = control_group(clock)
         network = b2.Network(neurons, control)
         if plan.update:

@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 6,
+        "format": 7,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -126,8 +126,9 @@ def write_project(
         built = job.build()
         standalone.apply_run_args()
         standalone.insert_code("before_network_run", _main_loop(built, standalone, target))
-        with target.functions():
+        with target.own_code():
             built.network.run(0 * b2.second, namespace={})
+        target.write_headers(folder)
         with _quiet(folder / "build.log"):
             standalone.build(directory=str(folder), compile=build, run=False, with_output=False)
         return {

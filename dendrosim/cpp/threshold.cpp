@@ -1,0 +1,43 @@
+{# USES_VARIABLES { N } #}
+{# A template of Brian2's C++ standalone device, in place of its own. #}
+{% extends 'common_group.cpp' %}
+{% block maincode %}
+    {% set events = get_array_name(eventspace_variable) %}
+    // scalar code
+    const int _vectorisation_idx = -1;
+    {{scalar_code|autoindent}}
+
+    // Every neuron's condition first, without a branch, so that the loop vectorises; then eight
+    // neurons at a time, of which all are below threshold nearly always
+    static char _holds[N + 8];
+    const int _N = N;
+    {{openmp_pragma('parallel-static')}}
+    for (int _idx = 0; _idx < _N; _idx++)
+    {
+        const size_t _vectorisation_idx = _idx;
+        {{vector_code|autoindent}}
+        _holds[_idx] = _cond;
+    }
+    int32_t _count = 0;
+    for (int _from = 0; _from < _N; _from += 8)
+    {
+        int64_t _any;
+        memcpy(&_any, _holds + _from, 8);
+        if (!_any) continue;
+        for (int _idx = _from; _idx < _from + 8; _idx++)
+        {
+            if (!_holds[_idx]) continue;
+            {{events}}[_count++] = _idx;
+            {% if _uses_refractory %}
+            {{not_refractory}}[_idx] = false;
+            {{lastspike}}[_idx] = {{t}};
+            {% endif %}
+        }
+    }
+    {{events}}[N] = _count;
+{% endblock %}
+
+{% block after_code %}
+{% set events = get_array_name(eventspace_variable) %}
+{{events}}[N] = 0;  // the array has N + 1 elements
+{% endblock %}
