@@ -49,14 +49,7 @@ class Count:
 
     def text(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> str:
         """Return a table for people."""
-        rows = {**self.parts, "total": self.total}
-        columns = {
-            "part": list(rows),
-            "AC": [f"{o.ac:,.2f}" for o in rows.values()],
-            "MAC": [f"{o.mac:,.0f}" for o in rows.values()],
-            "nJ": [f"{o.nanojoules(e_ac, e_mac):,.4f}" for o in rows.values()],
-        }
-        return "\n".join(aligned(columns))
+        return side_by_side({self.convention: self}, e_ac, e_mac)
 
     def to_json(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> dict[str, Any]:
         """Return plain values for machines."""
@@ -140,3 +133,26 @@ def rule_of(model: Model, convention: str) -> TextRule:
             f"convention = {convention!r}; {did_you_mean(str(convention), CONVENTIONS)}"
         )
     return CONVENTIONS[convention].get(model.name.partition(":")[0], TextRule)(model)
+
+
+def side_by_side(counts: Mapping[str, Count], e_ac: float = E_AC, e_mac: float = E_MAC) -> str:
+    """Return one table of a network counted in several conventions, the first with its operations.
+
+    Parameters
+    ----------
+    counts
+        Convention to what was counted; all of the same parts.
+    e_ac, e_mac
+        Picojoules an operation.
+    """
+    first = next(iter(counts.values()))
+    rows = {**first.parts, "total": first.total}
+    columns = {
+        "part": list(rows),
+        "AC": [f"{o.ac:,.2f}" for o in rows.values()],
+        "MAC": [f"{o.mac:,.2f}" for o in rows.values()],
+    }
+    for name, count in counts.items():
+        found = {**count.parts, "total": count.total}
+        columns[f"nJ ({name})"] = [f"{found[p].nanojoules(e_ac, e_mac):,.4f}" for p in rows]
+    return "\n".join(aligned(columns))

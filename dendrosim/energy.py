@@ -14,7 +14,7 @@ import numpy as np
 
 from dendrosim.architecture import recurrent_layers, sizes_of
 from dendrosim.conventions import CONVENTIONS, Count, rule_of
-from dendrosim.energy_runs import count, inner_spikes
+from dendrosim.energy_runs import count, counts, inner_spikes
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model, load_model
 from dendrosim.operations import E_AC, E_MAC, Operations, spikes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import os
 
 __all__ = [
-    "CONVENTIONS", "E_AC", "E_MAC", "Count", "count", "inner_spikes", "lif_network",
+    "CONVENTIONS", "E_AC", "E_MAC", "Count", "count", "counts", "inner_spikes", "lif_network",
     "lrmm_network", "lstm_lif_network", "lstm_network", "lstm_operations", "operations",
 ]  # fmt: skip
 

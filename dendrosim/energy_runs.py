@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.conventions import Count, rule_of
+from dendrosim.conventions import CONVENTIONS, Count, rule_of
 from dendrosim.errors import DendrosimError
 from dendrosim.network import Layer, Network, as_input
 from dendrosim.network_run import NetworkOutput
@@ -77,6 +77,19 @@ def count(
     if readout:
         parts["readout"] = rule.readout(_events({"": network.readout_weights}, below))
     return Count(parts, convention)
+
+
+def counts(network: Network, run: NetworkOutput | Recording, x: Any = None) -> dict[str, Count]:
+    """Return the count of each convention, readout included; what equals another is left out.
+
+    Parameters as in `count`.
+    """
+    found: dict[str, Count] = {}
+    for convention in CONVENTIONS:
+        one = count(network, run, x, readout=True, convention=convention)
+        if all(one.parts != other.parts for other in found.values()):
+            found[convention] = one
+    return found
 
 
 def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) -> dict[str, Array]:

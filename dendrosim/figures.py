@@ -232,6 +232,69 @@ def draw_energy(axes: Axes, counts: Mapping[str, Count]) -> None:
     axes.set_ylabel("nJ a step")
 
 
+def analysis_figure(analysis: Any, title: str = "") -> Figure:
+    """Draw the report of a network: rates, retention, spectral radius and energy.
+
+    Parameters
+    ----------
+    analysis
+        What `dendrosim.learn.analysis.analyse` found.
+    title
+        Above all.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 7.2), dpi=100)
+        (kept, radius), (rates, joules) = figure.subplots(2, 2)
+        figure.subplots_adjust(left=0.08, right=0.97, bottom=0.08, top=0.86, hspace=0.42,
+                               wspace=0.24)  # fmt: skip
+        names = [f"{k} {layer.model}" for k, layer in enumerate(analysis.layers)]
+        curves = {
+            name: (list(layer.retention), list(layer.retention.values()))
+            for name, layer in zip(names, analysis.layers, strict=True)
+        }
+        draw_curves(kept, curves, log=True, line=0.0)
+        kept.set_xscale("log")
+        kept.set_title("What is kept of a gradient (median)")
+        kept.set_xlabel("horizon (steps)")
+        kept.set_ylabel("log10 of the retention factor")
+        _radii(radius, analysis.layers, names)
+        _rates(rates, analysis.layers, names)
+        draw_energy(joules, analysis.counts)
+        joules.set_title("Energy by convention", pad=18)
+        meta = analysis.meta
+        note = f"{meta['samples']} sample(s) of {meta['steps']} steps, {meta['input']}; surrogate "
+        _title(figure, title, note + meta["surrogate"])
+        return figure
+
+
+def _radii(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
+    for k, layer in enumerate(layers):
+        low, middle, high = layer.radius
+        colour = look(k)["color"]
+        axes.plot([k, k], [low, high], color=colour, lw=3, alpha=0.4, solid_capstyle="butt")
+        axes.plot(k, middle, "o", color=colour, ms=6, label="" if k else "a neuron (5 to 95 %)")
+        if np.isfinite(layer.whole_radius):
+            axes.plot(k, layer.whole_radius, "x", color="black", ms=7, mew=1.5,
+                      label="" if k else "the layer with its weights")  # fmt: skip
+    axes.axhline(1.0, color=GREY, lw=0.8, ls="--", zorder=0)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_title("Spectral radius of one step")
+    axes.legend(loc="best")
+
+
+def _rates(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
+    for k, layer in enumerate(layers):
+        axes.bar(k, layer.rate, 0.6, color=look(k)["color"])
+        told = f"{layer.rate:.3g}" + (f", {layer.silent:.0%} silent" if layer.silent else "")
+        axes.annotate(told, (k, layer.rate), (0, 3), textcoords="offset points", ha="center",
+                      size=8.5)  # fmt: skip
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(0, 1.15 * max(max(layer.rate for layer in layers), 1e-3))
+    axes.set_title("Spikes a step")
+
+
 def _title(figure: Figure, title: str, note: str = "") -> None:
     width, height = figure.get_size_inches()
     figure.text(0.35 / width, 1 - 0.16 / height, title, size=11, weight="bold", va="top")

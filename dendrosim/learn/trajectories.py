@@ -18,6 +18,8 @@ Array = np.ndarray
 
 #: Which derivatives: see the methods of `Linearised`.
 VIEWS = ("jacobian", "by_assignment", "total")
+#: Weights of a loop between two neurons of a unit, and their potentials: LRMM's memory (A.6).
+LOOPS = {("w_CM", "w_MC"): ("U_M", "U_C")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,11 @@ class LayerRun:
     layer: Layer
     states: Mapping[str, Array]
     currents: Mapping[str, Array]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What the model remembers: rows and columns of every matrix."""
+        return Linearised(self.layer.model).variables
 
     def matrices(
         self, view: str = "jacobian", *, variables: Sequence[str] | None = None,
@@ -80,6 +87,23 @@ class LayerRun:
             found = getattr(step, view)(self._before(), two, values, (now, after))
         keep = [_index(step.variables, name) for name in variables or step.variables]
         return found[..., keep, :][..., keep]
+
+    def loop(self, **surrogate: Any) -> tuple[Array, Array] | None:
+        """Return the operators M_t and D_t of LRMM (A.6): with its memory loop and without.
+
+        Returns
+        -------
+        tuple of array, or None
+            Shapes (B, T - 1, n, 2, 2); None where the model has no such loop.
+        """
+        for weights, variables in LOOPS.items():
+            known = self.layer.model.parameters
+            if all(w in known for w in weights) and set(variables) <= {*self.variables}:
+                how = {"variables": variables, **surrogate}
+                cut = dict.fromkeys(weights, 0.0)
+                whole = self.matrices("by_assignment", **how)
+                return whole, self.matrices("by_assignment", parameters=cut, **how)
+        return None
 
     def recurrent(self, sample: int, step: int, **surrogate: Any) -> Array:
         """Return the Jacobian of the whole layer from `step` to the next, its own weights included.
