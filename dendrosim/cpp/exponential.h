@@ -7,8 +7,9 @@
 // 1.  r is exact because ln 2 is taken off in two parts (Cody and Waite 1980).  exp(r) = 1 + r + r^2 P
 // with the P(r) of least error (Remez's exchange), summed in pairs (Estrin), whose chain is short.
 //
-// Normal results are within 2 units in the last place of the exact ones; below four times the least
-// normal number they are 0.  NaN gives NaN; inf and -inf give the limits.
+// exp is within 1.5 units in the last place of the exact result, the others are within 3; where exp
+// is below four times the least normal number it is 0.  NaN gives NaN, inf and -inf the limits, but
+// exprel is inf as soon as exp is.
 //
 // Compile with -fno-associative-math: regrouped, the sums above cancel to nothing.
 #pragma once
@@ -65,19 +66,38 @@ template <> struct Format<float>
 template <typename T>
 using Floating = typename std::enable_if<std::is_floating_point<T>::value, T>::type;
 
-// NaN stays, by the order of the comparisons.  GCC makes one instruction of each only if it does not
-// know the limits: it cannot know that no address has its first bit set.
-template <typename T> inline T bounded(const T x, const T least, const T most)
+// GCC makes one instruction of a bound only if it does not know the limit: it cannot know that no
+// address has its first bit set.  NaN stays, by the order of the comparison.
+template <typename T> inline T unknown(const T limit)
 {
     static char somewhere;
-    const T zero = T(int(reinterpret_cast<uintptr_t>(&somewhere) >> (8*sizeof(uintptr_t) - 1)));
-    const T low = least + zero, high = most + zero;
-    const T below = high < x ? high : x;
-    return low > below ? low : below;
+    return limit + int(reinterpret_cast<uintptr_t>(&somewhere) >> (8*sizeof(uintptr_t) - 1));
 }
 
-// r of x, and the scale 2^(k - less): no number where x is so high that 2^k is none, 0 where it is
-// that low
+template <typename T> inline T at_most(const T x, const T limit)
+{
+    const T most = unknown(limit);
+    return most < x ? most : x;
+}
+
+template <typename T> inline T at_least(const T x, const T limit)
+{
+    const T least = unknown(limit);
+    return least > x ? least : x;
+}
+
+// Where 2^(k - less) is 0 and where 2^k is no number any more
+template <typename T> inline T lowest(const int less)
+{
+    return (less - Format<T>::bias)*T(0.693147180559945309417L);
+}
+
+template <typename T> inline T highest(const int less)
+{
+    return (Format<T>::bias + less + T(0.4L))*T(0.693147180559945309417L);
+}
+
+// The r of x and the scale 2^(k - less), for x between lowest and highest
 template <typename T> struct Split
 {
     T r, scale;
@@ -85,32 +105,35 @@ template <typename T> struct Split
     Split(const T x, const int less)
     {
         typedef Format<T> F;
-        const T ln2 = 0.693147180559945309417L;
-        const T z = bounded(x, (less - F::bias)*ln2, (F::bias + less + T(0.4L))*ln2);
         const T shift = T(3)*(typename F::Bits(1) << (F::digits - 1)) + (F::bias - less);
-        const T shifted = z*T(1.44269504088896340736L) + shift;
+        const T shifted = x*T(1.44269504088896340736L) + shift;
         const T k = shifted - shift;
-        r = (z - k*F::ln2_high) - k*F::ln2_low;
+        r = (x - k*F::ln2_high) - k*F::ln2_low;
         typename F::Bits bits;
         memcpy(&bits, &shifted, sizeof(T));
         bits <<= F::digits;
         memcpy(&scale, &bits, sizeof(T));
     }
 
-    // exp and exp - 1 of x over 2^less
+    // exp(x) and exp(x) - 1 over 2^less; the 1 over 2^less is given
     T grown() const { return ((1 + r) + (r*r)*Format<T>::P(r))*scale; }
     T growth(const T one) const { return (r + (r*r)*Format<T>::P(r))*scale + (scale - one); }
 };
 
+template <typename T> inline Split<T> split(const T x, const int less)
+{
+    return Split<T>(at_least(at_most(x, highest<T>(less)), lowest<T>(less)), less);
+}
+
 template <typename T> inline Floating<T> exp(const T x)
 {
-    const T half = Split<T>(x, 1).grown();
+    const T half = split(x, 1).grown();
     return half + half;
 }
 
 template <typename T> inline Floating<T> expm1(const T x)
 {
-    const T half = Split<T>(x, 1).growth(T(0.5L));
+    const T half = split(x, 1).growth(T(0.5L));
     return half + half;
 }
 
@@ -118,20 +141,21 @@ template <typename T> inline Floating<T> expm1(const T x)
 template <typename T> inline Floating<T> exprel(const T x)
 {
     const T near = 1e-30L;
-    const T z = std::fabs(x) < near ? near : x;
-    return expm1(z)/z;
+    const T z = at_most(std::fabs(x) < near ? near : x, highest<T>(1));
+    const T half = Split<T>(at_least(z, lowest<T>(1)), 1).growth(T(0.5L));
+    return (half + half)/z;
 }
 
 template <typename T> inline Floating<T> cosh(const T x)
 {
-    const T quarter = Split<T>(std::fabs(x), 2).grown();
+    const T quarter = split(std::fabs(x), 2).grown();
     const T half = quarter + quarter;
     return half + T(0.25L)/half;
 }
 
 template <typename T> inline Floating<T> sinh(const T x)
 {
-    const T quarter = Split<T>(std::fabs(x), 2).growth(T(0.25L));
+    const T quarter = split(std::fabs(x), 2).growth(T(0.25L));
     const T half = quarter + quarter;
     const T y = half*(1 + 1/(half + half + 1));
     return x < 0 ? -y : y;
@@ -139,7 +163,7 @@ template <typename T> inline Floating<T> sinh(const T x)
 
 template <typename T> inline Floating<T> tanh(const T x)
 {
-    const T growth = expm1(bounded(x + x, T(-40), T(40)));
+    const T growth = expm1(at_most(x + x, T(40)));
     return growth/(growth + 2);
 }
 
