@@ -15,91 +15,32 @@ from typing import Any
 
 import numpy as np
 from brian2 import Quantity
-from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+from brian2.units.fundamentalunits import Dimension
 
 from dendrosim import library
 from dendrosim.equations import (
     Equation,
-    check_equations,
-    dimension_of,
     in_order,
     override,
     parse_equations,
 )
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.names import is_name
-from dendrosim.quantities import UNITS, describe, parse_unit, quantity
-from dendrosim.text import (
-    CONSTANTS,
-    Expression,
-    Statement,
-    check_names,
-    parse_condition,
-    parse_expression,
-    parse_number,
-    parse_statements,
+from dendrosim.model_checks import check_model
+from dendrosim.model_parts import (
+    Parameter,
+    Scales,
+    read_names,
+    read_parameter,
+    read_refractory,
+    read_scales,
+    read_threshold,
+    time_step,
 )
+from dendrosim.quantities import describe, quantity
+from dendrosim.text import Expression, Statement, parse_number, parse_statements
 
 #: Names by which a protocol may call a place where current enters, in any model.
 USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A named value of a model.
-
-    Attributes
-    ----------
-    value
-        With its unit; an array gives one value a neuron.
-    text
-        As it was written.
-    doc, source
-        What it is and where the number comes from.
-    trainable
-        Whether training may change it.
-    shape
-        ``"layer"`` (one value for all neurons) or ``"neuron"`` (one each).
-    """
-
-    value: Quantity
-    text: str
-    doc: str = ""
-    source: str = ""
-    trainable: bool = False
-    shape: str = "layer"
-
-
-@dataclass(frozen=True)
-class Scales:
-    """What the dimensionless numbers of a discrete model stand for.
-
-    Attributes
-    ----------
-    voltage
-        Volts per unit of potential.
-    rest
-        State variable to the potential at which it is 0.
-    current
-        Port to place (``"soma"``, ``"dendrite"``) to units of input per ampere/meter**2.
-    bias
-        Port to the input that is there without any current: not 0 where the potentials of `rest`
-        are not those of the neuron left alone.
-    """
-
-    voltage: Quantity
-    rest: Mapping[str, Quantity]
-    current: Mapping[str, Mapping[str, Quantity]]
-    bias: Mapping[str, float] = field(default_factory=dict)
-
-    def values(self) -> dict[str, Any]:
-        """Return every number by a name of its own."""
-        values: dict[str, Any] = {"scales.voltage": self.voltage}
-        values |= {f"scales.rest.{name}": value for name, value in self.rest.items()}
-        values |= {f"scales.bias.{port}": value for port, value in self.bias.items()}
-        for port, places in self.current.items():
-            values |= {f"scales.current.{port}.{place}": v for place, v in places.items()}
-        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,9 +226,9 @@ class Model:
                 )
             changed["update"] = tuple(new.get(s.target, s) for s in self.update)
         if "inputs" in table:
-            changed["inputs"] = _names_table(table["inputs"], f"{where}, inputs")
+            changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
         changed["recurrent"] = table.get("recurrent", self.recurrent)
-        result = checked(replace(self, **changed))
+        result = _checked(replace(self, **changed))
         return result.with_(
             parameters=table.get("parameters", {}), initial=table.get("initial", {})
         )
@@ -338,30 +279,16 @@ class Model:
         if initial:
             changed["initial"] = _changed_initial(model, initial, source)
         if threshold is not None:
-            changed["threshold"] = _threshold(threshold, f"{source}: threshold")
+            changed["threshold"] = read_threshold(threshold, f"{source}: threshold")
         if refractory is not None:
-            changed["refractory"] = _refractory(refractory, f"{source}: refractory")
+            changed["refractory"] = read_refractory(refractory, f"{source}: refractory")
         if reset is not None:
             changed["reset"] = parse_statements(reset, f"{source}: reset")
         if method is not None:
             changed["method"] = method
         if dt is not None:
             changed["dt"] = time_step(dt, f"{source}: dt")
-        return checked(replace(model, **changed))
-
-
-def time_step(value: Any, where: str = "dt") -> Quantity:
-    """Read a positive time.
-
-    Raises
-    ------
-    DendrosimError
-        If it is not one time above 0.
-    """
-    dt = quantity(value, where, like=UNITS["second"])
-    if dt.ndim or not dt > 0:
-        raise DendrosimError(f"{where}: {describe(dt, 'ms')} is not a time above 0")
-    return dt
+        return _checked(replace(model, **changed))
 
 
 def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
@@ -404,9 +331,6 @@ _ONLY = {
     "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
 }
 _OTHER = {"continuous": "discrete", "discrete": "continuous"}
-_PARAMETER = {
-    "value": (str, int, float), "doc": str, "source": str, "trainable": bool, "shape": str,
-}  # fmt: skip
 _VARIANT = {
     "title": str, "equations": str, "update": str, "parameters": dict, "initial": dict,
     "inputs": (dict, list), "recurrent": bool,
@@ -439,18 +363,18 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         name=name,
         kind=kind,
         source=source,
-        inputs=_names_table(table["inputs"], f"{source}: inputs"),
-        potentials=_names_table(table.get("potentials", {}), f"{source}: potentials"),
+        inputs=read_names(table["inputs"], f"{source}: inputs"),
+        potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
         output=table.get("output"),
         equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
         update=parse_statements(table.get("update", ""), f"{source}: update"),
-        threshold=_threshold(table.get("threshold", ""), f"{source}: threshold"),
-        refractory=_refractory(table.get("refractory", ""), f"{source}: refractory"),
+        threshold=read_threshold(table.get("threshold", ""), f"{source}: threshold"),
+        refractory=read_refractory(table.get("refractory", ""), f"{source}: refractory"),
         reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
         method=table.get("method"),
         dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
         parameters=MappingProxyType(
-            {key: _parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
+            {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
         ),
         derived=MappingProxyType(
             {
@@ -464,139 +388,24 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
                 for key, value in table.get("initial", {}).items()
             }
         ),
-        scales=_scales(table["scales"], source) if "scales" in table else None,
+        scales=read_scales(table["scales"], source) if "scales" in table else None,
         recurrent=table.get("recurrent", True),
         given_ports=tuple(table.get("ports", ())),
         variants=MappingProxyType(dict(table.get("variants", {}))),
         corrections=tuple(map(str, table.get("corrections", ()))),
         **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
     )
-    model = checked(model)
+    model = _checked(model)
     for variant in model.variants:  # a wrong variant is found now, not when it is asked for
         model.variant(variant)
     return model
 
 
-def checked(model: Model) -> Model:
-    """Return the model with every name, unit and value checked.
-
-    Raises
-    ------
-    DendrosimError
-        Naming the source, the key and what would be valid.
-    """
-    where = model.source or model.name
-    given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
-    variables = {*model.states, *model.inputs.values(), *(e.name for e in model.equations)}
-    for name in given:
-        if not is_name(name) or name in variables:
-            raise DendrosimError(f"{where}: {name!r} cannot be the name of a parameter")
-    dims = (
-        _check_continuous(model, given, where)
-        if model.kind == "continuous"
-        else _check_discrete(model, given, where)
-    )
-    for place, variable in model.inputs.items():
-        if model.kind == "continuous" and not any(
-            e.name == variable and e.kind == "input" for e in model.equations
-        ):
-            raise DendrosimError(f"{where}: inputs.{place} = {variable!r} is not a line 'I : unit'")
-    for place, variable in model.potentials.items():
-        if variable not in model.states:
-            raise DendrosimError(
-                f"{where}: potentials.{place} = {variable!r} is not a state; "
-                f"{did_you_mean(variable, model.states)}"
-            )
-    for name in model.initial:
-        if name not in model.states:
-            raise DendrosimError(
-                f"{where}: initial.{name} is not a state; {did_you_mean(name, model.states)}"
-            )
-        quantity(model.initial[name], f"{where}: initial.{name}", like=dims[name])
-    missing = set(model.states) - model.initial.keys()
-    if missing and model.kind == "continuous":
-        raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
+def _checked(model: Model) -> Model:
+    """Return the model with what follows from its parts: dimensions, a value for every state."""
+    dims = check_model(model)
     initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
-
-
-def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimension]:
-    dims = check_equations(model.equations, given, where)
-    declared = {e.name for e in model.equations if e.kind == "input"}
-    if extra := declared - set(model.inputs.values()):
-        raise DendrosimError(
-            f"{where}: {', '.join(sorted(extra))} has neither a value in [parameters] nor a place "
-            "in inputs"
-        )
-    if not model.states:
-        raise DendrosimError(f"{where}: equations hold no differential equation")
-    for label in ("threshold", "refractory"):
-        part = getattr(model, label)
-        if isinstance(part, Expression):
-            check_names(part, dims, f"{where}: {label}")
-            dim = dimension_of(part, dims, f"{where}: {label}")
-            if not part.is_condition and dim is not UNITS["second"].dim:
-                raise DendrosimError(
-                    f"{where}: {label}: {part.text!r} is neither a condition nor a time"
-                )
-    for statement in model.reset:
-        here = f"{where}: reset of {statement.target}"
-        if statement.target not in model.states:
-            raise DendrosimError(f"{here}: not a state; {did_you_mean('', model.states)}")
-        check_names(statement.expression, dims, here)
-        if dimension_of(statement.expression, dims, here) is not dims[statement.target]:
-            raise DendrosimError(f"{here}: {statement.expression.text!r} has another unit")
-    return dims
-
-
-def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimension]:
-    for name, dim in given.items():
-        if dim is not DIMENSIONLESS:
-            raise DendrosimError(
-                f"{where}: parameters.{name} has a unit; a discrete model is dimensionless "
-                "(give its physical meaning in [scales])"
-            )
-    known = set(given)
-    for name, expression in model.derived.items():
-        if not is_name(name) or name in known | {*model.states, *model.inputs.values()}:
-            raise DendrosimError(f"{where}: derived.{name} cannot be the name of a derived value")
-        check_names(expression, known, f"{where}: derived.{name}")
-        known.add(name)
-    known |= {*model.states, *model.inputs.values()}
-    for statement in model.update:
-        if statement.target in given or statement.target in model.derived:
-            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, a parameter")
-        if statement.target in model.inputs.values():
-            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, an input")
-        check_names(statement.expression, known, f"{where}: update of {statement.target}")
-    if model.output not in model.states:
-        raise DendrosimError(
-            f"{where}: output = {model.output!r} is not assigned in update; "
-            f"{did_you_mean(str(model.output), model.states)}"
-        )
-    for port in model.given_ports:
-        if port not in model.inputs.values():
-            raise DendrosimError(
-                f"{where}: ports: {port!r} is not an input; "
-                f"{did_you_mean(str(port), model.inputs.values())}"
-            )
-    if model.scales is not None:
-        _check_scales(model, model.scales, where)
-    return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
-
-
-def _parameter(name: str, entry: Any, source: str) -> Parameter:
-    where = f"{source}: parameters.{name}"
-    if not isinstance(entry, dict):
-        entry = {"value": entry}
-    library.check_keys(entry, _PARAMETER, where)
-    if "value" not in entry:
-        raise DendrosimError(f"{where}: the key 'value' is missing")
-    if entry.get("shape", "layer") not in ("layer", "neuron"):
-        raise DendrosimError(f"{where}: shape = {entry['shape']!r}; valid: layer, neuron")
-    text = str(entry["value"])
-    rest = {key: value for key, value in entry.items() if key != "value"}
-    return Parameter(quantity(entry["value"], where), text, **rest)
 
 
 def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
@@ -619,85 +428,3 @@ def _changed_initial(model: Model, changes: Mapping, source: str) -> Mapping[str
             raise DendrosimError(f"{where} is not a state; {did_you_mean(name, result)}")
         result[name] = quantity(value, where, like=result[name])
     return MappingProxyType(result)
-
-
-def _threshold(text: Any, where: str) -> Expression | None:
-    return None if text == "" else parse_condition(text, where)
-
-
-def _refractory(value: Any, where: str) -> Expression | Quantity | None:
-    if isinstance(value, str) and not value:
-        return None
-    if isinstance(value, str) and not value.lstrip(" +-.")[:1].isdigit():
-        return parse_expression(value, where)
-    time = quantity(value, where, like=UNITS["second"])
-    if np.any(time < 0):
-        raise DendrosimError(f"{where}: {value!r} is below 0")
-    return time
-
-
-def _names_table(table: dict | list, where: str) -> Mapping[str, str]:
-    pairs = list(table.items()) if isinstance(table, dict) else [(name, name) for name in table]
-    for place, name in pairs:
-        if not is_name(name) or not is_name(place):
-            raise DendrosimError(f"{where}: {place} = {name!r} does not name a variable")
-    names = [name for _, name in pairs]
-    if len(set(names)) < len(names):
-        raise DendrosimError(f"{where}: {', '.join(names)} names a variable twice")
-    return MappingProxyType(dict(pairs))
-
-
-def _scales(table: dict, source: str) -> Scales:
-    where = f"{source}: scales"
-    keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
-    library.check_keys(table, keys, where)
-    volt = UNITS["volt"].dim
-    current = table.get("current", {})
-    library.check_keys(current, dict.fromkeys(current, dict), f"{where}.current")
-    return Scales(
-        voltage=_scalar(table.get("voltage", ""), f"{where}.voltage", volt),
-        rest=_scalars(table.get("rest", {}), f"{where}.rest", volt),
-        current=MappingProxyType(
-            {
-                port: _scalars(places, f"{where}.current.{port}", parse_unit("meter**2/amp").dim)
-                for port, places in current.items()
-            }
-        ),
-        bias=MappingProxyType(
-            {
-                port: float(value)
-                for port, value in _scalars(
-                    table.get("bias", {}), f"{where}.bias", DIMENSIONLESS
-                ).items()
-            }
-        ),
-    )
-
-
-def _scalar(value: Any, where: str, dim: Dimension) -> Quantity:
-    result = quantity(value, where, like=dim)
-    if result.ndim:
-        raise DendrosimError(f"{where}: {value!r} cannot be a grid")
-    return result
-
-
-def _scalars(table: dict, where: str, dim: Dimension) -> Mapping[str, Quantity]:
-    return MappingProxyType(
-        {name: _scalar(value, f"{where}.{name}", dim) for name, value in table.items()}
-    )
-
-
-def _check_scales(model: Model, scales: Scales, where: str) -> None:
-    ports = model.inputs.values()
-    known = {"rest": model.states, "current": ports, "bias": ports}
-    for key, valid in known.items():
-        for name in getattr(scales, key).keys() - set(valid):
-            raise DendrosimError(
-                f"{where}: scales.{key}.{name} is not known; {did_you_mean(name, valid)}"
-            )
-    for port, places in scales.current.items():
-        for place in places:
-            if not is_name(place):
-                raise DendrosimError(f"{where}: scales.current.{port}: {place!r} is not a place")
-    if model.dt is None:
-        raise DendrosimError(f"{where}: a model with scales needs the key 'dt'")
