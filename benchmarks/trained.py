@@ -1,0 +1,60 @@
+"""What trained runs gave: their results, logs and the same networks in Brian2's C++.
+
+    dendrosim train binary_adding_lrmm --out runs/binary_adding_lrmm
+    python benchmarks/trained.py runs/binary_adding_lrmm [--data DIR] [--limit N]
+
+Writes `results/training/RECIPE_seed_K.json`: recipe, seed, commit, machine, every epoch, and the
+hits on the test part in torch and in C++, which are to be equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from common import RESULTS, table
+
+
+def result(folder: Path, data: str | None, limit: int | None) -> dict:
+    """Return the result of a run, with its network evaluated on both devices."""
+    from dendrosim.learn.evaluation import evaluate
+    from dendrosim.learn.tasks import load_task
+    from dendrosim.learn.trained_cells import TrainedCells, load_trained
+
+    told = json.loads((folder / "result.json").read_text())
+    run = json.loads((folder / "run.json").read_text())
+    with (folder / "log.csv").open() as file:
+        epochs = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    network = load_trained(folder / "best.safetensors")
+    options = dict(network.metadata["task"])
+    task = load_task(options.pop("name"), data=data, **options)
+    devices = {
+        device: evaluate(network, task, device, limit=limit, progress=False).to_json()
+        for device in (("torch",) if isinstance(network, TrainedCells) else ("torch", "cpp"))
+    }
+    return told | {"versions": run["versions"], "recipe_text": run["recipe_text"],
+                   "epochs_logged": epochs, "evaluated": devices}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--data", help="folder or archive of the task's files")
+    parser.add_argument("--limit", type=int, help="samples of the test part for both devices")
+    options = parser.parse_args()
+    rows = []
+    for folder in options.folders:
+        told = result(folder, options.data, options.limit)
+        target = RESULTS / "training" / f"{told['recipe']}_seed_{told['seed']}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(told, indent=1) + "\n")
+        hits = {device: f"{e['hits']} of {e['count']}" for device, e in told["evaluated"].items()}
+        rows.append((told["recipe"], told["seed"], told["best_epoch"], 100 * told["test_accuracy"],
+                     hits["torch"], hits.get("cpp", "not spiking")))  # fmt: skip
+    print(table(("recipe", "seed", "epoch", "test %", "torch", "C++"), rows))
+
+
+if __name__ == "__main__":
+    main()
