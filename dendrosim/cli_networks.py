@@ -26,7 +26,8 @@ KINDS = {
 @click.option("--device", "devices", multiple=True, metavar="DEVICE...",
               help="torch, numpy, cython, cpp, cuda: several after one --device, with commas, or "
                    "each with its own.  [default: torch cython cpp]")
-@click.option("--dtype", default="float64", show_default=True, help="Of torch: float64, float32.")
+@click.option("--dtype", default="float64", show_default=True,
+              help="float64 or float32: one for all devices, or one for each, with commas.")
 @click.option("--tie", default=1e-9, show_default=True,
               help="Distance to threshold below which a difference is a tie.")
 @JSON
@@ -49,8 +50,9 @@ def verify(
     if len(files) != 1:
         hint = did_you_mean(files[1], DEVICES) if len(files) > 1 else "none is given"
         raise DendrosimError(f"verify takes one network file, not {len(files)}; {hint}")
+    types = dtype.split(",") if "," in dtype else dtype
     result = run(
-        load_network(files[0]), read_array(source), given or ("torch", "cython", "cpp"), dtype, tie
+        load_network(files[0]), read_array(source), given or ("torch", "cython", "cpp"), types, tie
     )
     if as_json:
         print_json(result.to_json())

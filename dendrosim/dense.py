@@ -34,7 +34,7 @@ def dense(
     Notes
     -----
     The sums of a sample are kept while its neurons ask for them one after the other; each thread
-    keeps its own, and a new time or sample starts anew.
+    keeps its own, and a new time or sample starts anew.  They have the type of the weights.
     """
     source, table = sources.variables[variable], weights.variables["w"]
 
@@ -46,7 +46,8 @@ def dense(
         on_numpy, arg_units=[1, b2.second], return_unit=1, arg_types=["integer", "float"],
         return_type="float", stateless=False,
     )  # fmt: skip
-    sizes = {"NAME": name, "N_IN": str(n_in), "N": str(n)}
+    real = "float" if table.dtype == np.float32 else "double"
+    sizes = {"NAME": name, "N_IN": str(n_in), "N": str(n), "REAL": real}
     function.implementations.add_implementation("numpy", on_numpy, name=name)
 
     def on_cython(owner: Any) -> str:
@@ -61,7 +62,7 @@ def dense(
         "cython", on_cython, name=name,
         namespace=lambda owner: {
             f"{name}_source": source.get_value(), f"{name}_table": table.get_value(),
-            f"{name}_sums": np.zeros(n), f"{name}_key": np.full(2, -1.0),
+            f"{name}_sums": np.zeros(n, table.dtype), f"{name}_key": np.full(2, -1.0),
         },
     )  # fmt: skip
 
@@ -84,9 +85,9 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 _CPP = """
-static double %NAME%(const int32_t i, const double t)
+static %REAL% %NAME%(const int32_t i, const double t)
 {
-    static thread_local double sums[%N%];
+    static thread_local %REAL% sums[%N%];
     static thread_local int64_t sample = -1;
     static thread_local double time = -1;
     const int64_t now = i/%N%;
@@ -95,12 +96,12 @@ static double %NAME%(const int32_t i, const double t)
         sample = now;
         time = t;
         for (int j = 0; j < %N%; j++) sums[j] = 0;
-        const double* source = brian::%SOURCE% + now*%N_IN%;
+        const %REAL%* source = brian::%SOURCE% + now*%N_IN%;
         for (int k = 0; k < %N_IN%; k++)
         {
-            const double s = source[k];
+            const %REAL% s = source[k];
             if (s == 0) continue;
-            const double* w = brian::%TABLE% + (int64_t)k*%N%;
+            const %REAL%* w = brian::%TABLE% + (int64_t)k*%N%;
             for (int j = 0; j < %N%; j++) sums[j] += s*w[j];
         }
     }
@@ -111,14 +112,14 @@ static double %NAME%(const int32_t i, const double t)
 # One thread a neuron: neighbours read neighbouring weights, and the branch is the same for all
 # neurons of a sample.  brian::d... are set before the loop, see cuda_target.prepare.
 _CUDA = """
-static __device__ double %NAME%(const int32_t i, const double t)
+static __device__ %REAL% %NAME%(const int32_t i, const double t)
 {
     const int64_t now = i/%N%;
     const int64_t j = i - now*%N%;
-    double sum = 0;
+    %REAL% sum = 0;
     for (int k = 0; k < %N_IN%; k++)
     {
-        const double s = brian::d%SOURCE%[now*%N_IN% + k];
+        const %REAL% s = brian::d%SOURCE%[now*%N_IN% + k];
         if (s != 0) sum += s*brian::d%TABLE%[(int64_t)k*%N% + j];
     }
     return sum;
@@ -126,14 +127,14 @@ static __device__ double %NAME%(const int32_t i, const double t)
 """
 
 _CYTHON = """
-cdef double %NAME%(const int i, const double t):
+cdef %REAL% %NAME%(const int i, const double t):
     global _namespace%NAME%_source
     global _namespace%NAME%_table
     global _namespace%NAME%_sums
     global _namespace%NAME%_key
     cdef int now = i//%N%
     cdef int j, k
-    cdef double s
+    cdef %REAL% s
     if _namespace%NAME%_key[0] != now or _namespace%NAME%_key[1] != t:
         _namespace%NAME%_key[0] = now
         _namespace%NAME%_key[1] = t

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from brian2.devices.device import all_devices, get_device
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
-from dendrosim import cuda_target, standalone
+from dendrosim import cuda_target, signals, standalone
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.job import Done, Job, Progress, check_finite, steps_between_checks, steps_of
 
@@ -127,14 +126,9 @@ def _own_brian2() -> Iterator[None]:
             "Brian2 is set to a standalone device; reset_device() before calling dendrosim"
         )
     saved = {name: b2.prefs[name] for name in _PREFERENCES if name in b2.prefs}
-    # A recorded signal has its own sampling, and each step takes the sample at its beginning
-    grids = logging.getLogger("brian2.input.timedarray")
-    level = grids.level
-    grids.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        grids.setLevel(level)
         for name, value in saved.items():
             b2.prefs[name] = value
 
@@ -154,10 +148,11 @@ _PREFERENCES = (
 
 
 def _run_here(job: Job, device: str, progress: Progress | None) -> Done:
-    started = time.perf_counter()
+    started, since = time.perf_counter(), time.time()
     b2.prefs.codegen.target = device
     built = job.build()
-    for (group, name), value in job.values.items():
+    sampled = signals.numbers(job.samples, job.dt)
+    for (group, name), value in (*job.values.items(), *sampled):
         getattr(built.groups[group], f"{name}_")[:] = value
 
     def states() -> dict[str, np.ndarray]:
@@ -172,9 +167,21 @@ def _run_here(job: Job, device: str, progress: Progress | None) -> Done:
     built.network.add(b2.NetworkOperation(watch, dt=every, when="start", name="watch"))
     built.network.run(0 * b2.second, namespace={})
     compile_seconds = time.perf_counter() - started
+    compiled = _was_compiled(built.network, since)
     started = time.perf_counter()
     built.network.run(steps_of(job) * job.dt * b2.second, namespace={})
     run_seconds = time.perf_counter() - started
     check_finite(job, states(), job.duration)
     arrays = {name: np.array(v.get_value()) for name, v in built.outputs.items()}
-    return Done(arrays, compile_seconds, run_seconds, device == "cython")
+    return Done(arrays, compile_seconds, run_seconds, compiled)
+
+
+def _was_compiled(network: b2.Network, since: float) -> bool:
+    """Whether a Cython module of the network is younger than `since`: Brian2 keeps the others."""
+    return any(
+        Path(module.__file__).stat().st_mtime >= since
+        for thing in network.sorted_objects
+        for code in thing.code_objects
+        for module in code.compiled_code.values()
+        if hasattr(module, "__file__")
+    )

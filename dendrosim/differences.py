@@ -104,7 +104,7 @@ def _first(
             where = Place(network, x, k, sample, step, int(neuron), table)
             on_a = _values(switch, model.output, a, k)[sample, step, neuron]
             distances = [distance(where, switch, run) for run in (a, b)]
-            allowed = max(tie, *(_rounding(where, run) for run in (a, b)))
+            allowed = max(tie, sum(_rounding(where, run) for run in (a, b)))
             yield {
                 "sample": sample, "step": step, "layer": k, "neuron": int(neuron),
                 "variable": switch.name, "on_a": bool(on_a),

@@ -74,7 +74,7 @@ class Job(Protocol):
     values
         Group and variable to SI values, a float or an array.
     samples
-        Name of a TimedArray to values and time step in seconds.
+        Name of a sampled signal to values and time step in seconds; see `signals`.
     dt, duration
         Seconds.
     what
@@ -113,14 +113,6 @@ class Done:
     compile_seconds: float
     run_seconds: float
     compiled: bool
-
-
-def timed_arrays(job: Job) -> dict[str, b2.TimedArray]:
-    """Return the sampled signals of a job as Brian2 objects."""
-    return {
-        name: b2.TimedArray(values, dt=dt * b2.second, name=name)
-        for name, (values, dt) in job.samples.items()
-    }
 
 
 def steps_of(job: Job) -> int:

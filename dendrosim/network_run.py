@@ -15,10 +15,10 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
-from dendrosim import devices
+from dendrosim import devices, signals
 from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.job import Built, Done, control_group, timed_arrays
+from dendrosim.job import Built, Done, control_group
 from dendrosim.network import Layer, Network, as_input
 from dendrosim.simulation import progress_bar
 
@@ -39,7 +39,7 @@ class NetworkOutput:
     states
         One dict a layer of the variables that were recorded, each of shape (B, T, n).
     meta
-        Device, threads, versions, ``compiled``, ``compile_seconds``, ``run_seconds``.
+        Device, type, threads, versions, ``compiled``, ``compile_seconds``, ``run_seconds``.
     """
 
     spikes: list[Array]
@@ -54,6 +54,7 @@ def run_network(
     *,
     device: str = "cpp",
     threads: int = 1,
+    dtype: str = "float64",
     record: Mapping[int, tuple[str, ...]] | None = None,
     batch: int | None = None,
     progress: bool | None = None,
@@ -67,9 +68,11 @@ def run_network(
     x
         Real values or spikes, shape (B, T, n_in) or (T, n_in).
     device
-        ``"numpy"``, ``"cython"`` or ``"cpp"``.
+        ``"numpy"``, ``"cython"``, ``"cpp"`` or ``"cuda"``.
     threads
         OpenMP threads, device ``cpp`` only.
+    dtype
+        ``"float64"`` or ``"float32"``: the type of states, weights and sums.
     record
         Layer number to names of variables to record besides the spikes.
     batch
@@ -88,6 +91,7 @@ def run_network(
         If the input does not fit, or a device or variable is unknown.
     """
     devices.check_device(device, threads)
+    devices.check_dtype(dtype)
     x = as_input(network, x)
     record = {
         k: (names,) if isinstance(names, str) else tuple(names)
@@ -114,7 +118,7 @@ def run_network(
             chunk = x[start : start + side]
             short = side - len(chunk)  # the last is filled up: the program has one size
             full = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]))]) if short else chunk
-            job = NetworkJob(network, full, record)
+            job = NetworkJob(network, full, record, dtype)
             done = devices.execute(job, device, threads)
             parts.append(job.result(done, len(chunk)))
             compiled += done.compile_seconds
@@ -129,8 +133,9 @@ def run_network(
         for k in layers
     ]
     meta = {
-        "device": device, "threads": threads, "batch": side, "compiled": was_compiled,
-        "compile_seconds": compiled, "run_seconds": seconds, "brian2": b2.__version__,
+        "device": device, "dtype": dtype, "threads": threads, "batch": side,
+        "compiled": was_compiled, "compile_seconds": compiled, "run_seconds": seconds,
+        "brian2": b2.__version__,
     }  # fmt: skip
     return NetworkOutput(spikes, network.readout(spikes[-1]), states, meta)
 
@@ -147,14 +152,16 @@ class NetworkJob:
         Shape (B, T, n_in).
     record
         Layer number to names.
+    dtype
+        Type of every variable but time.
     """
 
     network: Network
     x: Array
     record: Mapping[int, tuple[str, ...]]
+    dtype: str = "float64"
     dt: float = STEP
     what: str = "a network"
-    dtype: str = "float64"
 
     @property
     def duration(self) -> float:
@@ -190,7 +197,7 @@ class NetworkJob:
                     zip(self.network.layers, self._values_of_layers, strict=True)
                 )
             ],
-            "input": self.x.shape,
+            "input": [self.x.shape[0], self.x.shape[2], *signals.room(self.x[0, :, 0])],
         }
 
     @property
@@ -215,15 +222,15 @@ class NetworkJob:
     def build(self) -> Built:
         """Make input, layers, weights and monitors."""
         clock = b2.Clock(self.dt * b2.second, name="steps")
-        samples = timed_arrays(self)
+        sampled = signals.make(self.samples, clock)["run_input"]
         control = control_group(clock)
         source = b2.NeuronGroup(
             self.x.shape[0] * self.x.shape[2], "x : 1", clock=clock, name="run_source",
-            namespace=dict(samples),
+            namespace={"run_input": sampled.function},
         )  # fmt: skip
         source.run_regularly("x = run_input(t, i)", when="groups", order=-1, name="run_source_x")
         network = b2.Network(source)
-        groups: dict[str, b2.NeuronGroup] = {"control": control}
+        groups: dict[str, b2.NeuronGroup] = {"control": control, "run_input": sampled.group}
         outputs: dict[str, Any] = {}
         monitors = []
         below, variable = source, "x"
@@ -247,15 +254,19 @@ class NetworkJob:
             for k, layer in enumerate(self.network.layers)
             for name in layer.model.carried
         }
-        tables = [groups[name].variables["w"] for name in groups if name.startswith("run_")]
+        tables = [
+            group.variables["w"]
+            for name, group in groups.items()
+            if name.startswith(("run_in_", "run_back_"))
+        ]
         fired = [
             groups[f"layer_{k}"].variables[layer.model.output]
             for k, layer in enumerate(self.network.layers)
         ]
         return Built(
             network=network, clock=clock, control=control, groups=groups, outputs=outputs,
-            finite=finite, keep=(samples, monitors),
-            read_by_functions=(source.variables["x"], *fired, *tables),
+            finite=finite, keep=(sampled, monitors),
+            read_by_functions=(source.variables["x"], *fired, *tables, *sampled.variables),
         )  # fmt: skip
 
     def _layer(

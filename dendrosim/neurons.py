@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import brian2 as b2
 import numpy as np
 
-from dendrosim.job import Built, Done, control_group, timed_arrays
+from dendrosim import signals
+from dendrosim.job import Built, Done, control_group
 from dendrosim.plan import Plan
 
 TIME = "run_refractory"  # the parameter that plans have for a refractory time
@@ -120,18 +121,19 @@ class NeuronJob:
         """Make the neurons and their monitors."""
         plan = self.plan
         clock = b2.Clock(plan.dt * b2.second, name="steps")
-        samples = timed_arrays(self)
+        sampled = signals.make(self.samples, clock)
         spiking = _spiking(plan)
         neurons = b2.NeuronGroup(
             plan.neurons, "\n".join((*plan.equations, *spiking.lines)), method=plan.method,
             threshold=spiking.threshold, reset=spiking.reset or None, clock=clock, name="neurons",
-            namespace={**samples, "mS": b2.mS},
+            namespace={name: s.function for name, s in sampled.items()} | {"mS": b2.mS},
             dtype={LAST: np.float64},  # a time, as Brian2's t
         )  # fmt: skip
         if spiking.before:
             neurons.run_regularly(spiking.before, when="groups", order=-1, name="neurons_release")
         control = control_group(clock)
-        network = b2.Network(neurons, control)
+        groups = {"neurons": neurons} | {name: s.group for name, s in sampled.items()}
+        network = b2.Network(control, *groups.values())
         if plan.update:
             neurons.run_regularly("\n".join(plan.update), when="groups", name="neurons_update")
         outputs: dict[str, Any] = {}
@@ -142,20 +144,22 @@ class NeuronJob:
             outputs |= {"spike_i": spikes.variables["i"], "spike_t": spikes.variables["t"]}
             monitors.append(spikes)
         if plan.record:
+            every = round(plan.record_dt / plan.dt)
+            if every > 1:
+                slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = every
             traces = b2.StateMonitor(
-                neurons, list(plan.record), record=True, name="traces",
-                dt=plan.record_dt * b2.second,
+                neurons, list(plan.record), record=True, clock=next(iter(slower), clock),
+                name="traces",
             )  # fmt: skip
             outputs |= {f"trace.{name}": traces.variables[name] for name in plan.record}
             outputs["trace_t"] = traces.variables["t"]
-            if traces.clock is not clock:
-                slower[traces.clock] = round(plan.record_dt / plan.dt)
             monitors.append(traces)
         network.add(monitors)
         return Built(
-            network=network, clock=clock, control=control, groups={"neurons": neurons},
+            network=network, clock=clock, control=control, groups=groups,
             outputs=outputs, finite={name: neurons.variables[name] for name in plan.states},
-            slower=slower, keep=(samples, monitors),
+            slower=slower, keep=(sampled, monitors),
+            read_by_functions=tuple(v for s in sampled.values() for v in s.variables),
         )  # fmt: skip
 
     def result(self, done: Done) -> Result:

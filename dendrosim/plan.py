@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
+from dendrosim import signals
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
@@ -74,7 +75,7 @@ class Plan:
     @property
     def structure(self) -> dict:
         """What must be compiled anew when it changes, as plain values."""
-        shapes = {name: [values.shape, dt, self.dt] for name, (values, dt) in self.samples.items()}
+        shapes = {name: signals.room(values) for name, (values, _) in self.samples.items()}
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
@@ -245,7 +246,7 @@ def _inputs(
     # port takes a weighted sum of them; else port and place are the same
     sites = {place: _site_dim(model, place) for place in _places(model)}
     sums: dict[str, list[str]] = {place: [] for place in sites}
-    for k, stimulus in enumerate(protocol.stimuli):
+    for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
         where = f"{protocol.source or protocol.name}: stimuli.{k}"
         places = {_place(model, sites, into, where) for into in stimulus.into}
@@ -255,7 +256,7 @@ def _inputs(
                 f"{where}: the inputs {', '.join(sorted(places))} have different units"
             )
         text = _stimulus_text(stimulus, name, neurons, duration, dim, where, lines, values)
-        sampled = stimulus.samples(duration, neurons)
+        sampled = stimulus.samples(duration, neurons, stream)
         if sampled is not None:
             call = f"{name}_samples(t, i)" if sampled[0].ndim == 2 else f"{name}_samples(t)"
             text = text.renamed({"samples": call})

@@ -170,10 +170,16 @@ class Protocol:
         """
         neurons = self.size * n
         total = np.zeros((len(times), neurons))
-        for stimulus in self.stimuli:
+        for stimulus, stream in zip(self.stimuli, self.streams, strict=True):
             if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
-                total += stimulus.current(times, dt, float(self.duration), neurons)
+                total += stimulus.current(times, dt, float(self.duration), neurons, stream)
         return total
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """For each stimulus how many noises come before it: two of one seed are not the same."""
+        noisy = [stimulus.shape == "ou" for stimulus in self.stimuli]
+        return tuple(sum(noisy[:k]) for k in range(len(noisy)))
 
     def seeded(self, seed: int) -> Protocol:
         """Return a copy whose noise has this seed."""

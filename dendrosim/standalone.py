@@ -24,7 +24,7 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import Device, get_device, reset_device, set_device
 
-from dendrosim import cpp_target, cuda_target
+from dendrosim import cpp_target, cuda_target, signals
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
 from dendrosim.toolchain import cache_folder, scratch_folder
@@ -281,8 +281,9 @@ def write_arguments(job: Job, folder: Path, prefix: str | None = None) -> list[s
     for (group, name), value in {**job.values, **control}.items():
         text = repr(float(value)) if np.ndim(value) == 0 else file(value, job.dtype)
         arguments.append(f"{group}.{name}={text}")
-    for name, (values, _) in job.samples.items():
-        arguments.append(f"{name}.values={file(values, 'float64')}")
+    for (group, name), value in signals.numbers(job.samples, job.dt):
+        text = repr(float(value)) if np.ndim(value) == 0 else file(value, "float64")
+        arguments.append(f"{group}.{name}={text}")
     return arguments
 
 

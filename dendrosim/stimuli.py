@@ -20,6 +20,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.quantities import describe, parse_unit, quantity
+from dendrosim.signals import grain, sample_at
 from dendrosim.text import Expression, parse_expression
 
 _TIME = parse_unit("second").dim
@@ -147,6 +148,8 @@ class Stimulus:
         What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
         protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
         ``independent`` (own noise for each neuron); for ``recorded``: ``file`` and ``sweeps``.
+        Two ``ou`` stimuli of a protocol have different noise, also with the same seed; the same
+        noise into two places is one stimulus with both in ``into``.
 
     Raises
     ------
@@ -232,8 +235,19 @@ class Stimulus:
             sizes["sweeps"] = self.recording.command.shape[1]
         return sizes
 
-    def samples(self, duration: float, neurons: int) -> tuple[np.ndarray, float] | None:
+    def samples(
+        self, duration: float, neurons: int, stream: int = 0
+    ) -> tuple[np.ndarray, float] | None:
         """Return the sampled signal of this shape and its time step in seconds, or None.
+
+        Parameters
+        ----------
+        duration
+            Seconds.
+        neurons
+            How many columns a signal of its own for each neuron has.
+        stream
+            Which of the sequences of random numbers of the seed; see `Protocol.streams`.
 
         Returns
         -------
@@ -255,7 +269,8 @@ class Stimulus:
                 f"than {MAX_SAMPLES:,} values; take a longer sample"
             )
         steps = int(np.ceil(duration / dt - 1e-9)) + 1
-        noise = np.random.default_rng(self.options["seed"]).standard_normal((steps, columns))
+        generator = np.random.default_rng([self.options["seed"], stream])
+        noise = generator.standard_normal((steps, columns))
         # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
         from scipy.signal import lfilter
 
@@ -264,18 +279,18 @@ class Stimulus:
         path = lfilter([1.0], [1.0, -decay], noise, axis=0)
         return (path if columns > 1 else path[:, 0]), dt
 
-    def current(self, times: np.ndarray, dt: float, duration: float, neurons: int) -> np.ndarray:
+    def current(
+        self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0
+    ) -> np.ndarray:
         """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
         times = np.asarray(times, dtype=float)[:, None]
         values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
         values |= {"t": times, "dt": dt, "amp": 1.0}
         values.setdefault("stop", np.array([[duration]]))
-        sampled = self.samples(duration, neurons)
+        sampled = self.samples(duration, neurons, stream)
         if sampled is not None:
-            # What Brian2's TimedArray does with a time between two samples
-            finer = max(2.0 ** np.ceil(np.log2(8 * sampled[1] / dt)), 1.0)
-            index = np.floor(times[:, 0] / sampled[1] + 0.5 / finer).astype(int)
-            signal = sampled[0][np.clip(index, 0, len(sampled[0]) - 1)]
+            signal, step = sampled
+            signal = signal[sample_at(times[:, 0], step, grain(step, dt), len(signal))]
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
         values["gate"] = WINDOW(values)
         result = SHAPES[self.shape].expression(values)

@@ -53,7 +53,8 @@ class Verification:
         threshold (left minus right side of the comparison in the text) on both devices, the
         ``tolerance`` and whether it is a ``tie``.
     meta
-        Devices, ``dtype``, ``tie``, samples, steps, neurons, and per device the seconds.
+        Devices, ``dtypes`` (the type of each), ``tie``, samples, steps, neurons, and per device
+        the seconds.
     """
 
     pairs: pd.DataFrame
@@ -105,7 +106,7 @@ def verify(
     network: Network,
     x: Any,
     devices: Sequence[str] = ("torch", "cython", "cpp"),
-    dtype: str = "float64",
+    dtype: str | Sequence[str] = "float64",
     tie: float = TIE,
     *,
     batch: int | None = None,
@@ -122,7 +123,7 @@ def verify(
     devices
         Two or more of ``"torch"``, ``"numpy"``, ``"cython"``, ``"cpp"``, ``"cuda"``.
     dtype
-        Of torch: ``"float64"`` or ``"float32"``; the others compute in float64.
+        ``"float64"`` or ``"float32"``: the type in which all devices compute, or one for each.
     tie
         A first difference is a tie where both devices are nearer to threshold than this.
     batch
@@ -142,7 +143,8 @@ def verify(
     Notes
     -----
     Against a device in float32, a first difference in step t (from 0) is a tie where both devices
-    are nearer to threshold than ``(t + 4) * 2**-23 * M``.  ``M`` is the largest magnitude that the
+    are nearer to threshold than ``(t + 4) * 2**-23 * M``; between two devices in float32 each may
+    be that far off, and the bound is the sum of theirs.  ``M`` is the largest magnitude that the
     neuron has seen so far: the largest absolute state plus the largest sum of absolute weighted
     inputs.  So a neuron is granted four roundings of float32 at that magnitude and one more for
     each step that its state is carried on.  Before a first difference all spikes agree, so the
@@ -151,12 +153,9 @@ def verify(
     different, not tied.
     """
     devices = _checked_devices(devices)
-    if dtype not in DTYPES:
-        raise DendrosimError(f"dtype = {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")
-    if dtype == "float32" and "torch" not in devices:
-        raise DendrosimError("dtype float32 is that of torch, which is not among the devices")
+    dtypes = _checked_types(dtype, devices)
     x = as_input(network, x)
-    record = decisive_states(network, every=dtype == "float32")
+    record = decisive_states(network, every="float32" in dtypes.values())
     side = _side(network, x, record, batch)
     counts: dict[tuple[str, str], np.ndarray] = {}
     rows: list[dict[str, Any]] = []
@@ -166,7 +165,7 @@ def verify(
             chunk = x[start : start + side]
             runs = {}
             for number, device in enumerate(devices):
-                runs[device] = _run(network, chunk, side, device, dtype, record)
+                runs[device] = _run(network, chunk, side, device, dtypes[device], record)
                 seconds[device] += runs[device].meta["run_seconds"]
                 if tell:
                     share = (start + side * (number + 1) / len(devices)) / len(x)
@@ -174,7 +173,7 @@ def verify(
             found, first = differences(network, chunk, runs, tie)
             counts = {pair: counts.get(pair, 0) + found[pair] for pair in found}
             rows += [row | {"sample": row["sample"] + start} for row in first]
-    return _verification(network, x, counts, rows, dtype, tie, seconds)
+    return _verification(network, x, counts, rows, dtypes, tie, seconds)
 
 
 def compare_runs(
@@ -204,10 +203,9 @@ def compare_runs(
             if missing := set(wanted) - set(run.states[k]):
                 raise DendrosimError(f"{name}: layer {k} lacks {', '.join(sorted(missing))}")
     counts, rows = differences(network, x, runs, tie)
-    kinds = {run.meta.get("dtype", "float64") for run in runs.values()}
-    dtype = "float32" if "float32" in kinds else "float64"
+    dtypes = {name: run.meta.get("dtype", "float64") for name, run in runs.items()}
     seconds = {name: run.meta["run_seconds"] for name, run in runs.items()}
-    return _verification(network, x, counts, rows, dtype, tie, seconds)
+    return _verification(network, x, counts, rows, dtypes, tie, seconds)
 
 
 def _checked_devices(devices: Sequence[str]) -> tuple[str, ...]:
@@ -220,6 +218,18 @@ def _checked_devices(devices: Sequence[str]) -> tuple[str, ...]:
     if len(names) < 2:
         raise DendrosimError("two devices or more are needed to compare")
     return names
+
+
+def _checked_types(dtype: str | Sequence[str], devices: tuple[str, ...]) -> dict[str, str]:
+    given = (dtype,) * len(devices) if isinstance(dtype, str) else tuple(dtype)
+    for name in given:
+        if name not in DTYPES:
+            raise DendrosimError(f"dtype = {name!r}; {did_you_mean(str(name), DTYPES)}")
+    if len(given) != len(devices):
+        raise DendrosimError(
+            f"dtype has {len(given)} types for {len(devices)} devices; give one for all, or each"
+        )
+    return dict(zip(devices, given, strict=True))
 
 
 def _side(network: Network, x: np.ndarray, record: Mapping, batch: int | None) -> int:
@@ -247,14 +257,16 @@ def _run(
         runner = import_module("dendrosim.learn.run")
         out = runner.run_torch(network, x, dtype=dtype, record=record)
     else:
-        out = run_network(network, x, device=device, record=record, batch=side, progress=False)
+        out = run_network(
+            network, x, device=device, dtype=dtype, record=record, batch=side, progress=False
+        )
     states = [{name: values[:n] for name, values in kept.items()} for kept in out.states]
     return NetworkOutput([s[:n] for s in out.spikes], out.readout[:n], states, out.meta)
 
 
 def _verification(
-    network: Network, x: np.ndarray, counts: Mapping, rows: Sequence[dict], dtype: str,
-    tie: float, seconds: Mapping[str, float],
+    network: Network, x: np.ndarray, counts: Mapping, rows: Sequence[dict],
+    dtypes: Mapping[str, str], tie: float, seconds: Mapping[str, float],
 ) -> Verification:  # fmt: skip
     samples, steps = x.shape[:2]
     pairs = [
@@ -265,8 +277,8 @@ def _verification(
     first = [row | {"fires_on": row["a"] if row.pop("on_a") else row["b"]} for row in rows]
     neurons = sum(layer.n for layer in network.layers)
     meta = {
-        "devices": list(seconds), "dtype": dtype, "tie": tie, "samples": samples, "steps": steps,
-        "neuron_steps": samples * steps * neurons, "run_seconds": dict(seconds),
+        "devices": list(seconds), "dtypes": dict(dtypes), "tie": tie, "samples": samples,
+        "steps": steps, "neuron_steps": samples * steps * neurons, "run_seconds": dict(seconds),
     }  # fmt: skip
     return Verification(
         pd.DataFrame(pairs, columns=list(_PAIRS)),
@@ -276,11 +288,13 @@ def _verification(
 
 
 def _precision(meta: Mapping[str, Any]) -> str:
-    if meta["dtype"] == "float64":
+    kinds = set(meta["dtypes"].values())
+    if kinds == {"float64"}:
         return f"float64: a tie is nearer to threshold than {meta['tie']:g}"
+    which = ", ".join(f"{name} in {kind}" for name, kind in meta["dtypes"].items())
     return (
-        f"float32 against float64: a tie is nearer to threshold than (step + {ROUNDINGS}) * "
-        "2**-23 of what the neuron has seen"
+        f"{'float32' if len(kinds) == 1 else which}: a tie is nearer to threshold than "
+        f"(step + {ROUNDINGS}) * 2**-23 of what the neuron has seen, for each device in float32"
     )
 
 

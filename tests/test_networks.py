@@ -306,6 +306,10 @@ class TestState:
         again = on("cpp", network, x, record=record)  # 64 is the default
         assert not again.meta["compiled"]
         assert same(out, again)
+        shorter = on("cpp", network, x[:, :9], record=record)  # 9 to 16 steps have the same room
+        assert not shorter.meta["compiled"]
+        for longer, raster in zip(out.spikes, shorter.spikes, strict=True):
+            assert np.array_equal(longer[:, :9], raster)
         alone = on("cpp", network, x, batch=1, record=record)
         assert len([*tmp_path.iterdir()]) == 2
         oracle = circuits.run(drawn, x)
@@ -690,6 +694,7 @@ class TestRefusals:
             ("unknown device 'gpu'", {"device": "gpu"}),
             ("threads = 2 needs device 'cpp'", {"threads": 2}),
             ("threads = 0", {"device": "cpp", "threads": 0}),
+            ("unknown dtype 'float16'", {"dtype": "float16"}),
             ("batch = 0", {"batch": 0}),
             ("batch = 2.5", {"batch": 2.5}),
             ("batch = True", {"batch": True}),

@@ -212,10 +212,12 @@ def test_a_planted_tie_is_a_tie_and_a_millionth_is_none():
 
 def test_float32_ties_are_told_from_differences(rng):
     network, x = lattice(np.arange(10))
-    result = verify(network, x, ("torch", "numpy"), dtype="float32", progress=False)
+    kinds = ("float32", "float64")
+    result = verify(network, x, ("torch", "numpy"), dtype=kinds, progress=False)
     assert not result.equal and result.explained
     assert result.first.tolerance.max() < 1e-5
-    assert "float32" in result.text()
+    assert "torch in float32, numpy in float64" in result.text()
+    assert result.meta["dtypes"] == dict(zip(("torch", "numpy"), kinds, strict=True))
     deep = random_network("lstm_lif", "alif")
     x = rng.random((24, 250, 5))
     other = changed(deep, 0, "input_weights", "I", (3, slice(None)), 1e-3)
@@ -226,6 +228,47 @@ def test_float32_ties_are_told_from_differences(rng):
     assert planted.sum() > 1 and not result.first.tie[planted].any()
     others = result.first[~planted]  # float32 may tie elsewhere before it shows
     assert others.tie.all() and (others.distance_b.abs() < 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    "device",
+    [*("numpy", "cpp"), pytest.param("cython", marks=pytest.mark.slow)],
+)
+def test_devices_in_float32_are_equal_but_for_ties(device, rng):
+    network = random_network("lstm_lif", "lrmm", "alif", n=20)
+    x = rng.random((4, 300, 5))
+    result = verify(network, x, ("torch", device), dtype="float32", progress=False)
+    assert result.explained and result.meta["dtypes"][device] == "float32"
+    assert result.pairs.differing.sum() < 0.01 * result.pairs.spikes.sum()
+    record = {k: layer.model.states for k, layer in enumerate(network.layers)}
+    single, double = (
+        ds.run_network(network, x[:1], device="numpy", dtype=dtype, record=record, progress=False)
+        for dtype in ("float32", "float64")
+    )
+    assert {values.dtype.name for kept in single.states for values in kept.values()} == {"float32"}
+    moved = np.abs(single.states[0]["U_S"] - double.states[0]["U_S"])[0, :20]
+    assert 0 < moved.max() < 1e-4  # it was computed in another precision
+
+
+def test_ties_of_two_devices_in_float32():
+    """Each may be off by its own rounding, so the bound is the sum."""
+    network, x = lattice(np.arange(10))
+    record = decisive_states(network, every=True)
+    runs = {
+        "torch": run_torch(network, x, dtype="float32", record=record),
+        "numpy": ran(network, x, every=True, dtype="float32"),
+    }
+    result = compare_runs(network, x, runs)
+    assert not result.equal and result.explained
+    assert "float32: a tie" in result.text()
+    for row in result.first.itertuples():
+        place = Place(network, x, 0, row.sample, row.step, row.neuron)
+        seen = sum(magnitude(place, run) for run in runs.values())
+        assert row.tolerance == pytest.approx((row.step + 4) * 2.0**-23 * seen)
+    heavier = changed(network, 0, "input_weights", "I", (0, 0), 1e-3)
+    runs = {"a": runs["numpy"], "b": ran(heavier, x, every=True, dtype="float32")}
+    result = compare_runs(network, x, runs)
+    assert len(result.first) and not result.first.tie.all()
 
 
 @pytest.mark.parametrize("model", ["lif", "alif", "lstm_lif", "lrmm"])
@@ -313,6 +356,9 @@ def test_every_device_and_the_command(tmp_path, capsys, rng):
     for devices in (["--device", "torch,numpy"], ["--device", "torch", "--device", "numpy"]):
         assert main([*arguments, *devices]) == 0
         assert "torch, numpy: equal in every bin" in capsys.readouterr().out
+    for kinds, told in (("float32", "float32: a tie"), ("float32,float64", "torch in float32")):
+        assert main([*arguments, *devices, "--dtype", kinds]) == 0
+        assert told in capsys.readouterr().out
 
 
 def test_the_command_fails_on_a_difference(tmp_path, capsys, monkeypatch, rng):
@@ -355,8 +401,8 @@ def test_what_does_not_fit_is_told(rng):
     x = np.ones((1, 2, 5))
     with pytest.raises(DendrosimError, match="dtype"):
         verify(network, x, ("torch", "numpy"), dtype="float16")
-    with pytest.raises(DendrosimError, match="not among the devices"):
-        verify(network, x, ("cython", "numpy"), dtype="float32")
+    with pytest.raises(DendrosimError, match="2 types for 3 devices"):
+        verify(network, x, ("torch", "cython", "numpy"), dtype=("float32", "float64"))
     with pytest.raises(DendrosimError, match="batch"):
         verify(network, x, ("torch", "numpy"), batch=0)
     with pytest.raises(DendrosimError, match="shape"):
