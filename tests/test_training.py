@@ -498,6 +498,16 @@ def test_a_run_is_not_overwritten_nor_mixed(trained, tiny):
         learn.train(tiny, result.folder, resume=True, changes=["training.lr=1"], progress=False)
 
 
+def test_a_run_does_not_go_on_with_another_model(tmp_path, tiny):
+    model = tmp_path / "mine.toml"
+    model.write_text((ds.library.shelf("models") / "lif.toml").read_text())
+    changes = [f"layers.1.model='{model}'", "layers.1.parameters={}", "training.epochs=1"]
+    learn.train(tiny, tmp_path / "run", changes=changes, progress=False)
+    changed(model, '"0.8"', '"0.9"')
+    with pytest.raises(DendrosimError, match=r"is of a run with model .*mine\.toml"):
+        learn.train(tiny, tmp_path / "run", changes=changes, resume=True, progress=False)
+
+
 def test_resuming_a_finished_run_gives_its_result(trained, tiny):
     result, _ = trained
     before = (result.folder / "result.json").stat().st_mtime_ns
@@ -526,11 +536,11 @@ class StoppedError(Exception):
 
 def test_stopped_within_an_epoch_a_run_ends_the_same(trained, tiny, tmp_path, monkeypatch):
     """Stopped in every fifth step, and between the state of an epoch and its files."""
-    from dendrosim.learn import training
+    from dendrosim.learn import run_folder
 
     result, _ = trained
     steps = {"left": 5}
-    train_step, write = Trainer._step, training._Run._write_epoch
+    train_step, write = Trainer._step, run_folder.RunFolder._write_epoch
 
     def step(self, indices):
         if not steps["left"]:
@@ -545,7 +555,7 @@ def test_stopped_within_an_epoch_a_run_ends_the_same(trained, tiny, tmp_path, mo
         write(self)
 
     monkeypatch.setattr(Trainer, "_step", step)
-    monkeypatch.setattr(training._Run, "_write_epoch", stop_before_writing)
+    monkeypatch.setattr(run_folder.RunFolder, "_write_epoch", stop_before_writing)
     stops = 0
     while True:
         try:

@@ -15,11 +15,12 @@ except ImportError:
 from dendrosim.learn.continuous import ContinuousStep
 from dendrosim.learn.evaluation import Evaluation, evaluate
 from dendrosim.learn.recipe import Recipe, load_recipe
+from dendrosim.learn.run_folder import TrainingResult
 from dendrosim.learn.step import DiscreteStep
 from dendrosim.learn.surrogates import SURROGATES
 from dendrosim.learn.torch_cells import CellNetwork
 from dendrosim.learn.torch_network import TorchNetwork, TorchOutput
-from dendrosim.learn.training import TrainingResult, train
+from dendrosim.learn.training import train
 
 __all__ = [
     "SURROGATES", "CellNetwork", "ContinuousStep", "DiscreteStep", "Evaluation", "Recipe",

@@ -53,7 +53,7 @@ def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> N
     path
         The file.
     identity
-        Plain values by which the run is known again: recipe hash, seed.
+        Plain values by which the run is known again: hashes of recipe and models, seed.
     state
         Tensors and plain values.
 
@@ -82,13 +82,19 @@ def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise DendrosimError(
             f"{path}: not the state of a training run ({type(error).__name__}); nothing was run"
         ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    whole = isinstance(state, dict) and isinstance(state.get("identity"), dict)
+    if not whole or state.get("format") != FORMAT:
         raise DendrosimError(f"{path}: not the state of a training run")
     for key, value in identity.items():
         found = state["identity"].get(key)
         if found != value:
             raise DendrosimError(
-                f"{path}: is of a run with {key} {found!r}, not {value!r}; "
-                "give another --out, or resume with the same recipe, changes and seed"
+                f"{path}: is of a run with {key} {_short(found)}, not {_short(value)}; give "
+                "another --out, or resume with the same recipe, changes and seed"
             )
     return state
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 20 else f"{text[:12]}..."
