@@ -41,7 +41,7 @@ def generate(
     if model.endswith(".safetensors"):
         if protocol is not None or settings:
             raise DendrosimError("a network takes --input, no protocol and no --set")
-        job: Any = _network_job(model, x, record)
+        job: Any = _network_job(model, x, record, dtype)
     else:
         from dendrosim.simulation import make_job
 
@@ -57,7 +57,8 @@ def generate(
     click.echo(f"{path}: {device} project of {model}, {done}; see README.md there")
 
 
-def _network_job(model: str, x: str | None, record: tuple[str, ...]) -> Any:
+def _network_job(model: str, x: str | None, record: tuple[str, ...], dtype: str) -> Any:
+    from dendrosim.devices import check_dtype
     from dendrosim.network import as_input, load_network
     from dendrosim.network_run import NetworkJob
 
@@ -65,5 +66,6 @@ def _network_job(model: str, x: str | None, record: tuple[str, ...]) -> Any:
         raise DendrosimError("--record is for neurons, not for a network")
     if x is None:
         raise DendrosimError(f"{model}: a network needs --input x.npy")
+    check_dtype(dtype)
     network = load_network(model)
-    return NetworkJob(network, as_input(network, read_array(x)), {})
+    return NetworkJob(network, as_input(network, read_array(x)), {}, dtype)

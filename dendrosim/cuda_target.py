@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from dendrosim.toolchain import cache_folder
 NAME, DEVICE = "CUDA", "cuda_standalone"
 # States are copied from the GPU to be looked at: ten times a run
 PIECE = "(steps + 9)/10"
+# brian2cuda reads names of files so
+AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
 SYNCHRONISE = "CUDA_SAFE_CALL(cudaDeviceSynchronize());"
 #: Assumed where there is no GPU to ask; H100 and H200.
 COMPUTE_CAPABILITY = 9.0
@@ -150,9 +153,14 @@ def configure(job: Job, threads: int) -> None:
         cpp.include_dirs = [*cpp.include_dirs, str(toolkit.curand_include)]
         cpp.library_dirs = [*cpp.library_dirs, str(_linkable(toolkit.curand_library))]
         cpp.runtime_library_dirs = [*cpp.runtime_library_dirs, str(toolkit.curand_library)]
-    # nvcc takes about 0.8 GB each, and make's default is as many as there are files
-    b2.prefs.devices.cpp_standalone.extra_make_args_unix = ["-j1"]
+    b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{_jobs()}"]
     b2.prefs.devices.cpp_standalone.openmp_threads = 0
+
+
+def _jobs() -> int:
+    """Return how many nvcc may run side by side: each takes about 0.8 GB."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, int(free / 1e9)))
 
 
 def _linkable(folder: Path) -> Path:
@@ -184,6 +192,14 @@ def own_code() -> Iterator[None]:
 
 def write_headers(folder: Path) -> None:
     """Put into a project what its code includes: nothing here."""
+
+
+def make_portable(folder: Path) -> None:
+    """Let ``make NVCC=nvcc ARCH=native`` build a project with the compiler and GPU it finds."""
+    makefile = folder / "makefile"
+    text = makefile.read_text()
+    (arch,) = set(re.findall(r"-arch=(\S+)", text))
+    makefile.write_text(f"ARCH = {arch}\n" + text.replace(f"-arch={arch}", "-arch=$(ARCH)"))
 
 
 def to_host(device: Device, variable: object) -> str:

@@ -151,7 +151,7 @@ def _run_here(job: Job, device: str, progress: Progress | None) -> Done:
     started, since = time.perf_counter(), time.time()
     b2.prefs.codegen.target = device
     built = job.build()
-    sampled = signals.numbers(job.samples, job.dt)
+    sampled = signals.numbers(job.samples)
     for (group, name), value in (*job.values.items(), *sampled):
         getattr(built.groups[group], f"{name}_")[:] = value
 

@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dendrosim import cuda_target, devices, standalone
+import numpy as np
+
+from dendrosim import arguments, cuda_target, devices, standalone
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Job
 
@@ -18,21 +20,38 @@ README = """{title}
 
 Written by dendrosim for device {device}; Brian2 {brian2}.
 
-    make                     # needs {needs}
-    sh run.sh                # or: sh run.sh neurons.g_c=21 ...
+    {make}
+    sh run.sh                # or: sh run.sh neurons.g_c=21 control.run_duration=0.2 ...
 
-`run.sh` passes the numbers of the model to the program: each `group.variable=VALUE`, where VALUE is
-a number in SI units or a file of {dtype} values, one a neuron. An argument given to `run.sh` comes
-after those and wins. `control.run_duration` and `control.run_dt` are in seconds.
+`run.sh` gives the program its numbers, `group.variable=VALUE`: a number in SI units, or a file of
+plain binary values, one a neuron (a number stands for all).  An argument given to `run.sh` comes
+after those in it and wins; a wrong one is told.  Paths are taken from this folder{letters}.
+Times are in seconds, and a stimulus ends at its own `stop`, whatever `control.run_duration` is.
+The files in `arguments/` may be replaced by others of as many values:
 
-The program writes its arrays to `results/`, as plain binary files:
+{inputs}
+
+`values` of a signal are its samples, `sample_dt` seconds apart, one row of all neurons after the
+other (or one value for all); the last one fills the room up.
+
+The arrays are written to `results/`, or to the folder that `RESULTS=folder sh run.sh` names, as
+plain binary files, for `numpy.fromfile(file, dtype)`:
 
 {outputs}
+
+`spike_i` and `spike_t` are the neuron of each spike and the beginning of its step in seconds;
+`fired` and a trace have one row of all neurons a sample; `finite` is the state at the end.
 
 One step is done in this order:
 
 {order}
 """
+
+#: How a project is built; for CUDA also on a machine with another compiler or GPU.
+MAKE = {
+    "cpp": "make                     # needs g++",
+    "cuda": "make                     # needs nvcc, curand; elsewhere: make NVCC=nvcc ARCH=native",
+}
 
 
 def generate_project(
@@ -81,6 +100,8 @@ def generate_project(
     scratch = Path(tempfile.mkdtemp(prefix=".generate-", dir=folder.absolute().parent))
     try:
         arrays = devices.write_source(job, device, scratch, threads=threads, build=build)
+        if device == "cuda":
+            cuda_target.make_portable(scratch)
         _beside(job, scratch, device, title, arrays)
         if check:
             (cuda_target.check_source if device == "cuda" else _check_cpp)(scratch)
@@ -99,22 +120,30 @@ def _beside(job: Job, folder: Path, device: str, title: str, arrays: dict) -> No
 
     numbers = folder / "arguments"
     numbers.mkdir()
-    arguments = standalone.write_arguments(job, numbers, "arguments")
-    lines = " \\\n    ".join(["./main --results_dir results/", *arguments, '"$@"'])
+    given = arguments.write(job, numbers, "arguments")
+    lines = " \\\n    ".join(['./main --results_dir "$results/"', *given, '"$@"'])
     (folder / "run.sh").write_text(
-        f'#!/bin/sh\ncd "$(dirname "$0")" || exit 1\nmkdir -p results\nexec {lines}\n'
+        '#!/bin/sh\ncd "$(dirname "$0")" || exit 1\nresults=${RESULTS:-results}\n'
+        f'mkdir -p "$results"\nexec {lines}\n'
     )
     (folder / "manifest.json").write_text(json.dumps(arrays, indent=2) + "\n")
-    outputs = "\n".join(f"- `{file}`: {name}, {dtype}" for name, (file, dtype) in arrays.items())
-    needs = "nvcc and curand" if device == "cuda" else "g++"
     source = (folder / f"main.{'cu' if device == 'cuda' else 'cpp'}").read_text()
-    order = "\n".join(f"{k + 1}. {name}" for k, name in enumerate(step_order(source)))
+    files = [word.partition("=") for word in given if word.endswith(".bin")]
+    inputs = [f"- `{name}`: {_count(folder / file, name, job.dtype)}" for name, _, file in files]
     (folder / "README.md").write_text(
         README.format(
             title=title, underline="=" * len(title), device=device, brian2=version("brian2"),
-            needs=needs, dtype=job.dtype, outputs=outputs, order=order,
+            make=MAKE[device], letters=", in small letters" if device == "cuda" else "",
+            inputs="\n".join(inputs) or "- none of this program",
+            outputs="\n".join(f"- `{file}`: {k}, {dtype}" for k, (file, dtype) in arrays.items()),
+            order="\n".join(f"{k + 1}. {name}" for k, name in enumerate(step_order(source))),
         )
     )  # fmt: skip
+
+
+def _count(file: Path, name: str, dtype: str) -> str:
+    dtype = "float64" if name.endswith(".values") else dtype
+    return f"{file.stat().st_size // np.dtype(dtype).itemsize:,} {dtype}"
 
 
 def step_order(main: str) -> list[str]:

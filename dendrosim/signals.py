@@ -25,21 +25,14 @@ def room(values: np.ndarray) -> tuple[int, ...]:
     return (1 << (len(values) - 1).bit_length(), *values.shape[1:])
 
 
-def grain(sample_dt: float, dt: float) -> float:
-    """Return which fraction of a sample early a time may be and still take it.
-
-    At most a sixteenth of a step of the simulation (the rule of Brian2's TimedArray): a time that
-    rounding puts before a sample takes it, and the time of another step never does.
-    """
-    return 0.5 / max(2.0 ** np.ceil(np.log2(8 * sample_dt / dt)), 1.0)
+#: Fraction of a sample by which a time may be early: rounding puts some before the sample they
+#: begin; after 10**9 samples by less than half of this.
+EARLY = 2.0**-20
 
 
-def sample_at(times: np.ndarray, sample_dt: float, early: float, n: int) -> np.ndarray:
-    """Return the number of the sample that each time takes, of `n`; the last one lasts.
-
-    `early` is the `grain`.
-    """
-    return np.clip(np.floor(times / sample_dt + early).astype(int), 0, n - 1)
+def sample_at(times: np.ndarray, sample_dt: float, n: int) -> np.ndarray:
+    """Return the number of the sample that each time takes, of `n`; the last one lasts."""
+    return np.clip(np.floor(times / sample_dt + EARLY).astype(int), 0, n - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +53,15 @@ class Signal:
     @property
     def variables(self) -> tuple[Any, ...]:
         """What the function reads."""
-        return tuple(self.group.variables[name] for name in ("values", "sample_dt", "grain"))
+        return tuple(self.group.variables[name] for name in ("values", "sample_dt"))
 
 
-def numbers(samples: Samples, dt: float) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield group and variable, and the float64 values, of all that signals are at a step `dt`."""
+def numbers(samples: Samples) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield group and variable, and the float64 values, of all that signals are."""
     for name, (values, sample_dt) in samples.items():
         filled = np.repeat(values[-1:], room(values)[0] - len(values), axis=0)
         yield (name, "values"), np.concatenate([values, filled]).ravel()
         yield (name, "sample_dt"), sample_dt
-        yield (name, "grain"), grain(sample_dt, dt)
 
 
 def make(samples: Samples, clock: b2.Clock) -> dict[str, Signal]:
@@ -78,16 +70,15 @@ def make(samples: Samples, clock: b2.Clock) -> dict[str, Signal]:
 
 
 def _signal(name: str, shape: tuple[int, ...], clock: b2.Clock) -> Signal:
-    names = ("values", "sample_dt", "grain")
+    names = ("values", "sample_dt")
     group = b2.NeuronGroup(
-        int(np.prod(shape)), "values : 1\nsample_dt : second (shared)\ngrain : 1 (shared)",
+        int(np.prod(shape)), "values : 1\nsample_dt : second (shared)",
         dtype=dict.fromkeys(names, np.float64), clock=clock, name=name,
     )  # fmt: skip
-    values, sample_dt, early = (group.variables[variable] for variable in names)
+    values, sample_dt = (group.variables[variable] for variable in names)
 
     def on_numpy(t: Any, *neuron: Any) -> np.ndarray:
-        grid = (v.get_value().item() for v in (sample_dt, early))
-        row = sample_at(np.asarray(t), *grid, shape[0])
+        row = sample_at(np.asarray(t), sample_dt.get_value().item(), shape[0])
         return values.get_value().reshape(shape)[(row, *map(np.asarray, neuron))]
 
     columns = len(shape) > 1
@@ -97,14 +88,14 @@ def _signal(name: str, shape: tuple[int, ...], clock: b2.Clock) -> Signal:
     )  # fmt: skip
     function.implementations.add_implementation("numpy", on_numpy, name=name)
     words = {
-        "%NAME%": name, "%LAST%": str(shape[0] - 1),
+        "%NAME%": name, "%LAST%": str(shape[0] - 1), "%EARLY%": repr(EARLY),
         "%INDEX%": f"row*{shape[1]} + i" if columns else "row",
         "%NEURON%": ", const int i" if columns else "",
     }  # fmt: skip
 
     def filled(text: str, prefix: str = "") -> str:
         found = dict(words)
-        for word, variable in (("VALUES", values), ("DT", sample_dt), ("GRAIN", early)):
+        for word, variable in (("VALUES", values), ("DT", sample_dt)):
             array = get_device().get_array_name(variable) if prefix else ""
             found[f"%{word}%"] = f"{prefix}{array}"
         for word, value in found.items():
@@ -112,10 +103,7 @@ def _signal(name: str, shape: tuple[int, ...], clock: b2.Clock) -> Signal:
         return text
 
     def namespace(owner: Any) -> dict[str, np.ndarray]:
-        return {
-            f"{name}_values": values.get_value(), f"{name}_dt": sample_dt.get_value(),
-            f"{name}_grain": early.get_value(),
-        }  # fmt: skip
+        return {f"{name}_values": values.get_value(), f"{name}_dt": sample_dt.get_value()}
 
     implement = function.implementations.add_dynamic_implementation
     implement("cython", lambda owner: filled(_CYTHON), name=name, namespace=namespace)
@@ -130,7 +118,7 @@ def _signal(name: str, shape: tuple[int, ...], clock: b2.Clock) -> Signal:
 _CPP = """
 static inline double %NAME%(const double t%NEURON%)
 {
-    int64_t row = (int64_t)(t/%DT%[0] + %GRAIN%[0]);
+    int64_t row = (int64_t)(t/%DT%[0] + %EARLY%);
     if (row > %LAST%) row = %LAST%;
     return %VALUES%[%INDEX%];
 }
@@ -143,8 +131,7 @@ _CYTHON = """
 cdef double %NAME%(const double t%NEURON%):
     global _namespace%NAME%_values
     global _namespace%NAME%_dt
-    global _namespace%NAME%_grain
-    cdef long long row = <long long>(t/_namespace%NAME%_dt[0] + _namespace%NAME%_grain[0])
+    cdef long long row = <long long>(t/_namespace%NAME%_dt[0] + %EARLY%)
     if row > %LAST%:
         row = %LAST%
     return _namespace%NAME%_values[%INDEX%]

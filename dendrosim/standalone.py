@@ -24,7 +24,7 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import Device, get_device, reset_device, set_device
 
-from dendrosim import cpp_target, cuda_target, signals
+from dendrosim import arguments, cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, Job, Progress, check_finite
 from dendrosim.toolchain import cache_folder, scratch_folder
@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 7,
+        "format": 8,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -125,6 +125,7 @@ def write_project(
     try:
         built = job.build()
         standalone.apply_run_args()
+        standalone.insert_code("before_start", arguments.check(job, built, target.AS_READ))
         standalone.insert_code("before_network_run", _main_loop(built, standalone, target))
         with target.own_code():
             built.network.run(0 * b2.second, namespace={})
@@ -239,7 +240,7 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
         results = Path(folder) / "results"
         results.mkdir()
         seconds, diverged = _run_binary(
-            program, results, write_arguments(job, Path(folder)), progress
+            program, results, arguments.write(job, Path(folder)), progress
         )
         arrays = {
             name: np.fromfile(results / file, dtype=dtype)
@@ -253,38 +254,6 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
         }
         check_finite(job, states, diverged)
     return Done(arrays, program.compile_seconds, seconds, program.compiled)
-
-
-def write_arguments(job: Job, folder: Path, prefix: str | None = None) -> list[str]:
-    """Write the arrays of a job into a folder; return the arguments that a program takes.
-
-    Files are numbered: brian2cuda reads the names of files in small letters.
-
-    Parameters
-    ----------
-    job
-        Its numbers.
-    folder
-        Where files are written.
-    prefix
-        How the program reaches the folder; its path by default.
-    """
-    prefix = str(folder) if prefix is None else prefix
-    control = {("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt}
-    arguments = []
-
-    def file(values: np.ndarray, dtype: str) -> str:
-        name = f"{len(arguments):03d}.bin"
-        np.ascontiguousarray(values, dtype=dtype).tofile(folder / name)
-        return f"{prefix}/{name}"
-
-    for (group, name), value in {**job.values, **control}.items():
-        text = repr(float(value)) if np.ndim(value) == 0 else file(value, job.dtype)
-        arguments.append(f"{group}.{name}={text}")
-    for (group, name), value in signals.numbers(job.samples, job.dt):
-        text = repr(float(value)) if np.ndim(value) == 0 else file(value, "float64")
-        arguments.append(f"{group}.{name}={text}")
-    return arguments
 
 
 def _run_binary(

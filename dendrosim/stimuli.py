@@ -20,7 +20,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.quantities import describe, parse_unit, quantity
-from dendrosim.signals import grain, sample_at
+from dendrosim.signals import sample_at
 from dendrosim.text import Expression, parse_expression
 
 _TIME = parse_unit("second").dim
@@ -290,7 +290,7 @@ class Stimulus:
         sampled = self.samples(duration, neurons, stream)
         if sampled is not None:
             signal, step = sampled
-            signal = signal[sample_at(times[:, 0], step, grain(step, dt), len(signal))]
+            signal = signal[sample_at(times[:, 0], step, len(signal))]
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
         values["gate"] = WINDOW(values)
         result = SHAPES[self.shape].expression(values)

@@ -13,8 +13,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import dendrosim as ds
 from dendrosim import signals
 
-MS = 1e-3
-
 
 def noise(sample="0.5 ms", seed=3, **values):
     return ds.Stimulus("soma", "ou", sigma="0.3", mean="0.4", sample=sample, seed=seed, **values)
@@ -33,22 +31,28 @@ def test_room_is_the_next_power_of_two(n):
 
 
 @given(
-    st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.01, 0.025, 0.1]),
-    st.integers(0, 10**5),
+    st.integers(1, 400), st.integers(1, 400), st.sampled_from([1e-6, 2.5e-5, 1e-4, 0.0007]),
+    st.integers(0, 10**8),
 )  # fmt: skip
-def test_the_sample_of_a_step_is_that_of_brians_timed_array(a, b, unit, first):
-    """Oracle: Brian2's own array, for steps and samples of any two multiples of a unit."""
-    dt, sample_dt = a * unit * MS, b * unit * MS
-    times = (first + np.arange(50)) * dt
-    array = b2.TimedArray(np.arange(200.0) + first * a // b, dt=sample_dt * b2.second)
-    shifted = times - first * a // b * sample_dt  # both count from there
-    early = signals.grain(sample_dt, dt)
-    before, b2.defaultclock.dt = b2.defaultclock.dt, dt * b2.second
-    try:
-        expected = np.asarray(array(shifted * b2.second)) - array.values[0]
-    finally:
-        b2.defaultclock.dt = before
-    assert_array_equal(signals.sample_at(shifted, sample_dt, early, 200), expected)
+def test_a_step_takes_the_sample_that_it_begins_in(a, b, unit, first):
+    """Oracle: whole numbers, for steps of a and samples of b units; rounding moves no edge."""
+    steps = first + np.arange(100)
+    found = signals.sample_at(steps * (a * unit), b * unit, n=10**12)
+    assert_array_equal(found, steps * a // b)
+
+
+@given(st.integers(1, 30), st.integers(0, 4), st.integers(0, 10**4))
+def test_that_is_the_sample_of_brians_timed_array(a, halvings, first):
+    """Where steps divide samples, or samples steps."""
+    for dt, sample_dt in ((a * 1e-5, a * 1e-5 * 2**halvings), (a * 1e-5 * 2**halvings, a * 1e-5)):
+        times = (first % 100 + np.arange(50)) * dt
+        array = b2.TimedArray(np.arange(200.0), dt=sample_dt * b2.second)
+        before, b2.defaultclock.dt = b2.defaultclock.dt, dt * b2.second
+        try:
+            expected = np.asarray(array(times * b2.second))
+        finally:
+            b2.defaultclock.dt = before
+        assert_array_equal(signals.sample_at(times, sample_dt, 200), expected)
 
 
 class TestStreams:
