@@ -38,7 +38,7 @@ FLAGS = (
 # In float32 a literal such as 1.0 must not turn the arithmetic around it into double
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
-_HEADER = "exponential.h"
+_HEADERS = ("exponential.h", "dense.h")
 
 # Those of Brian2 and libm branch, or are calls, or compute in double
 _FUNCTIONS = {
@@ -65,7 +65,7 @@ def configure(job: Job, threads: int) -> None:
     """Set Brian2's preferences for a build."""
     single = SINGLE_FLAGS if job.dtype == "float32" else ()
     b2.prefs.codegen.cpp.extra_compile_args_gcc = [*FLAGS, *single]
-    b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>", f'"{_HEADER}"']
+    b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>", *(f'"{name}"' for name in _HEADERS)]
     b2.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
     b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]
 
@@ -78,7 +78,8 @@ def fingerprint() -> list[str]:
 
 def write_headers(folder: Path) -> None:
     """Put into a project what its code includes."""
-    shutil.copyfile(_folder() / _HEADER, folder / _HEADER)
+    for name in _HEADERS:
+        shutil.copyfile(_folder() / name, folder / name)
 
 
 def _folder() -> Path:
@@ -92,7 +93,7 @@ def _templates() -> Templater:
 
 @contextlib.contextmanager
 def own_code() -> Iterator[None]:
-    """Give Brian2's C++ generator our functions, and our template of the threshold."""
+    """Give Brian2's C++ generator our functions and templates."""
     kept = {}
     for name, code in _FUNCTIONS.items():
         table = DEFAULT_FUNCTIONS[name].implementations
@@ -112,7 +113,6 @@ def own_code() -> Iterator[None]:
 # Often enough to name the time of a divergence, seldom enough to cost nothing
 PIECE = "steps/100 < 100 ? steps/100 : 100"
 SYNCHRONISE = ""
-AS_READ = ""  # what Brian2 does to the name of a file: nothing
 
 
 def to_host(device: Device, variable: object) -> str:

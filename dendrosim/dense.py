@@ -3,7 +3,7 @@
 A layer of a trained network is a dense matrix that every sample of a batch shares.  Brian2's
 synapses would hold a copy of each weight for each sample; this function reads one matrix, adds the
 rows of the sources that are not 0 (spikes are few), and does it once for all neurons of a sample.
-There is an implementation for each device.
+There is an implementation for each device; C++ has its loops in cpp/dense.h.
 """
 
 from __future__ import annotations
@@ -95,15 +95,9 @@ static %REAL% %NAME%(const int32_t i, const double t)
     {
         sample = now;
         time = t;
-        for (int j = 0; j < %N%; j++) sums[j] = 0;
-        const %REAL%* source = brian::%SOURCE% + now*%N_IN%;
-        for (int k = 0; k < %N_IN%; k++)
-        {
-            const %REAL% s = source[k];
-            if (s == 0) continue;
-            const %REAL%* w = brian::%TABLE% + (int64_t)k*%N%;
-            for (int j = 0; j < %N%; j++) sums[j] += s*w[j];
-        }
+        dendrosim::weighted_rows<%N_IN%, %N%>(
+            brian::%SOURCE% + now*%N_IN%, brian::%TABLE%, sums
+        );
     }
     return sums[i - now*%N%];
 }

@@ -15,7 +15,7 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
-from dendrosim import devices, signals
+from dendrosim import devices, raster, signals
 from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.job import Built, Done, control_group
@@ -236,11 +236,12 @@ class NetworkJob:
         below, variable = source, "x"
         for k, layer in enumerate(self.network.layers):
             group = self._layer(k, layer, below, variable, clock, groups)
-            spikes = b2.SpikeMonitor(group, name=f"spikes_{k}")
-            outputs |= {
-                f"spike_i_{k}": spikes.variables["i"],
-                f"spike_t_{k}": spikes.variables["t"],
-            }
+            if raster.is_available():
+                spikes = raster.Raster(group, _fires(layer), f"spikes_{k}")
+                outputs[f"fired_{k}"] = spikes.fired
+            else:
+                spikes = b2.SpikeMonitor(group, name=f"spikes_{k}")
+                outputs |= {f"spike_{name}_{k}": spikes.variables[name] for name in "it"}
             monitors.append(spikes)
             if self.record.get(k):
                 names = list(self.record[k])
@@ -283,8 +284,8 @@ class NetworkJob:
         lines += [f"run_bias_{port} : 1 (constant)" for port in layer.bias]
         functions: dict[str, b2.Function] = {}
         group = b2.NeuronGroup(
-            len(self.x) * layer.n, "\n".join(lines), threshold=f"{model.output} > 0.5", reset="",
-            clock=clock, namespace=functions, name=f"layer_{k}",
+            len(self.x) * layer.n, "\n".join(lines), clock=clock, namespace=functions,
+            threshold=None if raster.is_available() else _fires(layer), name=f"layer_{k}",
         )  # fmt: skip
         groups[f"layer_{k}"] = group
         sums: dict[str, list[str]] = {}
@@ -310,15 +311,19 @@ class NetworkJob:
         """Return spikes and recorded states of the first `samples` samples."""
         spikes, states = [], []
         side, steps = self.x.shape[:2]
+
+        def by_sample(values: Array) -> Array:
+            return values.reshape(steps, side, -1).transpose(1, 0, 2)[:samples]
+
         for k, layer in enumerate(self.network.layers):
-            fired = np.zeros((side, steps, layer.n), dtype=bool)
-            i = np.asarray(done.arrays[f"spike_i_{k}"], dtype=int)
-            t = np.rint(done.arrays[f"spike_t_{k}"] / self.dt).astype(int)
-            fired[i // layer.n, t, i % layer.n] = True
-            spikes.append(fired[:samples])
+            fired = done.arrays.get(f"fired_{k}")
+            if fired is None:
+                fired = np.zeros((steps, side * layer.n), dtype=bool)
+                t = np.rint(done.arrays[f"spike_t_{k}"] / self.dt).astype(int)
+                fired[t, done.arrays[f"spike_i_{k}"]] = True
+            spikes.append(by_sample(fired))
             states.append({
-                name: np.asarray(done.arrays[f"trace_{k}_{name}"])
-                .reshape(steps, side, layer.n).transpose(1, 0, 2)[:samples]
+                name: by_sample(np.asarray(done.arrays[f"trace_{k}_{name}"]))
                 for name in self.record.get(k, ())
             })  # fmt: skip
         return spikes, states
@@ -326,6 +331,10 @@ class NetworkJob:
 
 def _matrices(layer: Layer) -> tuple[tuple[str, Mapping[str, Array]], ...]:
     return ("run_in", layer.input_weights), ("run_back", layer.recurrent_weights)
+
+
+def _fires(layer: Layer) -> str:
+    return f"{layer.model.output} > 0.5"
 
 
 def _is_used(layer: Layer, name: str) -> bool:

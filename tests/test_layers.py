@@ -29,7 +29,7 @@ ROOMS = [
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
-    "network", "dense", "network_run", "switches", "differences", "verification",
+    "network", "dense", "raster", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
     "propagation", "learn", "cli",
