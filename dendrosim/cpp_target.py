@@ -113,6 +113,7 @@ def own_code() -> Iterator[None]:
 # Often enough to name the time of a divergence, seldom enough to cost nothing
 PIECE = "steps/100 < 100 ? steps/100 : 100"
 SYNCHRONISE = ""
+AS_READ = ""  # what Brian2 does to the name of a file: nothing
 
 
 def to_host(device: Device, variable: object) -> str:
