@@ -31,7 +31,6 @@ NAME, DEVICE = "CUDA", "cuda_standalone"
 PIECE = "(steps + 9)/10"
 # brian2cuda reads names of files so
 AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
-SYNCHRONISE = "CUDA_SAFE_CALL(cudaDeviceSynchronize());"
 #: Assumed where there is no GPU to ask; H100 and H200.
 COMPUTE_CAPABILITY = 9.0
 
@@ -200,6 +199,16 @@ def make_portable(folder: Path) -> None:
     text = makefile.read_text()
     (arch,) = set(re.findall(r"-arch=(\S+)", text))
     makefile.write_text(f"ARCH = {arch}\n" + text.replace(f"-arch={arch}", "-arch=$(ARCH)"))
+
+
+def advance(built: Built) -> str:
+    """Return C++ that takes the steps from `done` to `next`, by the loop of brian2cuda."""
+    name = built.network.name
+    return f"""
+    {name}.t = done*dt;
+    {name}.run(next*dt - done*dt, NULL, 10.0);
+    CUDA_SAFE_CALL(cudaDeviceSynchronize());
+    """
 
 
 def to_host(device: Device, variable: object) -> str:

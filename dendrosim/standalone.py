@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 8,
+        "format": 9,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -191,7 +191,6 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         for clock, every in built.slower.items()
     )
     clock = array(built.clock.variables["dt"])
-    name = built.network.name
     return f"""
     {{
         {clock}[0] = {array(control["run_dt"])}[0];
@@ -207,10 +206,8 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         for (int64_t done = 0; done < steps && bad < 0; done += piece)
         {{
             const int64_t next = done + piece < steps ? done + piece : steps;
-            {name}.t = done*dt;
             const auto began = std::chrono::steady_clock::now();
-            {name}.run(next*dt - done*dt, NULL, 10.0);
-            {target.SYNCHRONISE}
+            {target.advance(built)}
             spent += std::chrono::steady_clock::now() - began;
             {checks}
             if (bad >= 0) std::cout << "diverged " << bad << " " << next*dt << std::endl;
