@@ -316,9 +316,11 @@ class NetworkJob:
             return values.reshape(steps, side, -1).transpose(1, 0, 2)[:samples]
 
         for k, layer in enumerate(self.network.layers):
-            fired = done.arrays.get(f"fired_{k}")
-            if fired is None:
-                fired = np.zeros((steps, side * layer.n), dtype=bool)
+            n = side * layer.n
+            if f"fired_{k}" in done.arrays:
+                fired = raster.unpacked(done.arrays[f"fired_{k}"], steps, n)
+            else:
+                fired = np.zeros((steps, n), dtype=bool)
                 t = np.rint(done.arrays[f"spike_t_{k}"] / self.dt).astype(int)
                 fired[t, done.arrays[f"spike_i_{k}"]] = True
             spikes.append(by_sample(fired))

@@ -1,7 +1,7 @@
-"""Which neurons spike in which step, a byte each: what networks record in C++.
+"""Which neurons spike in which step, a bit each: what networks record in C++.
 
 A trained neuron spikes in a tenth to a third of the steps.  Neuron and time of each spike, twelve
-bytes, are then more than a byte a step, and take longer to write than the network to run.
+bytes, then take longer to write and read than the network to run.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ def is_available() -> bool:
     return get_device() is all_devices["cpp_standalone"]
 
 
+def unpacked(fired: np.ndarray, steps: int, neurons: int) -> np.ndarray:
+    """Return what was recorded as bool, shape (steps, neurons)."""
+    rows = fired.view(np.uint8).reshape(steps, -1)
+    bits = np.unpackbits(rows, axis=1, count=neurons, bitorder="little")
+    return bits.view(bool)
+
+
 class Raster(CodeRunner):
     """Records for each neuron of a group and each step whether a condition holds.
 
@@ -34,14 +41,14 @@ class Raster(CodeRunner):
     Attributes
     ----------
     fired
-        The variable that a program gives back: bool, step after step, shape (steps*neurons,).
+        The variable that a program gives back; see `unpacked`.
     """
 
     def __init__(self, group: b2.NeuronGroup, condition: str, name: str) -> None:
         Nameable.__init__(self, name=name)
         self.variables = Variables(self)
         self.variables.add_auxiliary_variable("_cond", dtype=bool)
-        self.variables.add_dynamic_array("fired", size=0, dtype=np.bool_, read_only=True)
+        self.variables.add_dynamic_array("fired", size=0, dtype=np.int8, read_only=True)
         self.fired = self.variables["fired"]
         CodeRunner.__init__(
             self, group, "raster", code=f"_cond = {condition}", clock=group.clock, name=None,

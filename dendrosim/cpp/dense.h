@@ -45,8 +45,8 @@ inline int columns(int j, const int n, const int count, const int* rows, const T
 template <int n_in, int n, typename T>
 inline void weighted_rows(const T* source, const T* table, T* sums)
 {
-    int rows[n_in];
-    T numbers[n_in];
+    static thread_local int rows[n_in];
+    static thread_local T numbers[n_in];
     int count = 0;
     for (int k = 0; k < n_in; k++)
     {
