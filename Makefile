@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow cuda cuda-source clean distclean
+.PHONY: help demo test docs slow cuda cuda-source clean distclean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,8 +30,13 @@ test: $(VENV)/.installed-test  ## lint and run the tests (what continuous integr
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python $(PYTEST)
+	$(MAKE) docs
 	@if command -v nvcc > /dev/null; then $(MAKE) cuda-source; \
 	 else echo "no nvcc here: generated CUDA source is not checked"; fi
+
+docs: $(VENV)/.installed-test  ## run the notebooks and build the pages into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 slow: $(VENV)/.installed-test  ## run the slow tests
 	$(BIN)/python $(PYTEST) -m "slow and not cuda"
@@ -46,7 +51,7 @@ cuda-source: $(CUDA_VENV)/.installed  ## generate CUDA source and compile it wit
 	$(CUDA_PYTEST) -n 2 tests/cuda
 
 clean:  ## remove what builds, tests and the demonstration wrote
-	rm -rf build dist demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist demo docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find dendrosim tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments as well

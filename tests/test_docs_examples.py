@@ -1,34 +1,110 @@
-"""Every code block of docs/*.md is executed, in a folder of its own, in order of the page."""
+"""What the pages show is executed: code in order of the page, commands as far as their options.
+
+The guide's python blocks run here.  The notebooks run when `make docs` builds the pages; here all
+are read, and the one runs whose promise is checked.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
-PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from dendrosim.cli import commands
+
+ROOT = Path(__file__).parents[1]
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
+BLOCK = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+def blocks(page: Path, kind: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(page.read_text(encoding="utf-8")) if name == kind]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for text in blocks(page, "toml"):
-        Path(text.split("\n", 1)[0].removeprefix("# ")).write_text(text)
+def cells(page: Path) -> list[str]:
+    return blocks(page, "{code-cell}")
+
+
+def python(page: Path) -> str:
+    """Return the python of a notebook, without the words to the notebook itself."""
+    return "".join(cell.replace("%matplotlib inline\n", "") for cell in cells(page)
+                   if not cell.startswith("%%"))  # fmt: skip
+
+
+def run(code: list[str], page: Path) -> dict:
     names: dict = {}
-    for text in blocks(page, "python"):
+    for text in code:
         exec(compile(text, str(page), "exec"), names)
-    if page.stem == "your_own_model":
-        assert names["losses"][-1] < 0.6 * names["losses"][0]
-        assert names["result"].equal
-        code = [line for text in blocks(page, "python") for line in text.splitlines() if line]
-        assert len(code) <= 25, "the page promises little code"
+    return names
 
 
-def test_there_are_pages():
-    assert [page.stem for page in PAGES if blocks(page, "python")]
+@pytest.mark.parametrize("page", [p for p in GUIDE if blocks(p, "python")], ids=lambda p: p.stem)
+def test_the_guide_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(blocks(page, "python"), page)
+
+
+def test_a_model_of_your_own_is_little_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "notebooks" / "your_own_model.md"
+    file, *code = cells(page)
+    head, _, text = file.partition("\n")
+    Path(head.removeprefix("%%writefile ")).write_text(text, encoding="utf-8")
+    names = run(code, page)
+    assert names["losses"][-1] < 0.6 * names["losses"][0]
+    assert names["result"].equal
+    lines = [line for line in code[0].splitlines() if line]
+    assert len(lines) <= 25, "the page promises little code"
+
+
+COMMANDS = [
+    (page.stem, line.removeprefix("$ "))
+    for page in (*GUIDE, *NOTEBOOKS, ROOT / "README.md")
+    for text in blocks(page, "console")
+    for line in text.splitlines()
+    if line.startswith("$ dendrosim ")
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_command_has_such_options(page, line):
+    _, *words = shlex.split(line, comments=True)
+    name, *words = words
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None, f"there is no command {name}"
+    command.make_context(name, words)  # parses and checks; runs nothing
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebook_uses_public_names(page):
+    for node in ast.walk(ast.parse(python(page))):
+        if isinstance(node, ast.ImportFrom):
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        else:
+            continue
+        assert not any(name.startswith("_") for name in names), ast.unparse(node)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_the_code_of_a_notebook_is_clean(page, tmp_path):
+    path = tmp_path / f"{page.stem}.py"
+    path.write_text(python(page), encoding="utf-8")
+    ruff = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml")]
+    rules = ["--ignore", "D,B018,E402,E703", str(path)]  # a cell ends with a value, or with none
+    done = subprocess.run([*ruff, *rules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_notebook_is_in_the_contents():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    missing = [page.stem for page in NOTEBOOKS if f"generated/notebooks/{page.stem}\n" not in index]
+    assert missing == []

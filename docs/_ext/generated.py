@@ -1,0 +1,69 @@
+"""Pages that are made when the documentation is built, into `docs/generated`."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1]
+ROOT = DOCS.parent
+FOLDER = DOCS / "generated"
+
+
+@cache
+def fingerprint() -> str:
+    """Return a digest of the package, its shelves and what makes these pages."""
+    digest = hashlib.sha256()
+    for folder in (ROOT / "dendrosim", ROOT / "models", ROOT / "protocols", DOCS / "_ext"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def write_pages(app: object) -> None:
+    """Write every generated page; the catalogue only if it is of other sources."""
+    import benchmark_pages
+    import errata
+    import model_pages
+
+    FOLDER.mkdir(exist_ok=True)
+    catalogue, stamp = FOLDER / "models", FOLDER / "models" / ".made_from"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint():
+        catalogue.mkdir(exist_ok=True)
+        model_pages.write(catalogue)
+        stamp.write_text(fingerprint(), encoding="utf-8")
+    errata.write(FOLDER / "errata.md")
+    benchmark_pages.write(FOLDER)
+    copy_notebooks(FOLDER / "notebooks")
+    forget_names(FOLDER / "api")
+
+
+def forget_names(folder: Path) -> None:
+    """Remove the pages of names that `api.md` lists no more."""
+    listed = set((DOCS / "api.md").read_text(encoding="utf-8").split())
+    for path in folder.glob("*.rst"):
+        if path.stem not in listed:
+            path.unlink()
+
+
+def copy_notebooks(folder: Path) -> None:
+    """Copy the notebooks, which stand outside of `docs`; one that has not changed is left."""
+    folder.mkdir(exist_ok=True)
+    own = {
+        path.name: path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.md")
+    }
+    for path in folder.glob("*.md"):
+        if path.name not in own:
+            path.unlink()
+    for name, text in own.items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: object) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("builder-inited", write_pages, priority=100)  # before autosummary reads api.md
+    return {"parallel_read_safe": True}

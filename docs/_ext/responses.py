@@ -1,0 +1,212 @@
+"""What a model does: its answer to a step, its f-I curve, a chirp and pulses, in one run.
+
+The neurons of a run stand side by side, each under one of the protocols, so that a model is built
+(and for C++ compiled) once.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from brian2 import Quantity
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import dendrosim as ds
+from dendrosim.dynamics import Dynamics
+from dendrosim.impedance import impedance
+from dendrosim.panels import COLOURS, GREY
+from dendrosim.plots import STYLE
+
+#: Of the shelf, for models with units.
+SHELF = ("step", "fi_curve", "chirp", "paired_pulse")
+#: Current that holds the soma of a neuron without a stable rest (Pinsky and Rinzel 1994, p. 59).
+HOLDING = "-0.5 uA/cm**2"
+#: Input at which the gates of a discrete model are shut; at 0 they are half open, and it fires.
+SHUT = {"lrmm": -2.0, "lrmm_alif": -2.0}
+
+
+def is_held(model: ds.Model) -> bool:
+    """Whether a model with units has no stable rest, so that its soma is held at `HOLDING`."""
+    dynamics = Dynamics(model)
+    return not dynamics.stable(dynamics.rest(), {})
+
+
+def figure(model: ds.Model) -> Figure:
+    """Return four panels: step, f-I curve, chirp, pulses."""
+    with matplotlib.rc_context(STYLE):
+        page = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained")
+        panels = page.subplots(2, 2).ravel()
+        draw = _continuous if model.kind == "continuous" else _discrete
+        draw(model, dict(zip(("step", "rate", "chirp", "pulses"), panels, strict=True)))
+        return page
+
+
+def side_by_side(
+    protocols: Mapping[str, ds.Protocol], duration: str
+) -> tuple[ds.Protocol, dict[str, slice]]:
+    """Return one protocol in which each neuron is under one of several, and who is under which."""
+    sizes = [protocol.size for protocol in protocols.values()]
+    ends = np.cumsum(sizes)
+    places = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]
+    stimuli = []
+    for protocol, place in zip(protocols.values(), places, strict=True):
+        for stimulus in protocol.stimuli:
+            grids = {key: _padded(value, place, int(ends[-1]), key == "amplitude")
+                     for key, value in stimulus.values.items()
+                     if value.ndim or key == "amplitude"}  # fmt: skip
+            stimuli.append(stimulus.with_(**grids))
+    return ds.Protocol(duration, stimuli), dict(zip(protocols, places, strict=True))
+
+
+def _padded(value: Quantity, place: slice, total: int, silent: bool) -> Quantity:
+    """Return a grid over all neurons: its values at its place, elsewhere 0 or the first of them."""
+    numbers = np.full(total, 0.0 if silent else float(np.ravel(value)[0]))
+    numbers[place] = np.asarray(value)
+    return Quantity(numbers, dim=value.dim)
+
+
+def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
+    protocols = {name: ds.load_protocol(name) for name in SHELF}
+    if is_held(model):
+        hold = ds.Stimulus("soma", "constant", amplitude=HOLDING)
+        for name in ("step", "chirp", "paired_pulse"):
+            own = protocols[name]
+            protocols[name] = ds.Protocol(own.given_duration, [*own.stimuli, hold])
+    whole, places = side_by_side(protocols, "6500 ms")
+    run = ds.simulate(model, whole, device="cpp", record=[model.potentials["soma"]],
+                      record_dt="0.1 ms", progress=False)  # fmt: skip
+    t, v = run.times * 1e3, run.voltage("soma") * 1e3
+    step = protocols["step"]
+    until = t < float(step.duration) * 1e3
+    panels["step"].plot(t[until], v[until, places["step"].start], color=COLOURS[0], lw=0.8)
+    panels["step"].set(title="Step of 1 µA/cm² into the soma", xlabel="time (ms)", ylabel="mV")
+    _window(panels["step"], 200, 800)
+    _rates(panels["rate"], run, places["fi_curve"], protocols["fi_curve"], 0.5)
+    panels["rate"].set_xlabel("somatic current (µA/cm²)")
+    _impedance(panels["chirp"], whole, run, places["chirp"].start)
+    pulses = protocols["paired_pulse"]
+    intervals = np.asarray(pulses.stimuli[0].values["interval"]) * 1e3
+    _stacked(panels["pulses"], run, places["paired_pulse"], (190, 480),
+             [f"{interval:g} ms" for interval in intervals], v)  # fmt: skip
+    panels["pulses"].set_title("Two pulses into the dendrite, so far apart")
+
+
+def _discrete(model: ds.Model, panels: Mapping[str, Axes]) -> None:
+    shut = SHUT.get(model.name, 0.0)
+    run, protocols, places, scale = _fired(model, shut)
+    potential = potential_of(model)
+    v = run.traces[potential].values
+    words = [f"{scale * weight:g}" for weight in (0.5, 1, 2)]
+    above = f" above {shut:g}".replace("-", "\N{MINUS SIGN}") if shut else ""
+    _stacked(panels["step"], run, places["step"], (0, 110), words, v)
+    panels["step"].set_title(f"{potential} under a step of the input{above}, 20 to 80")
+    _rates(panels["rate"], run, places["rate"], protocols["rate"], 0.1, per_step=True)
+    panels["rate"].set_xlabel(f"input{above}")
+    panels["chirp"].plot(run.times / 0.3 * 0.25, v[:, places["chirp"].start], color=COLOURS[0],
+                         lw=0.8)  # fmt: skip
+    panels["chirp"].set(title=f"{potential} under a chirp of {0.05 * scale:g}",
+                        xlabel="cycles a step", ylabel=potential)  # fmt: skip
+    _stacked(panels["pulses"], run, places["pulses"], (0, 110), words, v)
+    panels["pulses"].set_title(f"{potential} under four spikes of this weight")
+    for name in ("step", "pulses"):
+        panels[name].set_xlabel("step")
+
+
+def _fired(
+    model: ds.Model, shut: float
+) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice], int]:
+    """Run a discrete model, with ten or a hundred times the input if it does not fire else."""
+    found = [_run_discrete(model, shut, 1)]
+    for scale in (10, 100):
+        if not len(found[-1][0].spike_t):
+            found.append(_run_discrete(model, shut, scale))
+    return found[-1] if len(found[-1][0].spike_t) else found[0]  # one without a threshold
+
+
+def _run_discrete(
+    model: ds.Model, shut: float, scale: int
+) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice], int]:
+    into, grid = list(model.inputs), f"[{0.5 * scale}, {scale}, {2 * scale}]"
+    rest = ds.Stimulus(into, "constant", amplitude=str(shut))
+    stimuli = {
+        "step": ("step", {"amplitude": grid, "start": "20 ms", "stop": "80 ms"}),
+        "rate": ("constant", {"amplitude": f"linspace(0, {4 * scale}, 41)"}),
+        "chirp": ("chirp", {"amplitude": f"{0.05 * scale}", "f_1": "250 Hz"}),
+        "pulses": ("pulse_train", {"amplitude": grid, "width": "1 ms", "period": "15 ms",
+                                   "count": "4", "start": "10 ms"}),
+    }  # fmt: skip
+    protocols = {
+        name: ds.Protocol("300 ms", [ds.Stimulus(into, shape, **values), rest])
+        for name, (shape, values) in stimuli.items()
+    }
+    whole, places = side_by_side(protocols, "300 ms")
+    run = ds.simulate(model, whole, device="numpy", dt=None if model.dt else "1 ms",
+                      record=[potential_of(model)], progress=False)  # fmt: skip
+    return run, protocols, places, scale
+
+
+def potential_of(model: ds.Model) -> str:
+    """Return the variable of a discrete model that its output compares with a threshold."""
+    (spike,) = [s for s in model.update if s.target == model.output]
+    read = [node.id for node in ast.walk(spike.expression.tree) if isinstance(node, ast.Name)]
+    return next((name for name in read if name in model.states), model.states[0])
+
+
+def _rates(
+    axes: Axes, run: ds.Recording, place: slice, protocol: ds.Protocol, start: float,
+    per_step: bool = False,
+) -> None:  # fmt: skip
+    trains = run.trains[place]
+    rates = np.array([np.sum(train >= start) for train in trains]) / (run.duration - start)
+    amplitudes = np.asarray(protocol.stimuli[0].values["amplitude"])
+    unit = 1.0 if per_step else 0.01  # uA/cm**2 in A/m**2
+    axes.plot(amplitudes / unit, rates * (run.meta["dt"] if per_step else 1), "-o", ms=3,
+              color=COLOURS[0])  # fmt: skip
+    axes.set_title("Firing rate over constant current")
+    axes.set_ylabel("spikes a step" if per_step else "rate (Hz)")
+    axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+
+
+def _impedance(axes: Axes, protocol: ds.Protocol, run: ds.Recording, neuron: int) -> None:
+    window = (run.times >= 1.0) & (run.times < 6.0)
+    times = run.times[window]
+    current = protocol.current("soma", times, run.meta["dt"])[:, neuron]
+    found, z = impedance(times, current - current.mean(), run.voltage("soma")[window, neuron],
+                         0.5, 40.0)  # fmt: skip
+    if np.any(run.spikes(neuron) > 1.0):
+        raise ValueError(f"{run.meta['model']} fires under the chirp: it has no impedance")
+    axes.plot(found, np.abs(z) * 10, color=COLOURS[0])
+    axes.set(title="Impedance of the soma, from a chirp", xlabel="frequency (Hz)",
+             ylabel="|Z| (kΩ cm²)", ylim=(0, None))  # fmt: skip
+
+
+def _stacked(
+    axes: Axes, run: ds.Recording, place: slice, window: tuple[float, float],
+    names: Sequence[str], v: np.ndarray,
+) -> None:  # fmt: skip
+    """Draw traces under each other, each on the same scale, with its spikes above it."""
+    low, high = (np.searchsorted(run.times * 1e3, edge - 1e-6) for edge in window)
+    neurons = range(place.start, place.stop)
+    height = 1.25 * max(float(np.ptp(v[low:high, place])), 1e-12)
+    for k, (neuron, name) in enumerate(zip(neurons, names, strict=True)):
+        base = -k * height
+        trace = v[low:high, neuron]
+        axes.plot(run.times[low:high] * 1e3, base + trace - v[low:high, place].min(),
+                  color=COLOURS[k % len(COLOURS)], lw=0.9)  # fmt: skip
+        train = run.spikes(neuron) * 1e3
+        train = train[(train >= window[0]) & (train <= window[1])]
+        axes.plot(train, np.full(train.size, base + 0.9 * height), "|", ms=4,
+                  color=COLOURS[k % len(COLOURS)])  # fmt: skip
+        axes.annotate(name, (1, base + 0.25 * height), xycoords=("axes fraction", "data"),
+                      xytext=(3, 0), textcoords="offset points", size=8, color=GREY)  # fmt: skip
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=window, xlabel="time (ms)")
+
+
+def _window(axes: Axes, start: float, stop: float) -> None:
+    axes.axvspan(start, stop, color="#f1f1f1", lw=0, zorder=0)
