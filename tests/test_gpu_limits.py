@@ -179,7 +179,7 @@ class TestGpu:
         monkeypatch.setattr(gpu, "steps_for", lambda n: 40)
         monkeypatch.setattr(gpu, "REPEAT", 1)
         images = gpu.images
-        monkeypatch.setattr(gpu, "images", lambda batch: images(batch)[:, :24])
+        monkeypatch.setattr(gpu, "images", lambda batch: images(batch)[:, :12] + 2)
         found = gpu.neurons(20, "float64", card)
         assert found["within_a_step"] and found["spikes"][0] == found["spikes"][1]
         assert found["bytes_a_step"] == 20 * 90
