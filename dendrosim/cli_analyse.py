@@ -152,3 +152,27 @@ def citation(names: tuple[str, ...], as_json: bool) -> None:
     what = [load_network(name) if name.endswith(".safetensors") else name for name in names]
     text = cite(*what)
     print_json({"bibtex": text}) if as_json else click.echo(text)
+
+
+# fmt: off
+@click.command()
+@click.option("--out", default="papers", show_default=True, help="Folder to write into.")
+@click.option("--paper", help="lstm_lif or lrmm; both by default.")
+@click.option("--full", is_flag=True, help="Train four times as long, draw finer.")
+@click.option("--quick", is_flag=True, help="Leave out what trains networks.")
+@click.option("--runs", help="Folder with logged training runs.")
+@JSON
+def papers(
+    out: str, paper: str | None, full: bool, quick: bool, runs: str | None, as_json: bool
+) -> None:
+    # fmt: on
+    """Compute every claim and figure of both papers, each number beside the printed one.
+
+    A claim is reproduced, refuted (and why) or not reachable here (and what is missing).
+    """
+    from dendrosim.papers import reproduce
+
+    if full and quick:
+        raise DendrosimError("--full and --quick exclude each other")
+    found = reproduce(out, paper=paper, full=full, quick=quick, runs=runs)
+    print_json(found.to_json()) if as_json else click.echo(found.text())

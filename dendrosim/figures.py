@@ -103,9 +103,9 @@ def _marks(panel: Axes, marks: Sequence[Mark]) -> None:
 
 def curves_figure(
     curves: Mapping[str, tuple[Array, Array]], *, title: str, x: str, y: str, log: bool = False,
-    line: float | None = None, note: str = "",
+    line: float | None = None, note: str = "", markers: bool = True,
 ) -> Figure:  # fmt: skip
-    """Draw lines with markers.
+    """Draw lines.
 
     Parameters
     ----------
@@ -119,11 +119,13 @@ def curves_figure(
         Height of a grey line to compare with.
     note
         Small print under the title.
+    markers
+        Whether the points are marked.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.2), dpi=100)
         axes = figure.add_axes((0.12, 0.13, 0.84, 0.68))
-        draw_curves(axes, curves, log=log, line=line)
+        draw_curves(axes, curves, log=log, line=line, markers=markers)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         _title(figure, title, note)
@@ -132,16 +134,17 @@ def curves_figure(
 
 def draw_curves(
     axes: Axes, curves: Mapping[str, tuple[Array, Array]], log: bool = False,
-    line: float | None = None,
+    line: float | None = None, markers: bool = True,
 ) -> None:  # fmt: skip
-    """Draw lines with markers and their legend on axes."""
+    """Draw lines and their legend on axes."""
     for k, (name, (at, values)) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
         if log:
             kept = values > FLOOR
             values = np.log10(np.where(kept, values, np.nan), where=kept, out=np.full(
                 values.shape, np.nan))  # fmt: skip
-        axes.plot(at, values, label=name, **look(k))
+        style = look(k) if markers else {"color": look(k)["color"]}
+        axes.plot(at, values, label=name, **style)
     if line is not None:
         axes.axhline(line, color=GREY, lw=0.8, ls="--", zorder=0)
     if len(curves) > 1:
@@ -230,6 +233,53 @@ def draw_energy(axes: Axes, counts: Mapping[str, Count]) -> None:
     axes.set_xticks(range(len(counts)), [name.replace(" ", "\n", 1) for name in counts])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("nJ a step")
+
+
+#: Colours of what a network is to do with its input.
+PHASES = {"data": "#DDF0DD", "noise": "#F8DEDC", "readout": "#E9E9E9"}
+
+
+def gates_figure(found: Any, title: str = "", note: str = "") -> Figure:
+    """Draw gates over time, spikes of both memory neurons, and how alike they fire.
+
+    Parameters
+    ----------
+    found
+        `dendrosim.papers.gates.Dynamics`.
+    title, note
+        Above all.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 6.4), dpi=100)
+        (gates, match), (first, second) = figure.subplots(2, 2)
+        figure.subplots_adjust(left=0.07, right=0.95, bottom=0.09, top=0.84, hspace=0.4, wspace=0.2)
+        steps = np.arange(len(found.phase))
+        for letter, values in found.gates.items():
+            gates.plot(steps, values, label=letter, **look(list(found.gates).index(letter)))
+        _shade(gates, found.phase)
+        gates.set_title("Gates, mean over neurons and samples")
+        gates.set_xlabel("step")
+        gates.legend(loc="best", ncols=3)
+        for axes, (name, fired) in zip((first, second), found.spikes.items(), strict=True):
+            at, neuron = np.nonzero(fired)
+            axes.plot(at, neuron, "|", color="black", ms=2.2, mew=0.8)
+            _shade(axes, found.phase)
+            axes.set_title(f"Spikes of {name}, one sample")
+            axes.set_xlabel("step")
+            axes.set_ylabel("circuit")
+        drawn = match.imshow(found.agreement, origin="lower", cmap="viridis", aspect="equal")
+        match.set_title("Share of circuits in which N_C and N_M do the same")
+        match.set_xlabel("step of N_M")
+        match.set_ylabel("step of N_C")
+        figure.colorbar(drawn, ax=match, shrink=0.9)
+        _title(figure, title, note)
+        return figure
+
+
+def _shade(axes: Axes, phase: Array) -> None:
+    for k, name in enumerate(phase):
+        axes.axvspan(k - 0.5, k + 0.5, color=PHASES[name], lw=0, zorder=0)
+    axes.set_xlim(-0.5, len(phase) - 0.5)
 
 
 def analysis_figure(analysis: Any, title: str = "") -> Figure:

@@ -32,7 +32,7 @@ ROOMS = [
     "network", "dense", "raster", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
-    "propagation", "learn", "cli",
+    "propagation", "learn", "papers", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.

@@ -1,0 +1,219 @@
+"""Every claim and figure of both papers into a folder, each number beside the printed one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from dendrosim.errors import DendrosimError
+from dendrosim.papers.claims import (
+    VERDICTS,
+    Checked,
+    NotReachableError,
+    Paper,
+    load_papers,
+    unreached,
+)
+from dendrosim.papers.functions import check, what_is_missing
+from dendrosim.papers.workshop import Workshop
+from dendrosim.recording import replacing
+from dendrosim.simulation import progress_bar
+from dendrosim.tables import aligned
+
+COLUMNS = ("paper", "where", "claim", "printed", "found", "unit", "verdict", "because")
+LEFT_OUT = "it takes a network that is trained for it, which --quick leaves out"
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduction:
+    """What became of every claim.
+
+    Attributes
+    ----------
+    papers
+        Paper to its claims with their verdicts.
+    figures
+        Paper and name of a figure to its file, or to why there is none.
+    folder
+        Where they are.
+    """
+
+    papers: Mapping[str, tuple[Checked, ...]]
+    figures: Mapping[tuple[str, str], Path | str]
+    folder: Path
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many claims of each paper have each verdict."""
+        counted = {
+            name: Counter(c.verdict for c in checked) for name, checked in self.papers.items()
+        }
+        return {name: {v: counter[v] for v in VERDICTS} for name, counter in counted.items()}
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return one row a claim, with the columns `COLUMNS`."""
+        return [
+            {
+                "paper": name, "where": c.claim.where, "claim": c.claim.says,
+                "printed": c.claim.printed, "found": c.found, "unit": c.claim.unit,
+                "verdict": c.verdict, "because": c.because,
+            }
+            for name, checked in self.papers.items() for c in checked
+        ]  # fmt: skip
+
+    def text(self) -> str:
+        """Return a table for people: place, claim, printed, found, verdict."""
+        lines: list[str] = []
+        for name, checked in self.papers.items():
+            told = ", ".join(f"{n} {verdict}" for verdict, n in self.counts[name].items())
+            columns = {
+                "where": [c.claim.where for c in checked],
+                "claim": [c.claim.id.replace("_", " ") for c in checked],
+                "printed": [c.claim.printed or "-" for c in checked],
+                "found": [c.found or "-" for c in checked],
+                "verdict": [c.verdict for c in checked],
+            }
+            lines += [f"{name}: {told}", "", *aligned(columns), ""]
+        return "\n".join([*lines, f"report, table and figures are in {self.folder}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for machines."""
+        drawn = {f"{paper}_{name}": str(path) for (paper, name), path in self.figures.items()}
+        return {"counts": self.counts, "claims": self.rows(), "figures": drawn}
+
+
+def reproduce(
+    out: str | os.PathLike, *, paper: str | None = None, full: bool = False, quick: bool = False,
+    runs: str | os.PathLike | None = None, progress: bool | None = None,
+) -> Reproduction:  # fmt: skip
+    """Compute every claim and figure of both papers into a folder.
+
+    Parameters
+    ----------
+    out
+        Folder for ``report.md``, ``claims.csv``, ``claims.json`` and the figures.
+    paper
+        ``"lstm_lif"`` or ``"lrmm"``; both by default.
+    full
+        Whether to train four times as long and to draw finer.
+    quick
+        Whether to leave out what trains networks.
+    runs
+        Folder with logged training runs; ``benchmarks/results`` of the checkout by default.
+    progress
+        Whether to show a progress bar; on a terminal by default.
+
+    Returns
+    -------
+    Reproduction
+
+    Raises
+    ------
+    DendrosimError
+        If the folder cannot be written or there is no such paper.
+    """
+    papers = load_papers(paper)
+    folder = _folder(out)
+    if runs is not None and not Path(runs).is_dir():
+        raise DendrosimError(f"{runs}: there is no such folder of training runs")
+    shop = Workshop(full, None if runs is None else Path(runs))
+    checked: dict[str, list[Checked]] = {one.name: [] for one in papers}
+    figures: dict[tuple[str, str], Path | str] = {}
+    tasks = list(_tasks(papers, shop, folder, quick, checked, figures))
+    with progress_bar(progress, "papers") as tell:
+        for done, task in enumerate(tasks):
+            task()
+            if tell:
+                tell((done + 1) / len(tasks))
+    found = Reproduction({name: tuple(c) for name, c in checked.items()}, figures, folder)
+    _write(found, papers)
+    return found
+
+
+def _tasks(
+    papers: Sequence[Paper], shop: Workshop, folder: Path, quick: bool,
+    checked: dict[str, list[Checked]], figures: dict[tuple[str, str], Path | str],
+) -> Iterator[Any]:  # fmt: skip
+    """Yield what is to be done, a function without arguments each."""
+    from dendrosim.papers.drawings import DRAWINGS, QUICK
+    from dendrosim.plots import save_figure
+
+    def judge(paper: Paper, claim: Any) -> None:
+        left_out = quick and claim.slow
+        result = unreached(claim, LEFT_OUT) if left_out else check(claim, shop)
+        checked[paper.name].append(result)
+
+    def draw(paper: Paper, name: str, drawing: Any) -> None:
+        key = (paper.name, name)
+        if quick and drawing not in QUICK:
+            figures[key] = LEFT_OUT
+            return
+        path = folder / f"{paper.name}_{name}.png"
+        try:
+            save_figure(drawing(shop, paper), path)
+            figures[key] = path
+        except (NotReachableError, DendrosimError) as error:
+            figures[key] = what_is_missing(error)
+
+    for paper in papers:
+        for claim in paper.claims:
+            yield lambda paper=paper, claim=claim: judge(paper, claim)
+        for name, drawing in DRAWINGS[paper.name].items():
+            yield lambda paper=paper, name=name, drawing=drawing: draw(paper, name, drawing)
+
+
+def _folder(out: str | os.PathLike) -> Path:
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DendrosimError(f"{out}: cannot be a folder ({error.strerror})") from None
+    return folder
+
+
+def _write(found: Reproduction, papers: Sequence[Paper]) -> None:
+    with _file(found.folder / "claims.csv") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(found.rows())
+    with _file(found.folder / "claims.json") as file:
+        file.write(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+    with _file(found.folder / "report.md") as file:
+        file.write(_report(found, papers))
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[TextIO]:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def _report(found: Reproduction, papers: Sequence[Paper]) -> str:
+    """Return the report as Markdown."""
+    lines = ["# What the papers claim, and what comes out here", ""]
+    for paper in papers:
+        told = ", ".join(f"{n} {v}" for v, n in found.counts[paper.name].items())
+        lines += [f"## {paper.title}", "", f"{told}.", ""]
+        head = ("where", "claim", "printed", "found", "verdict", "because")
+        lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+        for row in found.rows():
+            if row["paper"] == paper.name:
+                unit = f" {row['unit']}" if row["unit"] else ""
+                cells = [row["where"], row["claim"]]
+                cells += [row[key] and row[key] + unit for key in ("printed", "found")]
+                cells += [row["verdict"], row["because"]]
+                lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        lines.append("")
+        for (name, figure), path in found.figures.items():
+            if name == paper.name and isinstance(path, Path):
+                lines += [f"![{figure.replace('_', ' ')}]({path.name})", ""]
+            elif name == paper.name:
+                lines += [f"No {figure.replace('_', ' ')}: {path}.", ""]
+    return "\n".join(lines)

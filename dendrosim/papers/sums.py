@@ -1,0 +1,85 @@
+"""Numbers of the papers that follow from sizes and rates alone: energies and parameter counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dendrosim import energy
+from dendrosim.architecture import n_parameters
+from dendrosim.operations import Operations
+from dendrosim.papers.claims import Found
+
+
+def parameters(
+    sizes: str, recurrent: bool | Sequence[bool] = False, ports: int = 1,
+    recurrent_bias: bool = False, unit: float = 1e3,
+) -> Found:  # fmt: skip
+    """Count the weights and biases of a network, in thousands or another unit."""
+    count = n_parameters(sizes, recurrent, ports, recurrent_bias)
+    return Found(count / unit, f"{sizes} has {count:,}")
+
+
+def spent(of: Sequence[Mapping[str, Any]], quantity: str = "nJ", part: str = "") -> Found:
+    """Sum the energy, or one kind of operations, of networks whose layers may be given apart.
+
+    Parameters
+    ----------
+    of
+        Arguments of `energy.operations`, or of `energy.lstm_operations` where the model is
+        ``"lstm"``.
+    quantity
+        ``"nJ"``, ``"AC"`` or ``"MAC"``.
+    part
+        Parts to take, joined by ``+``; all by default.
+    """
+    total = _operations(of, part)
+    found = {"nJ": total.nanojoules(), "AC": total.ac, "MAC": total.mac}[quantity]
+    return Found(found, f"{total.ac:,.3f} AC, {total.mac:,.0f} MAC")
+
+
+def ratio(
+    above: Sequence[Mapping[str, Any]], below: Sequence[Mapping[str, Any]], quantity: str = "nJ",
+    saving: bool = False,
+) -> Found:  # fmt: skip
+    """Divide what two networks spend; or return what the upper saves, in per cent of the lower."""
+    a, b = (spent(one, quantity).value for one in (above, below))
+    value = 100 * (1 - a / b) if saving else a / b
+    return Found(value, f"{a:,.2f} against {b:,.2f} {quantity}")
+
+
+def less(
+    one: Sequence[Mapping[str, Any]], than: Sequence[Mapping[str, Any]], quantity: str = "nJ"
+) -> Found:
+    """Tell whether one network spends less than another."""
+    a, b = (spent(network, quantity).value for network in (one, than))
+    return Found(a < b, f"{a:,.2f} against {b:,.2f} {quantity}")
+
+
+def fewer_parameters(one: Mapping[str, Any], than: Mapping[str, Any], factor: float) -> Found:
+    """Tell whether a network has at most `factor` times the parameters of another."""
+    a, b = (n_parameters(**network) for network in (one, than))
+    return Found(a <= factor * b, f"{a:,} against {b:,} parameters")
+
+
+def difference(a: float, b: float) -> Found:
+    """Subtract two printed numbers."""
+    return Found(a - b, f"{a:g} - {b:g}")
+
+
+def stated(value: float, where: str) -> Found:
+    """Return the same number as it stands elsewhere."""
+    return Found(value, f"{where}: {value:,g}")
+
+
+def _operations(networks: Sequence[Mapping[str, Any]], part: str) -> Operations:
+    total = Operations()
+    for network in networks:
+        options = dict(network)
+        model = options.pop("model")
+        make = energy.lstm_operations if model == "lstm" else energy.operations
+        count = make(**options) if model == "lstm" else make(model, **options)
+        for name, found in count.parts.items():
+            if not part or name in part.split("+"):
+                total += found
+    return total

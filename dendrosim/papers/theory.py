@@ -1,0 +1,202 @@
+"""Statements on gradients: eqs 9-15 of LSTM-LIF, eqs 10-21 and A.6 of LRMM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dendrosim.papers.claims import Found
+from dendrosim.propagation import (
+    absolute_retention,
+    geometric_gain,
+    relative_factors,
+    retention_factors,
+)
+
+if TYPE_CHECKING:
+    from dendrosim.learn.maps import ParameterMap
+    from dendrosim.papers.workshop import Workshop
+
+#: Eqs 9-10 from eqs 6-7: no leak.
+NO_LEAK = {"alpha_1": 1.0, "alpha_2": 1.0}
+#: Coefficients between 0 and 1, ends left out.
+_BETWEEN = np.linspace(0.02, 0.98, 49)
+HORIZONS = (1, 2, 4, 8, 16, 32, 48)
+
+
+def coupling_map(beta_1: Sequence[float], beta_2: Sequence[float]) -> ParameterMap:
+    """Return the Jacobians of eqs 9-10 over both coefficients (Fig. 2), without reset."""
+    from dendrosim.learn.maps import parameter_map
+
+    return parameter_map("two_compartment", ("beta_1", beta_1), ("beta_2", beta_2), NO_LEAK)
+
+
+def eq_13() -> Found:
+    """Tell whether eq. 13 is the one-step Jacobian or its square."""
+    found = coupling_map([-0.5], [0.5])
+    one, printed = found.jacobian[0, 0], found.total[0, 0]
+    same = bool(np.allclose(printed, one) or np.allclose(printed, one @ one))
+    return Found(
+        same, f"at (-0.5, 0.5) printed {_matrix(printed)}, Jacobian {_matrix(one)}, its square "
+        f"{_matrix(one @ one)}"
+    )  # fmt: skip
+
+
+def printed_norm(beta_1: float, beta_2: float) -> Found:
+    """Return eq. 14."""
+    found = coupling_map([beta_1], [beta_2])
+    return Found(float(found.printed_norm[0, 0]), f"at ({beta_1:g}, {beta_2:g})")
+
+
+def eq_14_is_a_norm() -> Found:
+    """Tell whether eq. 14 is the norm of eq. 13 over the second quadrant."""
+    found = coupling_map(-_BETWEEN, _BETWEEN)
+    apart = ~np.isclose(found.norm, found.printed_norm)
+    k = np.unravel_index(np.argmax(found.norm - found.printed_norm), apart.shape)
+    return Found(
+        not apart.any(), f"differs on {apart.mean():.0%} of the second quadrant, most at "
+        f"({-_BETWEEN[k[1]]:.2g}, {_BETWEEN[k[0]]:.2g}): {found.printed_norm[k]:.3f} printed, "
+        f"{found.norm[k]:.3f} without signs"
+    )  # fmt: skip
+
+
+def eq_14_above_1() -> Found:
+    """Tell whether eq. 14 is above 1 in the second quadrant."""
+    least = coupling_map(-_BETWEEN, _BETWEEN).printed_norm.min()
+    return Found(bool(least > 1), f"least value {least:.4f}")
+
+
+def a_norm_above_1_suffices() -> Found:
+    """Tell whether a norm above 1 keeps products from vanishing, with a leak as the example."""
+    from dendrosim.learn.maps import parameter_map
+
+    leak = {"alpha_1": 0.9, "alpha_2": 0.9}
+    found = parameter_map("two_compartment", ("beta_1", [-0.5]), ("beta_2", [0.5]), leak)
+    left = np.abs(np.linalg.matrix_power(found.jacobian[0, 0], 400)).max()
+    return Found(
+        bool(left > 1e-3), f"with a leak of 0.9 eq. 14 is {found.printed_norm[0, 0]:.3f}, and "
+        f"after 400 steps {left:.1g} is left"
+    )  # fmt: skip
+
+
+def on_the_circle() -> Found:
+    """Tell whether without spikes the eigenvalues of LSTM-LIF have modulus 1, determinant 1."""
+    found = coupling_map(-_BETWEEN, _BETWEEN)
+    off = np.abs(found.spectral_radius - 1).max()
+    determinant = np.abs(np.linalg.det(found.jacobian) - 1).max()
+    angle = np.angle(np.linalg.eigvals(coupling_map([-0.5], [0.5]).jacobian[0, 0])).max()
+    return Found(
+        bool(max(off, determinant) < 1e-6), f"at (-0.5, 0.5) a rotation of period "
+        f"{2 * np.pi / angle:.1f} steps; determinant 1 to {determinant:.0e}"
+    )  # fmt: skip
+
+
+def quadrant(beta_1: int, beta_2: int, gradients: str) -> Found:
+    """Tell whether gradients explode, vanish or do neither in a quadrant of (beta_1, beta_2)."""
+    found = coupling_map(beta_1 * _BETWEEN, beta_2 * _BETWEEN)
+    low, high = found.spectral_radius.min(), found.spectral_radius.max()
+    holds = {"explode": low > 1 + 1e-6, "vanish": high < 1 - 1e-6, "neither": high < 1 + 1e-6}
+    printed = found.printed_norm
+    return Found(
+        bool(holds[gradients]), f"spectral radius {low:.3f} to {high:.3f}; eq. 14 "
+        f"{printed.min():.3f} to {printed.max():.3f}"
+    )  # fmt: skip
+
+
+def eq_15() -> Found:
+    """Tell whether eq. 15 has the coefficients of the text: of the state, the input and a spike."""
+    from dendrosim.learn.gradients import Linearised
+
+    step = Linearised("lstm_lif")
+    values = {"beta_1": -0.7, "beta_2": 0.3, "gamma": 0.4, "V_th": 1.2}
+    b1, b2, gamma, v_th = values.values()
+    away = step.jacobian(values=values)[1]
+    reset = step.jacobian({"U_S": v_th}, values=values)[1] - away  # the slope there is 1
+    by_input = step.ports(values=values)[0][1, 0]
+    text = np.array([away[1], away[0], by_input, -reset[1]])
+    printed = np.array([1 + b1 * b2, b2, b2, b2 * gamma + v_th])
+    return Found(bool(np.allclose(text, printed)), f"coefficients {_row(text)}, {_row(printed)}")
+
+
+def keeps_longer(shop: Workshop, one: str, than: Sequence[str]) -> Found:
+    """Tell whether a trained network of one model keeps more of a gradient than those of others.
+
+    At every horizon of `HORIZONS` from 8 on, in the median over samples, steps and neurons.
+    """
+    kept = {name: retention(shop, name) for name in (one, *than)}
+    far = [k for k, h in enumerate(HORIZONS) if h >= 8]
+    holds = all((kept[one][far] > kept[other][far]).all() for other in than)
+    told = ", ".join(f"{name} {_power(factors[-1])}" for name, factors in kept.items())
+    return Found(holds, f"median factor over {HORIZONS[-1]} steps: {told}")
+
+
+def retention(shop: Workshop, name: str) -> np.ndarray:
+    """Return the absolute factor of a small trained network's last layer for each horizon."""
+    slope = shop.trained(name).surrogate
+    return absolute_retention(shop.paths(name)[-1].matrices(**slope), HORIZONS)
+
+
+def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
+    """Tell whether the loop of LRMM makes a step's gain larger than `least` (Fig. 6)."""
+    found = loop_gains(shop, horizon)
+    gain = float(np.median(found)) if found.size else float("nan")
+    boxcar = relative_factors(*_loop(shop, "boxcar"), [horizon])[horizon]
+    none = 1 - np.isfinite(boxcar).mean()
+    return Found(
+        bool(gain > least), f"median gain {gain:.3f} (triangle); with the paper's boxcar the "
+        f"factor without the loop is 0 and the ratio does not exist from {none:.0%} of the starts"
+    )  # fmt: skip
+
+
+def loop_gains(shop: Workshop, horizon: int) -> np.ndarray:
+    """Return the gain of a step that the loop of LRMM adds, where the ratio exists."""
+    ratios = relative_factors(*_loop(shop, "triangle"), [horizon])[horizon].ravel()
+    return geometric_gain(ratios[np.isfinite(ratios)], horizon)
+
+
+def leak_or_nothing() -> Found:
+    """Tell whether with the boxcar a neuron's gain is its leak or 0 (eq. 12)."""
+    from dendrosim.learn.gradients import Linearised
+
+    potentials = np.linspace(-1, 3, 401)
+    gains = Linearised("lrmm", "boxcar", 1.0).jacobian({"U_I": potentials})[:, 0, 0]
+    return Found(bool({*gains} == {0.0, 0.95}), f"gains {sorted({*gains.tolist()})}")
+
+
+def always_active(shop: Workshop, most: float = 0.01) -> Found:
+    """Tell whether the gain of N_C is hardly ever 0 (eq. 20): in at most a share of the steps."""
+    (run,) = shop.paths("lrmm")
+    inside = run.variables.index("U_C")
+    gains = run.matrices(surrogate="boxcar", width=1.0)[..., inside, inside]
+    none = float((gains == 0).mean())
+    return Found(none <= most, f"it is 0 in {none:.0%} of the steps of a trained network")
+
+
+def lif_vanishes(shop: Workshop) -> Found:
+    """Tell whether LIF loses gradients exponentially: by the leak a step far from threshold."""
+    slope = shop.trained("lif").surrogate
+    factors = retention_factors(shop.paths("lif")[-1].matrices(**slope), [1, 48])
+    one, far = (float(np.median(factors[h])) for h in (1, 48))
+    return Found(
+        bool(far <= one**48 * (1 + 1e-9) and far < 1e-3),
+        f"{one:.2f} over a step, {_power(far)} over 48",
+    )
+
+
+def _loop(shop: Workshop, surrogate: str) -> tuple[np.ndarray, np.ndarray]:
+    (run,) = shop.paths("lrmm")
+    return run.loop(surrogate=surrogate, width=1.0)
+
+
+def _power(factor: float) -> str:
+    return "0" if factor == 0 else f"{factor:.2g}"
+
+
+def _matrix(matrix: np.ndarray) -> str:
+    return "[" + "; ".join(_row(row) for row in matrix) + "]"
+
+
+def _row(row: np.ndarray) -> str:
+    return ", ".join(f"{value:g}" for value in np.round(row, 6))

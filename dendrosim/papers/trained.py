@@ -1,0 +1,112 @@
+"""Claims on training: accuracies from logged runs, behaviour from small networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.papers.claims import Found, NotReachableError
+
+if TYPE_CHECKING:
+    from dendrosim.learn.landscape import Landscape
+    from dendrosim.papers.workshop import Workshop
+
+TASK = "8 x 8 digits, a pixel a step"
+#: Coefficients in the middle of the four quadrants, in the order in which they are counted.
+QUADRANTS = {
+    "first": (0.4, 0.4),
+    "second": (-0.4, 0.4),
+    "third": (-0.4, -0.4),
+    "fourth": (0.4, -0.4),
+}
+
+
+def logged(shop: Workshop, recipe: str, per_cent: bool = True) -> Found:
+    """Return the accuracy of a recipe's finished runs: the median of their seeds."""
+    runs = shop.logged(recipe)
+    if not runs:
+        raise NotReachableError(f"no finished run of recipe {recipe!r} in {shop.runs}")
+    found = [told["test_accuracy"] for told in runs]
+    scale = 100 if per_cent else 1
+    told = ", ".join(f"{scale * value:.2f}" for value in found)
+    return Found(
+        scale * float(np.median(found)), f"{len(found)} run(s): {told}; {runs[0]['folder']}"
+    )
+
+
+def learns_faster(shop: Workshop, one: str, than: str, accuracy: float = 0.4) -> Found:
+    """Tell whether one model reaches a validation accuracy in fewer epochs than another."""
+    epochs = {}
+    for name in (one, than):
+        reached = [row["epoch"] for row in shop.trained(name).history
+                   if row["validation_accuracy"] >= accuracy]  # fmt: skip
+        epochs[name] = reached[0] if reached else float("inf")
+    told = ", ".join(f"{name} {_epoch(epoch)}" for name, epoch in epochs.items())
+    return Found(epochs[one] < epochs[than], f"epochs to {accuracy:.0%} on {TASK}: {told}")
+
+
+def is_better(shop: Workshop, one: str, than: str) -> Found:
+    """Tell whether one model has the higher test accuracy after the same training."""
+    found = {name: shop.trained(name).accuracy for name in (one, than)}
+    told = ", ".join(f"{name} {value:.1%}" for name, value in found.items())
+    return Found(bool(found[one] > found[than]), f"{TASK}: {told}")
+
+
+def smoother(shop: Workshop, one: str = "lstm_lif", than: str = "lif") -> Found:
+    """Tell whether the loss around one trained network is smoother than around another."""
+    rough = {name: landscape_of(shop, name).roughness for name in (one, than)}
+    told = ", ".join(f"{name} {value:.4f}" for name, value in rough.items())
+    return Found(bool(rough[one] < rough[than]), f"roughness on {TASK}: {told}")
+
+
+def landscape_of(shop: Workshop, name: str) -> Landscape:
+    """Return the loss around a small trained network, over its test samples."""
+    import torch
+
+    from dendrosim.learn import TorchNetwork
+    from dendrosim.learn.evaluation import readout_of
+    from dendrosim.learn.landscape import landscape
+    from dendrosim.learn.losses import scores, sums
+
+    network = shop.trained(name).network
+    readout = readout_of(network)
+    x, y = (torch.from_numpy(np.asarray(part)) for part in shop.samples(100))
+
+    def loss(module: Any) -> torch.Tensor:
+        out = module(x)
+        found = sums(scores(out.readout, out.spikes[-1], readout), y)
+        return found.loss / found.count
+
+    points = 41 if shop.full else 17
+    return landscape(TorchNetwork(network), loss, points=points, progress=False)
+
+
+def quadrant_learns(shop: Workshop, name: str, learns: bool = True, least: float = 0.3) -> Found:
+    """Tell whether eqs 6-8 without leak learn (or fail to) from coefficients in a quadrant."""
+    accuracy = quadrant_accuracy(shop, name)
+    found = "diverges" if np.isnan(accuracy) else f"{accuracy:.1%} after {_epochs(shop)} epochs"
+    return Found(bool(accuracy >= least) is learns, f"{TASK}, {QUADRANTS[name]}: {found}")
+
+
+def quadrant_accuracy(shop: Workshop, name: str) -> float:
+    """Return the accuracy of eqs 6-8 without leak and coefficients in a quadrant; NaN: diverged."""
+    beta_1, beta_2 = QUADRANTS[name]
+    values = {"alpha_1": 1.0, "alpha_2": 1.0, "gamma": 0.5, "beta_1": beta_1, "beta_2": beta_2}
+    changes = ["layers.model='two_compartment'"]
+    changes += [f"layers.parameters.{key}={value}" for key, value in values.items()]
+    try:
+        return shop.train("digits_lstm_lif", changes, epochs=_epochs(shop)).accuracy
+    except DendrosimError as error:
+        if "finite" in str(error):
+            return float("nan")
+        raise
+
+
+def _epochs(shop: Workshop) -> int:
+    return 15 if shop.full else 5
+
+
+def _epoch(epoch: float) -> str:
+    return "never" if np.isinf(epoch) else f"{epoch:g}"

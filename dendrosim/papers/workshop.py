@@ -1,0 +1,156 @@
+"""What several claims and figures share: networks that are trained once, and logged runs.
+
+The small networks learn the 8 x 8 digits of scikit-learn, a pixel a step: 64 steps, seconds each.
+It is no task of the papers, so it can show what a claim says of behaviour, never its accuracy.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+
+if TYPE_CHECKING:
+    from dendrosim.learn.recipe import Recipe
+    from dendrosim.learn.tasks import Task
+    from dendrosim.learn.trajectories import LayerRun
+    from dendrosim.network import Network
+
+Array = np.ndarray
+
+#: Name to the recipe and what is changed in it.
+SMALL: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lif": ("digits_lif", ()),
+    "alif": ("digits_lif", ("layers.model='alif'",)),
+    "lstm_lif": ("digits_lstm_lif", ()),
+    "lrmm": ("digits_lrmm", (
+        "layers.weights='uniform(-3, 3)'", "layers.recurrent_weights='uniform(-0.5, 0.5)'",
+    )),
+}  # fmt: skip
+#: Ablations of LRMM (Table 2), with what else each changes.
+ABLATIONS: dict[str, tuple[str, ...]] = {
+    "no_feedback": ("layers.model='lrmm:no_feedback'",),
+    "no_recurrence": ("layers.model='lrmm:no_recurrence'", "layers.recurrent=false"),
+    "shared_gate": ("layers.model='lrmm:shared_gate'",),
+}
+EPOCHS = {False: 15, True: 60}  # small, full
+#: The noisy copy task (Fig. 5 of LRMM), small and full.
+NOISY_COPY = {
+    False: ("task.alphabet=4", "task.segment=3", "task.n_train=8000", "training.epochs=12",
+            "training.lr=5e-3"),
+    True: ("task.n_train=20000", "training.epochs=20"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network that was trained here.
+
+    Attributes
+    ----------
+    network
+        Of the best epoch.
+    history
+        One row an epoch.
+    accuracy
+        On the test part.
+    surrogate
+        ``surrogate`` and ``width`` that it was trained with.
+    """
+
+    network: Network
+    history: Sequence[dict[str, Any]]
+    accuracy: float
+    surrogate: dict[str, Any]
+
+
+class Workshop:
+    """Networks by name, each trained at most once.
+
+    Parameters
+    ----------
+    full
+        Whether to train four times as long and draw finer.
+    runs
+        Folder with logged training runs; ``benchmarks/results`` of the checkout by default.
+    """
+
+    def __init__(self, full: bool = False, runs: Path | None = None) -> None:
+        self.full = full
+        self.runs = runs or Path(__file__).parents[2] / "benchmarks" / "results"
+        self._trained: dict[str, Trained] = {}
+        self._paths: dict[str, list[LayerRun]] = {}
+        self._task: Task | None = None
+        self._noisy_copy: tuple[Trained, Task] | None = None
+
+    def trained(self, name: str) -> Trained:
+        """Return the small network of a model, or of an ablation such as ``"lrmm:no_feedback"``."""
+        if name not in self._trained:
+            base, _, ablation = name.partition(":")
+            recipe, changes = SMALL[base]
+            self._trained[name] = self.train(recipe, (*changes, *ABLATIONS.get(ablation, ())))
+        return self._trained[name]
+
+    def noisy_copy(self) -> tuple[Trained, Task]:
+        """Return a network that was trained on the noisy copy task, and the task."""
+        if self._noisy_copy is None:
+            from dendrosim.learn import load_recipe
+            from dendrosim.learn.tasks import load_task
+
+            changes = ("task.n_validation=500", "task.n_test=500", *NOISY_COPY[self.full])
+            plan = load_recipe("noisy_copy_lrmm", changes)
+            made = self._run(plan)
+            self._noisy_copy = made, load_task(plan.task, **plan.task_options)
+        return self._noisy_copy
+
+    def train(self, recipe: str, changes: Sequence[str] = (), epochs: int | None = None) -> Trained:
+        """Train a small recipe on the pixels of the digits."""
+        from dendrosim.learn import load_recipe
+
+        length = f"training.epochs={epochs or EPOCHS[self.full]}"
+        return self._run(load_recipe(recipe, ["task.layout='pixels'", length, *changes]))
+
+    def _run(self, plan: Recipe) -> Trained:
+        """Train in a folder that is thrown away."""
+        from dendrosim.learn import train
+
+        with tempfile.TemporaryDirectory() as folder:
+            done = train(plan, Path(folder) / "run", device="cpu", progress=False)
+        slope = {"surrogate": plan.surrogate.name, "width": plan.surrogate.width}
+        return Trained(done.network, done.history, done.accuracy, slope)
+
+    def samples(self, n: int = 100) -> tuple[Array, Array]:
+        """Return test samples of the small task: shapes (n, 64, 1) and (n,)."""
+        if self._task is None:
+            from dendrosim.learn.tasks import load_task
+
+            self._task = load_task("digits", layout="pixels")
+        return self._task.test.batch(np.arange(n))
+
+    def paths(self, name: str) -> list[LayerRun]:
+        """Return what each layer of a small network goes through on a few test samples."""
+        if name not in self._paths:
+            network = self.trained(name).network
+            from dendrosim.learn.trajectories import follow
+
+            self._paths[name], _ = follow(network, self.samples(8)[0])
+        return self._paths[name]
+
+    def logged(self, recipe: str) -> list[dict[str, Any]]:
+        """Return the results of finished training runs of a recipe, best first."""
+        found = []
+        for path in sorted(self.runs.rglob("result.json")) if self.runs.is_dir() else ():
+            try:
+                told = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise DendrosimError(f"{path}: not a readable result ({error})") from None
+            if isinstance(told, dict) and told.get("recipe") == recipe:
+                found.append(told | {"folder": str(path.parent)})
+        return sorted(found, key=lambda told: -told["test_accuracy"])
