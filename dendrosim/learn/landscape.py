@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.evaluation import readout_of
+from dendrosim.learn.losses import scores, sums
+from dendrosim.network import Network
 from dendrosim.simulation import progress_bar
 
 Array = np.ndarray
@@ -115,6 +118,27 @@ def landscape(
     if not np.all(np.isfinite(losses)):
         raise DendrosimError("the loss is not finite everywhere; a smaller extent may help")
     return Landscape(steps, losses, seed)
+
+
+def loss_on(network: Network, x: Array, y: Array) -> Callable[[nn.Module], Tensor]:
+    """Return the loss of a trained network over samples, as `landscape` takes it.
+
+    Parameters
+    ----------
+    network
+        As `train` saved it: its metadata hold the readout.
+    x, y
+        Input of shape (B, T, n_in) and classes, as a `Split` gives them.
+    """
+    readout = readout_of(network)
+    inputs, target = torch.from_numpy(np.asarray(x)), torch.from_numpy(np.asarray(y))
+
+    def loss(module: nn.Module) -> Tensor:
+        out = module(inputs)
+        found = sums(scores(out.readout, out.spikes[-1], readout), target)
+        return found.loss / found.count
+
+    return loss
 
 
 def direction(parameter: Tensor, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,22 +63,11 @@ def smoother(shop: Workshop, one: str = "lstm_lif", than: str = "lif") -> Found:
 
 def landscape_of(shop: Workshop, name: str) -> Landscape:
     """Return the loss around a small trained network, over its test samples."""
-    import torch
-
     from dendrosim.learn import TorchNetwork
-    from dendrosim.learn.evaluation import readout_of
-    from dendrosim.learn.landscape import landscape
-    from dendrosim.learn.losses import scores, sums
+    from dendrosim.learn.landscape import landscape, loss_on
 
     network = shop.trained(name).network
-    readout = readout_of(network)
-    x, y = (torch.from_numpy(np.asarray(part)) for part in shop.samples(100))
-
-    def loss(module: Any) -> torch.Tensor:
-        out = module(x)
-        found = sums(scores(out.readout, out.spikes[-1], readout), y)
-        return found.loss / found.count
-
+    loss = loss_on(network, *shop.samples(100))
     points = 41 if shop.full else 17
     return landscape(TorchNetwork(network), loss, points=points, progress=False)
 
