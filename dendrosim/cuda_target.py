@@ -183,14 +183,54 @@ def fingerprint() -> list[str]:
     return [str(toolkit.root), run.stdout]
 
 
+# CUDA's pow is a call of a hundred instructions, and for a float with a whole exponent in double
+_POWER = """
+template <typename T> static __host__ __device__ inline T _dendrosim_power(T x, const int n)
+{
+    T result = 1;
+    for (int left = n < 0 ? -n : n; left; left >>= 1, x *= x)
+        if (left & 1) result *= x;
+    return n < 0 ? 1/result : result;
+}
+static __host__ __device__ inline double _brian_pow(const double x, const int n)
+{
+    return _dendrosim_power(x, n);
+}
+static __host__ __device__ inline float _brian_pow(const float x, const int n)
+{
+    return _dendrosim_power(x, n);
+}
+template <typename X, typename Y>
+static __host__ __device__ inline auto _brian_pow(const X x, const Y y) -> decltype(pow(x, y))
+{
+    return pow(x, y);
+}
+"""
+
+
 @contextlib.contextmanager
 def own_code() -> Iterator[None]:
-    """Nothing to replace: brian2cuda's functions and templates are made for the GPU."""
-    yield
+    """Give brian2cuda's generator our power; its other functions are made for the GPU."""
+    from brian2cuda import cuda_generator
+
+    generator = cuda_generator.CUDACodeGenerator
+    kept, cuda_generator._pow_support_code = cuda_generator._pow_support_code, _POWER
+    generator.universal_support_code = None  # it is made once, with the power in it
+    try:
+        yield
+    finally:
+        cuda_generator._pow_support_code = kept
+        generator.universal_support_code = None
 
 
 def write_headers(folder: Path) -> None:
     """Put into a project what its code includes: nothing here."""
+
+
+@contextlib.contextmanager
+def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
+    """Lend the compiler what makes it faster: nothing here."""
+    yield
 
 
 def make_portable(folder: Path) -> None:

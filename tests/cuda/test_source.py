@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -36,10 +37,10 @@ def job_of(name: str, **options):
     return make_job(model, ds.Protocol("50 ms", stimuli), **options)
 
 
-def network_job(name: str):
+def network_job(name: str, dtype: str = "float64"):
     layers = [ds.Layer(name, 2, 8, recurrent=True), ds.Layer(name, 8, 6, recurrent=True),
               ds.Layer(name, 6, 5)]  # fmt: skip
-    return NetworkJob(ds.Network.random(layers, n_out=2), np.ones((3, 10, 2)), {})
+    return NetworkJob(ds.Network.random(layers, n_out=2), np.ones((3, 10, 2)), {}, dtype)
 
 
 @pytest.mark.parametrize("name", library.names("models"))
@@ -48,9 +49,73 @@ def test_every_model_compiles(name, tmp_path):
     assert (tmp_path / "project/main.cu").is_file()
 
 
-@pytest.mark.parametrize("name", ["lstm_lif", "lrmm"])
-def test_three_layer_networks_compile(name, tmp_path):
-    generate_project(network_job(name), tmp_path / "project", check=True)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("lstm_lif", "float64"), ("lstm_lif", "float32"), ("lrmm", "float64")]
+)
+def test_three_layer_networks_compile(name, dtype, tmp_path):
+    generate_project(network_job(name, dtype), tmp_path / "project", check=True)
+
+
+def test_the_command_checks_a_network_file(tmp_path, capsys):
+    network_job("lrmm").network.save(tmp_path / "net.safetensors")
+    np.save(tmp_path / "x.npy", np.ones((2, 10, 2)))
+    words = ["generate", tmp_path / "net.safetensors", "--input", tmp_path / "x.npy", "--device",
+             "cuda", "--dir", tmp_path / "project", "--check", "--dtype", "float32"]  # fmt: skip
+    assert main([*map(str, words)]) == 0
+    assert "compiled without linking" in capsys.readouterr().out
+    assert (tmp_path / "project/README.md").is_file()
+
+
+def test_a_step_calls_no_function_and_in_float32_no_double(tmp_path):
+    """A power is a product: pow is a call of a hundred instructions, and for a float in double."""
+    toolkit = cuda_target.find_toolkit()
+    for dtype, other in (("float32", "f64"), ("float64", "f32")):
+        folder = tmp_path / dtype
+        generate_project(job_of("kepecs_wang_2000", method="rk4", dtype=dtype), folder)
+        command = [toolkit.root / "bin/nvcc", "-w", "-std=c++17", "-arch=sm_90", "-ptx",
+                   "-rdc=true", "-o", folder / "step.ptx", f"-I{folder}",
+                   f"-I{toolkit.curand_include}",
+                   *folder.glob("code_objects/neurons_stateupdater*.cu")]  # fmt: skip
+        subprocess.run(command, check=True)
+        kernel = (folder / "step.ptx").read_text().partition(".entry ")[2]
+        assert kernel.count("\n") > 500 and "call" not in kernel.replace("callseq", "")
+        found = re.findall(r"\b(?:fma|mul|add|sub|div)\.(?:r[a-z]\.)?(f\d\d)", kernel)
+        wrong = found.count(other)
+        # a double exponential begins with a float, and time is double
+        assert len(found) > 400 and wrong < (3 if dtype == "float32" else 60)
+
+
+def test_whole_powers_on_the_host(tmp_path):
+    """The same text as the GPU's, against the standard library's pow."""
+    lines = [
+        f"worst = std::max(worst, std::fabs(_brian_pow({kind}(x), {n})/pow(double({kind}(x)), {n})"
+        f" - 1)/std::numeric_limits<{kind}>::epsilon());"
+        for kind in ("double", "float") for n in (-3, -1, 0, 1, 2, 3, 4, 7)
+    ]  # fmt: skip
+    (tmp_path / "power.cpp").write_text(
+        "#include <cmath>\n#include <cstdio>\n#include <limits>\n#include <algorithm>\n"
+        f"#define __host__\n#define __device__\n{cuda_target._POWER}\n"
+        "int main() { double worst = 0; for (double x = -2.3; x < 3; x += 0.7) {"
+        f"{' '.join(lines)} }}"
+        ' printf("%g %d %d", worst, _brian_pow(2.0, 0.5) == sqrt(2.0), (int)_brian_pow(3, 2)); }'
+    )
+    program = tmp_path / "power"
+    subprocess.run(["g++", "-w", "-o", program, tmp_path / "power.cpp"], check=True)
+    worst, root, nine = subprocess.run([program], capture_output=True, text=True).stdout.split()
+    assert float(worst) < 4 and (root, nine) == ("1", "9")
+
+
+def test_another_compiler_and_gpu_can_build_a_project(tmp_path):
+    folder = generate_project(job_of("lif"), tmp_path / "project")
+    make = subprocess.run(
+        ["make", "-n", "NVCC=nvcc-of-there", "ARCH=native"], cwd=folder, capture_output=True,
+        text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert len(make) > 8
+    for line in make:
+        assert line.split()[0] == "nvcc-of-there"
+        assert "-arch=native" in line and "sm_" not in line
+    assert "make NVCC=nvcc ARCH=native" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("method", ["euler", "rk2", "rush_larsen", "rush_larsen2"])
