@@ -63,6 +63,7 @@ def parts(job: Any) -> list[Part]:
     """Return what a job does in a step, in its order; without what only spikes cause."""
     import brian2 as b2
 
+    b2.BrianLogger.suppress_name("only_threshold")
     target, dtype = b2.prefs.codegen.target, b2.prefs.core.default_float_dtype
     b2.prefs.codegen.target = "numpy"
     b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type

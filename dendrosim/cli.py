@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command may have another status of its own, see `verify`.
     """
+    # What Brian2 2.8 makes setuptools say, whatever the command
+    warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

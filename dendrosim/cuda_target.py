@@ -62,7 +62,8 @@ def find_toolkit() -> Toolkit | None:
     found = [
         Toolkit(root, *_curand([root, *wheels]))
         for root in [*(Path(c) for c in candidates if c), *wheels]
-        if (root / "bin" / "nvcc").is_file()
+        # a script beside other programs may be called nvcc, too
+        if (root / "bin" / "nvcc").is_file() and (root / "include" / "cuda_runtime.h").is_file()
     ]
     # Compiler and headers must be of one release: a toolkit with its own curand comes first
     whole = [toolkit for toolkit in found if toolkit.curand_include == toolkit.root / "include"]
@@ -101,7 +102,7 @@ def require(*, compiler: bool, gpu: bool) -> None:
     if compiler and toolkit is None:
         raise DendrosimError(
             "device 'cuda' needs the CUDA compiler nvcc, which is not here; install the CUDA "
-            "toolkit, or pip install nvidia-cuda-nvcc nvidia-cuda-cccl nvidia-cuda-runtime"
+            "toolkit, or pip install 'dendrosim[cuda]', which brings it"
         )
     if compiler and toolkit.curand_include is None:
         raise DendrosimError(
@@ -130,7 +131,8 @@ def _import() -> None:
 def configure(job: Job, threads: int) -> None:
     """Set the preferences that today's CUDA needs; each with its reason below."""
     _import()
-    logging.getLogger("brian2cuda").setLevel(logging.WARNING)  # it tells where CUDA is
+    for name in ("brian2cuda", "brian2.brian2cuda"):  # Brian2 puts its own name before others
+        logging.getLogger(name).setLevel(logging.WARNING)  # it tells where CUDA is
     toolkit, gpu = find_toolkit(), has_gpu()
     backend = b2.prefs.devices.cuda_standalone.cuda_backend
     if toolkit is None:
@@ -180,7 +182,7 @@ def fingerprint() -> list[str]:
         return ["no toolkit"]
     nvcc = toolkit.root / "bin" / "nvcc"
     run = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
-    return [str(toolkit.root), run.stdout]
+    return [_POWER, str(toolkit.root), run.stdout]
 
 
 # CUDA's pow is a call of a hundred instructions, and for a float with a whole exponent in double

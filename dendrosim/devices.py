@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,9 +127,14 @@ def _own_brian2() -> Iterator[None]:
             "Brian2 is set to a standalone device; reset_device() before calling dendrosim"
         )
     saved = {name: b2.prefs[name] for name in _PREFERENCES if name in b2.prefs}
+    # A threshold without a reset is meant: the text of such a model resets itself
+    resets = logging.getLogger("brian2.groups.neurongroup.only_threshold")
+    level = resets.level
+    resets.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        resets.setLevel(level)
         for name, value in saved.items():
             b2.prefs[name] = value
 

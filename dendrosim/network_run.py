@@ -283,10 +283,9 @@ class NetworkJob:
                 lines.append(f"{name} : 1 ({'constant' if value.ndim else 'shared, constant'})")
         lines += [f"run_bias_{port} : 1 (constant)" for port in layer.bias]
         functions: dict[str, b2.Function] = {}
-        events = {} if raster.is_available() else {"threshold": _fires(layer), "reset": ""}
         group = b2.NeuronGroup(
             len(self.x) * layer.n, "\n".join(lines), clock=clock, namespace=functions,
-            name=f"layer_{k}", **events,
+            threshold=None if raster.is_available() else _fires(layer), name=f"layer_{k}",
         )  # fmt: skip
         groups[f"layer_{k}"] = group
         sums: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -165,6 +166,27 @@ def test_run_without_a_gpu_is_one_sentence(capsys, tmp_path, monkeypatch):
     assert main(["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "cuda"]) == 2
     assert "nvcc" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_says_nothing_else(tmp_path):
+    """Neither Brian2, brian2cuda nor setuptools tell of themselves."""
+    code = "import sys; from dendrosim.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [
+        "generate",
+        "lif",
+        "constant",
+        "--set",
+        "amplitude=1",
+        "--device",
+        "cuda",
+        "--dir",
+        "x",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "") and run.stdout.count("\n") == 1
 
 
 def test_source_is_written_without_a_toolkit(tmp_path, monkeypatch):
