@@ -15,10 +15,10 @@ from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.templates import Templater
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
-from brian2.devices.device import Device
+from brian2.devices.device import Device, get_device
 
 from dendrosim.job import Built, Job
-from dendrosim.toolchain import compiler_version, machine
+from dendrosim.toolchain import compiler_version, machine, precompiled
 
 NAME, DEVICE = "cpp", "cpp_standalone"
 
@@ -39,6 +39,7 @@ FLAGS = (
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
 _HEADERS = ("exponential.h", "dense.h")
+_PREFIX = "prefix.h"
 
 # Those of Brian2 and libm branch, or are calls, or compute in double
 _FUNCTIONS = {
@@ -63,11 +64,14 @@ static inline T _clip(const T value, const L low, const H high)
 
 def configure(job: Job, threads: int) -> None:
     """Set Brian2's preferences for a build."""
-    single = SINGLE_FLAGS if job.dtype == "float32" else ()
-    b2.prefs.codegen.cpp.extra_compile_args_gcc = [*FLAGS, *single]
+    b2.prefs.codegen.cpp.extra_compile_args_gcc = _flags(job)
     b2.prefs.codegen.cpp.headers = ["<chrono>", "<cmath>", *(f'"{name}"' for name in _HEADERS)]
     b2.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
     b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]
+
+
+def _flags(job: Job) -> list[str]:
+    return [*FLAGS, *(SINGLE_FLAGS if job.dtype == "float32" else ())]
 
 
 def fingerprint() -> list[str]:
@@ -80,6 +84,22 @@ def write_headers(folder: Path) -> None:
     """Put into a project what its code includes."""
     for name in _HEADERS:
         shutil.copyfile(_folder() / name, folder / name)
+
+
+@contextlib.contextmanager
+def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
+    """Lend the compiler, already parsed, what every file of a project includes."""
+    shutil.copyfile(_folder() / _PREFIX, folder / _PREFIX)
+    get_device().extra_compile_args = ["-include", _PREFIX]
+    parallel = ["-fopenmp"] if threads > 1 else []
+    parsed = precompiled(_folder() / _PREFIX, [*_flags(job), *parallel])
+    link = folder / f"{_PREFIX}.gch"
+    if parsed:
+        link.symlink_to(parsed.absolute())
+    try:
+        yield
+    finally:
+        link.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

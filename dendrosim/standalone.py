@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 9,
+        "format": 10,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -130,7 +130,8 @@ def write_project(
         with target.own_code():
             built.network.run(0 * b2.second, namespace={})
         target.write_headers(folder)
-        with _quiet(folder / "build.log"):
+        lent = target.building(job, threads, folder) if build else contextlib.nullcontext()
+        with lent, _quiet(folder / "build.log"):
             standalone.build(directory=str(folder), compile=build, run=False, with_output=False)
         return {
             name: (Path(standalone.get_array_filename(v)).name, np.dtype(v.dtype).name)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -75,6 +79,29 @@ def _version(command: tuple[str, ...]) -> str:
             "one (apt-get install g++), or use device 'cython' or 'numpy'"
         ) from None
     return run.stdout.splitlines()[0]
+
+
+def precompiled(header: Path, flags: Sequence[str]) -> Path | None:
+    """Return a header as the compiler keeps it parsed, made once for a compiler and its flags.
+
+    None where the compiler makes none: it is only a saving of time.
+    """
+    made = [compiler_version(), machine(), *flags, header.read_text()]
+    key = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:24]
+    kept = cache_folder() / "headers" / f"{key}.gch"
+    if kept.is_file():
+        return kept
+    scratch = scratch_folder("header")
+    try:
+        command = [*compiler(), *flags, "-x", "c++-header", str(header), "-o", "header.gch"]
+        subprocess.run(command, cwd=scratch, capture_output=True, check=True)
+        kept.parent.mkdir(exist_ok=True)
+        (scratch / "header.gch").replace(kept)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return kept
 
 
 def machine() -> str:

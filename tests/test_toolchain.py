@@ -1,0 +1,32 @@
+"""What the compiler keeps: a header that is parsed once for a compiler and its flags."""
+
+import pytest
+
+from dendrosim import toolchain
+
+
+@pytest.fixture
+def header(tmp_path, monkeypatch):
+    monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "header.h"
+    path.write_text("#pragma once\nint one();\n")
+    return path
+
+
+def test_a_header_is_parsed_once_for_its_text_and_flags(header, tmp_path):
+    first = toolchain.precompiled(header, ["-O1"])
+    made = first.stat().st_mtime_ns
+    assert first.stat().st_size > 1000
+    assert toolchain.precompiled(header, ["-O1"]) == first
+    assert first.stat().st_mtime_ns == made
+    assert toolchain.precompiled(header, ["-O2"]) != first
+    header.write_text("#pragma once\nint two();\n")
+    assert toolchain.precompiled(header, ["-O1"]) != first
+    kept = [*(tmp_path / "cache").rglob("*")]
+    assert sum(path.is_file() for path in kept) == 3 and len(kept) == 4  # and their folder
+
+
+def test_a_header_that_does_not_compile_is_not_kept(header, tmp_path):
+    header.write_text("this is no C++\n")
+    assert toolchain.precompiled(header, []) is None
+    assert [*(tmp_path / "cache").iterdir()] == []
