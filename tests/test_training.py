@@ -746,3 +746,25 @@ def test_recipes_are_listed():
     rows = {row["name"]: row["title"] for row in json.loads(text)}
     assert "binary_adding_lrmm" in rows and all(rows.values())
     assert all(name in command("recipes")[1] for name in rows)
+
+
+def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_path):
+    """The weights stay as they were, the log counts it, and the run goes on."""
+    from dendrosim.learn import trainer
+
+    real, calls = trainer.nn.utils.clip_grad_norm_, []
+
+    def norm(parameters, limit):
+        parameters = list(parameters)
+        before = [p.detach().clone() for p in parameters]
+        calls.append((parameters, before))
+        found = real(parameters, limit)
+        return found * math.inf if len(calls) == 2 else found
+
+    monkeypatch.setattr(trainer.nn.utils, "clip_grad_norm_", norm)
+    done = learn.train(tiny, tmp_path / "run", threads=1, progress=False)
+    assert [row["skipped_steps"] for row in done.history] == [1, *[0] * (len(done.history) - 1)]
+    for first, second, third in zip(*(call[1] for call in calls[:3]), strict=True):
+        del first
+        assert torch.equal(second, third)  # the second step changed nothing
+    assert any(not torch.equal(a, b) for a, b in zip(calls[0][1], calls[1][1], strict=True))

@@ -27,6 +27,8 @@ class Progress:
     ----------
     epoch, step
         Epochs done, and steps done in the one that runs.
+    skipped
+        Steps of this epoch that were left out because their gradient was not finite.
     totals
         Loss, hits and count summed over these steps, shape (3,).
     seconds
@@ -39,6 +41,7 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
+    skipped: int = 0
     totals: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -147,11 +147,15 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         # The gradients are averaged over the processes, so their sum is divided by the whole count
         (found.loss * (self.processes.size / whole[2].clamp(min=1)).to(found.loss)).backward()
-        if training.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
+        norm = nn.utils.clip_grad_norm_(
+            self.network.parameters(), training.clip or math.inf
+        )  # without a limit only the norm is taken
+        progress.totals += whole
+        if not torch.isfinite(norm):  # a gradient beyond every number says no direction
+            progress.skipped += 1
+            return
         self.optimizer.step()
         self.project()
-        progress.totals += whole
 
     def _sums(
         self, split: Split, indices: np.ndarray, module: nn.Module
@@ -193,6 +197,7 @@ class Trainer:
         loss, hits, count = self.progress.totals.tolist()
         row = {"epoch": self.progress.epoch + 1, "lr": rate}
         row |= {"train_loss": loss / count, "train_accuracy": hits / count}
+        row["skipped_steps"] = self.progress.skipped
         return row | self.validate()
 
     def _close_epoch(self, row: dict[str, Any]) -> None:
@@ -204,7 +209,7 @@ class Trainer:
             progress.best = {"epoch": row["epoch"], "accuracy": quality[0], "loss": -quality[1],
                              "weights": weights}  # fmt: skip
         progress.history.append(row)
-        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.epoch, progress.step, progress.skipped = progress.epoch + 1, 0, 0
         progress.totals = torch.zeros_like(progress.totals)
 
     def check_finite(self) -> None:
