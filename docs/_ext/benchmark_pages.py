@@ -49,7 +49,7 @@ def _results() -> str:
     intro = (
         "Validation chooses the epoch; the test part is touched once. Each line is a file in "
         "`benchmarks/results/training/`, with the log of every epoch, and is repeated by its "
-        "command. The right-hand column counts hits of the same network in Brian2's C++."
+        "command. Hits in C++ are those of the same network in Brian2's C++ standalone."
     )
     if not runs:
         return page("# Results of training", intro, "No run has been logged yet.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -23,21 +24,31 @@ def fingerprint() -> str:
 
 
 def write_pages(app: object) -> None:
-    """Write every generated page; the catalogue only if it is of other sources."""
+    """Write every generated page; what takes seconds only if it is of other sources."""
     import benchmark_pages
     import errata
-    import model_pages
 
-    FOLDER.mkdir(exist_ok=True)
-    catalogue, stamp = FOLDER / "models", FOLDER / "models" / ".made_from"
+    stamp = FOLDER / ".made_from"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint():
-        catalogue.mkdir(exist_ok=True)
-        model_pages.write(catalogue)
+        write_slow_pages()
         stamp.write_text(fingerprint(), encoding="utf-8")
     errata.write(FOLDER / "errata.md")
     benchmark_pages.write(FOLDER)
     copy_notebooks(FOLDER / "notebooks")
     forget_names(FOLDER / "api")
+
+
+def write_slow_pages() -> None:
+    """Run every model, and every claim of the papers that needs no trained network."""
+    import model_pages
+
+    from dendrosim import papers
+
+    for name in ("models", "papers"):
+        shutil.rmtree(FOLDER / name, ignore_errors=True)  # pages of names that are gone, too
+        (FOLDER / name).mkdir(parents=True)
+    model_pages.write(FOLDER / "models")
+    papers.reproduce(FOLDER / "papers", quick=True, progress=False)
 
 
 def forget_names(folder: Path) -> None:
