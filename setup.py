@@ -17,6 +17,7 @@ PACKAGES = {
     "dendrosim.learn": "dendrosim/learn",
     "dendrosim.learn.tasks": "dendrosim/learn/tasks",
     "dendrosim.recipes": "dendrosim/recipes",
+    "dendrosim.papers": "dendrosim/papers",
     "dendrosim.models": "models",
     "dendrosim.protocols": "protocols",
 }
@@ -95,6 +96,7 @@ setup(
     package_dir=PACKAGES,
     package_data={
         "dendrosim": ["*.toml", "cpp/*"],
+        "dendrosim.papers": ["*.toml"],
         "dendrosim.models": ["*.toml"],
         "dendrosim.protocols": ["*.toml"],
         "dendrosim.recipes": ["*.toml"],

@@ -15,7 +15,7 @@ import click
 
 from dendrosim import library
 from dendrosim._version import __version__
-from dendrosim.cli_analyse import analyse, citation, energy
+from dendrosim.cli_analyse import analyse, citation, energy, papers
 from dendrosim.cli_bench import bench
 from dendrosim.cli_common import JSON, check_writable, prepare, print_json
 from dendrosim.cli_generate import generate
@@ -65,7 +65,8 @@ def commands() -> None:
 
 
 for command in (
-    analyse, bench, citation, convert, energy, evaluate, generate, recipes, tasks, train, verify,
+    analyse, bench, citation, convert, energy, evaluate, generate, papers, recipes, tasks, train,
+    verify,
 ):  # fmt: skip
     commands.add_command(command)
 
