@@ -38,7 +38,7 @@ FLAGS = (
 # In float32 a literal such as 1.0 must not turn the arithmetic around it into double
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
-_HEADERS = ("exponential.h", "dense.h")
+_HEADERS = ("exponential.h", "dense.h", "finite.h")
 _PREFIX = "prefix.h"
 
 # Those of Brian2 and libm branch, or are calls, or compute in double
@@ -160,9 +160,10 @@ def advance(built: Built) -> str:
     """
 
 
-def to_host(device: Device, variable: object) -> str:
-    """Return C++ that makes a variable readable: nothing to do here."""
-    return ""
+def check(device: Device, variable: object) -> str:
+    """Return C++ that sets `bad` to the first index at which a variable is not finite."""
+    array = device.get_array_name(variable)
+    return f"if (bad < 0) bad = dendrosim::first_not_finite({array}, {variable.size});"
 
 
 def prepare(device: Device, built: Built) -> str:

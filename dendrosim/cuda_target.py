@@ -27,8 +27,9 @@ from dendrosim.job import Built, Job
 from dendrosim.toolchain import cache_folder
 
 NAME, DEVICE = "CUDA", "cuda_standalone"
-# States are copied from the GPU to be looked at: ten times a run
-PIECE = "(steps + 9)/10"
+# All at once: brian2cuda's StateMonitor makes room for the samples of the first run alone, and
+# writes past it in a second
+PIECE = "steps"
 # brian2cuda reads names of files so
 AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
 #: Assumed where there is no GPU to ask; H100 and H200.
@@ -253,11 +254,15 @@ def advance(built: Built) -> str:
     """
 
 
-def to_host(device: Device, variable: object) -> str:
-    """Return C++ that copies a variable from the GPU."""
+def check(device: Device, variable: object) -> str:
+    """Return C++ that sets `bad` to the first index at which a variable is not finite."""
     name = device.get_array_name(variable)
     size = f"sizeof({name}[0])*{variable.size}"
-    return f"CUDA_SAFE_CALL(cudaMemcpy({name}, dev{name}, {size}, cudaMemcpyDeviceToHost));"
+    return f"""
+    CUDA_SAFE_CALL(cudaMemcpy({name}, dev{name}, {size}, cudaMemcpyDeviceToHost));
+    for (int j = 0; j < {variable.size} && bad < 0; j++)
+        if (!std::isfinite({name}[j])) bad = j;
+    """
 
 
 def prepare(device: Device, built: Built) -> str:

@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 10,
+        "format": 11,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -180,13 +180,7 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         return device.get_array_name(variable)
 
     control = built.control.variables
-    checks = "\n".join(
-        f"""
-        {target.to_host(device, variable)}
-        for (int j = 0; j < {variable.size} && bad < 0; j++)
-            if (!std::isfinite({array(variable)}[j])) bad = j;"""
-        for variable in built.finite.values()
-    )
+    checks = "\n".join(target.check(device, variable) for variable in built.finite.values())
     slower = "\n".join(
         f"{array(clock.variables['dt'])}[0] = {every}*{array(control['run_dt'])}[0];"
         for clock, every in built.slower.items()
@@ -203,14 +197,14 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         int64_t piece = {target.PIECE};
         if (piece < 1) piece = 1;
         std::chrono::duration<double> spent(0);
-        int bad = -1, percent = 0;
+        int64_t bad = -1, percent = 0;
         for (int64_t done = 0; done < steps && bad < 0; done += piece)
         {{
             const int64_t next = done + piece < steps ? done + piece : steps;
             const auto began = std::chrono::steady_clock::now();
             {target.advance(built)}
-            spent += std::chrono::steady_clock::now() - began;
             {checks}
+            spent += std::chrono::steady_clock::now() - began;
             if (bad >= 0) std::cout << "diverged " << bad << " " << next*dt << std::endl;
             if (100*next/steps > percent)
             {{
@@ -254,6 +248,11 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
     return Done(arrays, program.compile_seconds, seconds, program.compiled)
 
 
+# OpenMP threads wait for each other some times a step: long enough awake to meet (a tenth of a
+# millisecond), not so long that they take the processor from one another where others use it, too
+_PATIENCE = {"GOMP_SPINCOUNT": "10000"}
+
+
 def _run_binary(
     program: Program, results: Path, arguments: list[str], progress: Progress | None
 ) -> tuple[float, float | None]:
@@ -262,8 +261,9 @@ def _run_binary(
     command = [str(main), "--results_dir", f"{results}{os.sep}", *arguments]
     seconds, diverged, tail = 0.0, None, ""
     with subprocess.Popen(
-        command, cwd=program.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+        command, cwd=program.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**_PATIENCE, **os.environ},
+    ) as process:  # fmt: skip
         for line in process.stdout:
             word, *rest = line.split() or [""]
             if word == "percent" and progress:

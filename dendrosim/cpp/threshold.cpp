@@ -7,9 +7,9 @@
     const int _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
 
-    // Every neuron's condition first, without a branch, so that the loop vectorises; then eight
-    // neurons at a time, of which all are below threshold nearly always
-    static char _holds[N + 8];
+    // Every neuron's condition first, without a branch, so that the loop vectorises; then 64 neurons
+    // at a time, of which all are below threshold nearly always
+    static char _holds[N + 64];
     const int _N = N;
     {{openmp_pragma('parallel-static')}}
     for (int _idx = 0; _idx < _N; _idx++)
@@ -19,12 +19,13 @@
         _holds[_idx] = _cond;
     }
     int32_t _count = 0;
-    for (int _from = 0; _from < _N; _from += 8)
+    for (int _from = 0; _from < _N; _from += 64)
     {
-        int64_t _any;
-        memcpy(&_any, _holds + _from, 8);
+        int64_t _eights[8], _any = 0;
+        memcpy(_eights, _holds + _from, 64);
+        for (int _k = 0; _k < 8; _k++) _any |= _eights[_k];
         if (!_any) continue;
-        for (int _idx = _from; _idx < _from + 8; _idx++)
+        for (int _idx = _from; _idx < _from + 64; _idx++)
         {
             if (!_holds[_idx]) continue;
             {{events}}[_count++] = _idx;
