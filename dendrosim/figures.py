@@ -94,9 +94,9 @@ def map_figure(
 def _marks(panel: Axes, marks: Sequence[Mark]) -> None:
     for mark in marks:
         panel.plot(*mark.start, "o", ms=6, mfc="white", mec="black", mew=1.0, zorder=3)
-        if mark.end is not None and np.hypot(*np.subtract(mark.end, mark.start)) > 0.02:
-            arrow = {"arrowstyle": "->", "color": "black", "lw": 1.2}
-            panel.annotate("", mark.end, mark.start, zorder=4, arrowprops=arrow)
+        if mark.end is not None:
+            panel.plot(*zip(mark.start, mark.end, strict=True), color="black", lw=1.0, zorder=4)
+            panel.plot(*mark.end, "o", ms=3.5, color="black", zorder=4)
         if mark.text:
             panel.annotate(mark.text, mark.start, (5, 4), textcoords="offset points", size=8)
 

@@ -44,7 +44,8 @@ def coupling_map(shop: Workshop, paper: Paper) -> Figure:
     }  # fmt: skip
     return figures.map_figure(
         found.x, found.y, panels, found.names, marks,
-        "Fig. 2: one step of eqs 9-10; accuracies on S-MNIST as published, ours on 8 x 8 digits",
+        "Fig. 2: one step of eqs 9-10 without reset; circles: coefficients at the start and the "
+        "published accuracy on S-MNIST, dots: trained (ours: 8 x 8 digits)",
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def reset(shop: Workshop, paper: Paper) -> Figure:
 
 def learning_curves(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 3: validation accuracy over epochs."""
-    return _learning(shop, ("lif", "lstm_lif"), "Fig. 3: LSTM-LIF learns faster than LIF")
+    return _learning(shop, ("lif", "lstm_lif"), "Fig. 3: learning curves")
 
 
 def ablations(shop: Workshop, paper: Paper) -> Figure:

@@ -47,6 +47,10 @@ class Dynamics:
 
 def dynamics(shop: Workshop) -> Dynamics:
     """Run the network that was trained for it on test samples."""
+    return shop.once("dynamics", make=lambda: _dynamics(shop))
+
+
+def _dynamics(shop: Workshop) -> Dynamics:
     from dendrosim.learn.run import run_torch
 
     made, task = shop.noisy_copy()

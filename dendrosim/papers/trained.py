@@ -62,13 +62,17 @@ def smoother(shop: Workshop, one: str = "lstm_lif", than: str = "lif") -> Found:
 
 
 def landscape_of(shop: Workshop, name: str) -> Landscape:
-    """Return the loss around a small trained network, over its test samples."""
+    """Return the loss around a small trained network, over test samples."""
+    return shop.once("landscape", name, make=lambda: _landscape(shop, name))
+
+
+def _landscape(shop: Workshop, name: str) -> Landscape:
     from dendrosim.learn import TorchNetwork
     from dendrosim.learn.landscape import landscape, loss_on
 
     network = shop.trained(name).network
-    loss = loss_on(network, *shop.samples(100))
-    points = 41 if shop.full else 17
+    loss = loss_on(network, *shop.samples(50))
+    points = 41 if shop.full else 15
     return landscape(TorchNetwork(network), loss, points=points, progress=False)
 
 
@@ -81,6 +85,10 @@ def quadrant_learns(shop: Workshop, name: str, learns: bool = True, least: float
 
 def quadrant_accuracy(shop: Workshop, name: str) -> float:
     """Return the accuracy of eqs 6-8 without leak and coefficients in a quadrant; NaN: diverged."""
+    return shop.once("quadrant", name, make=lambda: _quadrant_accuracy(shop, name))
+
+
+def _quadrant_accuracy(shop: Workshop, name: str) -> float:
     beta_1, beta_2 = QUADRANTS[name]
     values = {"alpha_1": 1.0, "alpha_2": 1.0, "gamma": 0.5, "beta_1": beta_1, "beta_2": beta_2}
     changes = ["layers.model='two_compartment'"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,30 +85,32 @@ class Workshop:
     def __init__(self, full: bool = False, runs: Path | None = None) -> None:
         self.full = full
         self.runs = runs or Path(__file__).parents[2] / "benchmarks" / "results"
-        self._trained: dict[str, Trained] = {}
-        self._paths: dict[str, list[LayerRun]] = {}
-        self._task: Task | None = None
-        self._noisy_copy: tuple[Trained, Task] | None = None
+        self._made: dict[tuple[str, ...], Any] = {}
+
+    def once(self, *key: str, make: Callable[[], Any]) -> Any:
+        """Return what `make` makes, made the first time that it is asked for by this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def trained(self, name: str) -> Trained:
         """Return the small network of a model, or of an ablation such as ``"lrmm:no_feedback"``."""
-        if name not in self._trained:
-            base, _, ablation = name.partition(":")
-            recipe, changes = SMALL[base]
-            self._trained[name] = self.train(recipe, (*changes, *ABLATIONS.get(ablation, ())))
-        return self._trained[name]
+        base, _, ablation = name.partition(":")
+        recipe, changes = SMALL[base]
+        changes += ABLATIONS.get(ablation, ())
+        return self.once("trained", name, make=lambda: self.train(recipe, changes))
 
     def noisy_copy(self) -> tuple[Trained, Task]:
         """Return a network that was trained on the noisy copy task, and the task."""
-        if self._noisy_copy is None:
-            from dendrosim.learn import load_recipe
-            from dendrosim.learn.tasks import load_task
+        return self.once("noisy copy", make=self._noisy_copy)
 
-            changes = ("task.n_validation=500", "task.n_test=500", *NOISY_COPY[self.full])
-            plan = load_recipe("noisy_copy_lrmm", changes)
-            made = self._run(plan)
-            self._noisy_copy = made, load_task(plan.task, **plan.task_options)
-        return self._noisy_copy
+    def _noisy_copy(self) -> tuple[Trained, Task]:
+        from dendrosim.learn import load_recipe
+        from dendrosim.learn.tasks import load_task
+
+        changes = ("task.n_validation=500", "task.n_test=500", *NOISY_COPY[self.full])
+        plan = load_recipe("noisy_copy_lrmm", changes)
+        return self._run(plan), load_task(plan.task, **plan.task_options)
 
     def train(self, recipe: str, changes: Sequence[str] = (), epochs: int | None = None) -> Trained:
         """Train a small recipe on the pixels of the digits."""
@@ -128,20 +130,19 @@ class Workshop:
 
     def samples(self, n: int = 100) -> tuple[Array, Array]:
         """Return test samples of the small task: shapes (n, 64, 1) and (n,)."""
-        if self._task is None:
-            from dendrosim.learn.tasks import load_task
+        from dendrosim.learn.tasks import load_task
 
-            self._task = load_task("digits", layout="pixels")
-        return self._task.test.batch(np.arange(n))
+        task = self.once("digits", make=lambda: load_task("digits", layout="pixels"))
+        return task.test.batch(np.arange(n))
 
     def paths(self, name: str) -> list[LayerRun]:
         """Return what each layer of a small network goes through on a few test samples."""
-        if name not in self._paths:
-            network = self.trained(name).network
-            from dendrosim.learn.trajectories import follow
+        return self.once("paths", name, make=lambda: self._paths(self.trained(name).network))
 
-            self._paths[name], _ = follow(network, self.samples(8)[0])
-        return self._paths[name]
+    def _paths(self, network: Network) -> list[LayerRun]:
+        from dendrosim.learn.trajectories import follow
+
+        return follow(network, self.samples(8)[0])[0]
 
     def logged(self, recipe: str) -> list[dict[str, Any]]:
         """Return the results of finished training runs of a recipe, best first."""
