@@ -109,8 +109,8 @@ def test_whole_powers_on_the_host(tmp_path):
 def test_another_compiler_and_gpu_can_build_a_project(tmp_path):
     folder = generate_project(job_of("lif"), tmp_path / "project")
     make = subprocess.run(
-        ["make", "-n", "--no-print-directory", "NVCC=nvcc-of-there", "ARCH=native"], cwd=folder, capture_output=True,
-        text=True, check=True,
+        ["make", "-n", "--no-print-directory", "NVCC=nvcc-of-there", "ARCH=native"], cwd=folder,
+        capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     assert len(make) > 8
     for line in make:
