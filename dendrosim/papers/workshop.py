@@ -147,11 +147,12 @@ class Workshop:
     def logged(self, recipe: str) -> list[dict[str, Any]]:
         """Return the results of finished training runs of a recipe, best first."""
         found = []
-        for path in sorted(self.runs.rglob("result.json")) if self.runs.is_dir() else ():
+        for path in sorted(self.runs.rglob("*.json")) if self.runs.is_dir() else ():
             try:
                 told = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise DendrosimError(f"{path}: not a readable result ({error})") from None
-            if isinstance(told, dict) and told.get("recipe") == recipe:
+            finished = isinstance(told, dict) and "test_accuracy" in told
+            if finished and told.get("recipe") == recipe:
                 found.append(told | {"folder": str(path.parent)})
         return sorted(found, key=lambda told: -told["test_accuracy"])
