@@ -48,8 +48,9 @@ def _results() -> str:
             sorted((RESULTS / "training").glob("*.json"))]  # fmt: skip
     intro = (
         "Validation chooses the epoch; the test part is touched once. Each line is a file in "
-        "`benchmarks/results/training/`, with the log of every epoch. A run whose "
-        "epochs or numbers were changed has the recipe that it ran in `recipe_text` there. Hits in C++ are those of the same network in Brian2's C++ standalone."
+        "`benchmarks/results/training/`, with the log of every epoch. A run whose epochs or "
+        "numbers were changed has the recipe that it ran in `recipe_text` there. Hits in C++ are "
+        "those of the same network in Brian2's C++ standalone."
     )
     if not runs:
         return page("# Results of training", intro, "No run has been logged yet.")
