@@ -731,6 +731,7 @@ def test_the_commands_train_resume_and_evaluate(tiny, tmp_path):
         (["--precision", "half"], "precision 'half' is unknown; valid: bf16, float32"),
         (["--threads", "0"], "threads = 0 is not a whole number from 1"),
         (["--set", "task.steps=5"], "task binary_adding: steps = 5"),
+        (["--set", "task.n_validation=0"], "its validation part has 0 samples"),
         (["--data", "/nowhere"], "task binary_adding needs no data"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dendrosim.errors import DivergenceError
+from dendrosim.errors import DendrosimError, DivergenceError
 from dendrosim.learn.constraints import constraints
 from dendrosim.learn.losses import Sums, check_targets, scores, sums
 from dendrosim.learn.parallel import World
@@ -75,6 +75,12 @@ class Trainer:
             torch.device(device)
         )  # fmt: skip
         self.precision = precision
+        for part in ("train", "validation"):
+            if len(getattr(task, part)) < processes.size:
+                raise DendrosimError(
+                    f"{task.name}: its {part} part has {len(getattr(task, part))} samples, but "
+                    f"each of {processes.size} process(es) needs one"
+                )
         _, target = task.train.batch(np.arange(1))
         check_targets(recipe.readout, torch.as_tensor(target), task.steps, recipe.name)
         self.network = starting_module(recipe, task.n_in, task.n_out, seed).to(self.device)
