@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import inspect
 import json
 import os
 import platform
@@ -67,10 +66,14 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def processor_seconds() -> float:
-    """Return what finished child processes have used: other programs hardly disturb it."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def processor_seconds(here: bool = False) -> float:
+    """Return what finished child processes have used, and this one, too, if `here`.
+
+    User and system: other programs hardly disturb it.
+    """
+    who = [resource.RUSAGE_CHILDREN, *([resource.RUSAGE_SELF] if here else [])]
+    used = [resource.getrusage(each) for each in who]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 class Times(dict):
@@ -118,13 +121,6 @@ def population(n: int, duration: float = DURATION):
     drive = DRIVE.format(n=n) if n > 1 else "1 uA/cm**2"
     stimulus = ds.Stimulus(into="dendrite", shape="constant", amplitude=drive)
     return ds.Protocol(duration=f"{duration} ms", stimuli=[stimulus])
-
-
-def has_float32() -> bool:
-    """Whether this dendrosim computes in single precision."""
-    import dendrosim as ds
-
-    return "dtype" in inspect.signature(ds.simulate).parameters
 
 
 def missed(

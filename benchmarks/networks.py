@@ -3,19 +3,19 @@
     python benchmarks/networks.py [--full]
 
 The recurrent 1-64-256-256-10 lstm_lif network of S-MNIST, 784 steps, batch 1 and 64, at three
-firing rates (by the scale of the weights).  One thread each.  Spikes are compared.
+firing rates (by the scale of the weights).  One thread each; the processor's seconds.  Spikes are
+compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from common import interleaved, one_core, save, table
+from common import interleaved, one_core, processor_seconds, save, table
 
 SIZES = (64, 256, 256)
 STEPS = 784
@@ -52,13 +52,13 @@ def images(batch: int, seed: int = 0) -> np.ndarray:
 
 
 def ours(net, x: np.ndarray, call: bool = False, **options) -> Callable[[], float]:
-    """Return dendrosim on C++: the seconds of its loop, or of the whole call."""
+    """Return dendrosim on C++: its program from start to end, or the whole call."""
     import dendrosim as ds
 
     def run() -> float:
-        began = time.perf_counter()
+        before = processor_seconds(here=call)
         run.output = ds.run_network(net, x, device="cpp", progress=False, **options)
-        return time.perf_counter() - began if call else run.output.meta["run_seconds"]
+        return processor_seconds(here=call) - before
 
     return run
 
@@ -74,10 +74,10 @@ def eager(net, x: np.ndarray, dtype: str) -> Callable[[], float]:
     data = torch.as_tensor(x, dtype=getattr(torch, dtype))
 
     def run() -> float:
-        began = time.perf_counter()
+        before = processor_seconds(here=True)
         with torch.no_grad():
             run.output = module(data)
-        return time.perf_counter() - began
+        return processor_seconds(here=True) - before
 
     return run
 
@@ -131,9 +131,11 @@ def synapses(net, x: np.ndarray, folder: Path) -> Callable[[], float]:
         reset_device("runtime")
 
     def run() -> float:
+        before = processor_seconds()
         subprocess.run(["./main"], cwd=folder, check=True, capture_output=True)
+        seconds = processor_seconds() - before
         run.count = len(np.fromfile(folder / "results" / file, dtype=np.int32))
-        return float((folder / "results/last_run_info.txt").read_text().split()[0])
+        return seconds
 
     return run
 
@@ -151,15 +153,18 @@ def firing(output) -> list[float]:
 def measure(batch: int, label: str, repeat: int, folder: Path) -> dict:
     """Return seconds of all ways to run one network."""
     net, x = network(SCALES[label]), images(batch)
-    runs = {"dendrosim cpp": ours(net, x), "dendrosim cpp, whole call": ours(net, x, call=True)}
-    runs |= {f"torch eager {d}": eager(net, x, d) for d in ("float32", "float64")}
+    runs = {}
+    for dtype in ("float64", "float32"):
+        runs[f"dendrosim cpp {dtype}"] = ours(net, x, dtype=dtype)
+        runs[f"dendrosim cpp {dtype}, whole call"] = ours(net, x, call=True, dtype=dtype)
+        runs[f"torch eager {dtype}"] = eager(net, x, dtype)
     if batch == 1:
         runs["Brian2 Synapses"] = synapses(net, x, folder)
     for run in runs.values():
         run()
     with one_core():
         seconds = interleaved(runs, repeat, settle=False)
-    mine, theirs = runs["dendrosim cpp"].output, runs["torch eager float64"].output
+    mine, theirs = runs["dendrosim cpp float64"].output, runs["torch eager float64"].output
     differing = sum(int((a != b.numpy().astype(bool)).sum())
                     for a, b in zip(mine.spikes, theirs.spikes, strict=True))  # fmt: skip
     return {

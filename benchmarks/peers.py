@@ -3,7 +3,8 @@
     python benchmarks/peers.py [--full] [--peers /tmp/peers/bin/python]
 
 2,000 neurons, dt 0.05 ms, one core, float64 unless said; each peer in its own best way, in an
-environment of its own.  A peer that is not installed is left out, by name.
+environment of its own.  All times are the processor's seconds of the loop over time, without what
+starts a program or compiles it.  A peer that is not installed is left out, by name.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import DT, HERE, NEURONS, has_float32, interleaved, missed, one_core, save, table
-from populations import Run, hand_loop, ours
+from common import DT, HERE, NEURONS, interleaved, missed, one_core, save, table
+from populations import OURS, Run, hand_loop, ours
 
 PROGRAMS = HERE / "peer_programs"
 # Label -> module that must be there, program, last arguments
@@ -70,12 +71,9 @@ def main() -> None:
         size = (NEURONS, duration, DT)
         runs = {f"hand loop, {d}": hand_loop("kepecs_wang", d, folder, *size)
                 for d in ("float64", "float32")}  # fmt: skip
-        for method in ("rush_larsen", "rush_larsen2", "rk4"):
-            runs[f"dendrosim {method}, float64"] = ours("kepecs_wang", method, *size)
-            if has_float32():
-                runs[f"dendrosim {method}, float32"] = ours(
-                    "kepecs_wang", method, *size, dtype="float32"
-                )
+        for method, dtype in OURS:
+            label = f"dendrosim {method}, {dtype}"
+            runs[label] = ours("kepecs_wang", method, *size, dtype=dtype)
         for label, (module, program, last) in PEERS.items():
             if not (PROGRAMS / program).exists() or not installed(options.peers, module):
                 absent.append(label)

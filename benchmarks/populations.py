@@ -23,7 +23,6 @@ from common import (
     HERE,
     MODELS,
     NEURONS,
-    has_float32,
     interleaved,
     missed,
     one_core,
@@ -34,7 +33,8 @@ from common import (
 )  # fmt: skip
 
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512")
-OURS = ("rush_larsen", "rush_larsen2", "rk4")
+OURS = tuple((method, dtype) for method in ("rush_larsen", "rush_larsen2", "rk4")
+             for dtype in ("float64", "float32"))  # fmt: skip
 STOCK = ("exponential_euler", "exponential_euler best form", "euler", "rk2", "rk4")
 RATES = ("alpha_", "beta_", "tau_", "chi")
 Spikes = tuple[np.ndarray, np.ndarray]
@@ -156,8 +156,9 @@ def stock(model: str, method: str, folder: Path, n: int, duration: float, dt: fl
 
 
 def measure(
-    model: str, folder: Path, *, repeat: int, stocks: tuple[str, ...] = STOCK, n: int = NEURONS,
-    duration: float = DURATION, dt: float = DT, reference: bool = True,
+    model: str, folder: Path, *, repeat: int, mine: tuple[tuple[str, str], ...] = OURS,
+    stocks: tuple[str, ...] = STOCK, n: int = NEURONS, duration: float = DURATION, dt: float = DT,
+    reference: bool = True,
 ) -> list[dict]:  # fmt: skip
     """Return one row a program; spikes are compared with a `reference` if it is wanted."""
     size = (n, duration, dt)
@@ -165,10 +166,8 @@ def measure(
         f"hand loop, {dtype}": hand_loop(model, dtype, folder, *size)
         for dtype in ("float64", "float32")
     }
-    for method in OURS:
-        runs[f"dendrosim {method}, float64"] = ours(model, method, *size)
-        if has_float32():
-            runs[f"dendrosim {method}, float32"] = ours(model, method, *size, dtype="float32")
+    for method, dtype in mine:
+        runs[f"dendrosim {method}, {dtype}"] = ours(model, method, *size, dtype=dtype)
     for method in stocks:
         runs[f"Brian2 {method}"] = stock(model, method, folder, *size)
     exact = ours(model, "rk4", n, duration, 0.005)
@@ -221,12 +220,12 @@ def text(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="nine rounds instead of three")
+    parser.add_argument("--full", action="store_true", help="five rounds instead of three")
     full = parser.parse_args().full
     result: dict = {"neurons": NEURONS, "duration_ms": DURATION, "dt_ms": DT, "flags": FLAGS}
     with tempfile.TemporaryDirectory() as folder:
         for model in MODELS:
-            result[model] = measure(model, Path(folder), repeat=9 if full else 3)
+            result[model] = measure(model, Path(folder), repeat=5 if full else 3)
             print(f"\n{model}, {NEURONS} neurons, {DURATION:g} ms, dt {DT} ms, one thread")
             print(text(result[model]), flush=True)
             save("populations", result)

@@ -17,6 +17,7 @@ from dendrosim.cli_common import JSON
 
 _MODELS = ("kepecs_wang", "pinsky_rinzel")
 _DURATION = 100.0  # ms: enough for ratios
+_MINE = (("rush_larsen", "float64"), ("rush_larsen", "float32"), ("rk4", "float64"))
 _STOCK = ("exponential_euler",)
 
 
@@ -74,8 +75,9 @@ def _measured(model: str, source: ModuleType | None) -> list[dict[str, Any]]:
         return _own(model)
     with tempfile.TemporaryDirectory() as folder:
         rows = source.measure(
-            model, Path(folder), repeat=3, stocks=_STOCK, duration=_DURATION, reference=False
-        )
+            model, Path(folder), repeat=3, mine=_MINE, stocks=_STOCK, duration=_DURATION,
+            reference=False,
+        )  # fmt: skip
     return [row for row in rows if "ns_per_neuron_step" in row]
 
 
@@ -91,15 +93,16 @@ def _own(model: str) -> list[dict[str, Any]]:
     drive = Stimulus(into="dendrite", shape="constant", amplitude=f"linspace(0, 2, {n}) uA/cm**2")
     protocol = Protocol(duration=f"{_DURATION} ms", stimuli=[drive])
     rows = []
-    for method in ("rush_larsen", "rush_larsen2", "rk4"):
+    for method, dtype in _MINE:
         seconds = min(
             simulate(
-                neuron, protocol, method=method, dt=f"{dt} ms", record=[], progress=False
+                neuron, protocol, method=method, dt=f"{dt} ms", dtype=dtype, record=[],
+                progress=False,
             ).meta["run_seconds"]
             for _ in range(4)
-        )
+        )  # fmt: skip
         ns = seconds / (n * _DURATION / dt) * 1e9
-        rows.append({"program": f"dendrosim {method}, float64", "ns_per_neuron_step": ns})
+        rows.append({"program": f"dendrosim {method}, {dtype}", "ns_per_neuron_step": ns})
     return rows
 
 

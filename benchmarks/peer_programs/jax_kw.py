@@ -53,8 +53,8 @@ run = jax.jit(lambda state: jax.lax.scan(step, state, None, length=round(duratio
 run(start)[1].block_until_ready()
 seconds = []
 for _ in range(rounds):
-    began = time.perf_counter()
+    began = time.process_time()
     fired = run(start)[1].block_until_ready()
-    seconds.append(time.perf_counter() - began)
+    seconds.append(time.process_time() - began)
 at, i = np.nonzero(np.asarray(fired))
 np.savez(out, seconds=seconds, version=f"jax {jax.__version__}", i=i, t=(at + 1) * dt)
