@@ -4,7 +4,7 @@
 
 The recurrent 1-64-256-256-10 lstm_lif network of S-MNIST, 784 steps, batch 1 and 64, at three
 firing rates (by the scale of the weights).  One thread each; the processor's seconds.  Spikes are
-compared.
+compared.  snnTorch and SpikingJelly, where they can be imported (see README.md), run LIF neurons.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from common import interleaved, one_core, processor_seconds, save, table
+from lif_peers import snntorch_lif, spikingjelly_lif
 
 SIZES = (64, 256, 256)
 STEPS = 784
 # Mean firing rate of all neurons -> scale of all weights
 SCALES = {"1 %": 1.6, "15 %": 3.0, "30 %": 3.55}
-PEERS = Path("/tmp/snn/bin/python")
 
 
 def network(scale: float, seed: int = 0):
@@ -69,9 +69,16 @@ def eager(net, x: np.ndarray, dtype: str) -> Callable[[], float]:
 
     from dendrosim.learn import TorchNetwork
 
+    module = TorchNetwork(net, dtype=getattr(torch, dtype), fused=False)
+    return inference(module, torch.as_tensor(x, dtype=getattr(torch, dtype)))
+
+
+def inference(module, data) -> Callable[[], float]:
+    """Return a forward pass of a torch module without gradients, one thread."""
+    import torch
+
     torch.set_num_threads(1)
-    module = TorchNetwork(net, dtype=getattr(torch, dtype), fused=False).eval()
-    data = torch.as_tensor(x, dtype=getattr(torch, dtype))
+    module.eval()
 
     def run() -> float:
         before = processor_seconds(here=True)
@@ -152,12 +159,20 @@ def firing(output) -> list[float]:
 
 def measure(batch: int, label: str, repeat: int, folder: Path) -> dict:
     """Return seconds of all ways to run one network."""
+    import torch
+
     net, x = network(SCALES[label]), images(batch)
     runs = {}
     for dtype in ("float64", "float32"):
         runs[f"dendrosim cpp {dtype}"] = ours(net, x, dtype=dtype)
         runs[f"dendrosim cpp {dtype}, whole call"] = ours(net, x, call=True, dtype=dtype)
         runs[f"torch eager {dtype}"] = eager(net, x, dtype)
+    shape, data = ((1, *SIZES), (True, True, False), 10), torch.as_tensor(x, dtype=torch.float32)
+    others = {
+        "snnTorch (LIF)": snntorch_lif(*shape),
+        "SpikingJelly (LIF)": spikingjelly_lif(*shape),
+    }
+    runs |= {name: inference(module, data) for name, module in others.items() if module}
     if batch == 1:
         runs["Brian2 Synapses"] = synapses(net, x, folder)
     for run in runs.values():

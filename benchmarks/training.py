@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 from common import interleaved, save, table
+from lif_peers import snntorch_lif, spikingjelly_lif
 from torch import Tensor, nn
 
 SIZES, STEPS, BATCH, CLASSES = (1, 64, 256, 256), 784, 64, 10
@@ -118,59 +119,11 @@ def products(ports: int) -> Callable[[], float]:
     return run
 
 
-def snntorch_lif(x: Tensor, target: Tensor) -> Callable[[], float] | None:
-    """Return snnTorch's leaky neurons, recurrent ones with a dense matrix."""
-    try:
-        import snntorch
-    except ImportError:
+def other(module: nn.Module | None, x: Tensor, target: Tensor) -> Callable[[], float] | None:
+    """Return the step of another package's network."""
+    if module is None:
         return None
-    pairs = list(zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True))
-    linear = nn.ModuleList(nn.Linear(n_in, n) for n_in, n, _ in pairs)
-    cells = nn.ModuleList(
-        snntorch.RLeaky(beta=0.8, linear_features=n, all_to_all=True) if recurrent
-        else snntorch.Leaky(beta=0.8) for _, n, recurrent in pairs
-    )  # fmt: skip
-    readout = nn.Linear(SIZES[-1], CLASSES)
-
-    def step() -> Tensor:
-        states = [cell.init_rleaky() if r else (cell.init_leaky(),)
-                  for cell, r in zip(cells, RECURRENT, strict=True)]  # fmt: skip
-        total = 0
-        for signal in x.unbind(1):
-            for k, cell in enumerate(cells):
-                signal, *rest = cell(linear[k](signal), *states[k])
-                states[k] = (signal, *rest) if RECURRENT[k] else tuple(rest)
-            total = total + readout(signal)
-        return nn.functional.cross_entropy(total / STEPS, target)
-
-    return timed(step, [*linear.parameters(), *cells.parameters(), *readout.parameters()])
-
-
-def spikingjelly_lif(x: Tensor, target: Tensor) -> Callable[[], float] | None:
-    """Return SpikingJelly's LIF in multi-step mode, recurrent layers in its own container."""
-    try:
-        from spikingjelly.activation_based import functional, layer, neuron, surrogate
-    except ImportError:
-        return None
-
-    def cell() -> nn.Module:
-        return neuron.LIFNode(tau=5.0, surrogate_function=surrogate.ATan(), step_mode="s")
-
-    parts: list[nn.Module] = []
-    for n_in, n, recurrent in zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True):
-        parts.append(layer.Linear(n_in, n, step_mode="m"))
-        if recurrent:
-            parts.append(layer.LinearRecurrentContainer(cell(), n, n, step_mode="m"))
-        else:
-            parts.append(neuron.LIFNode(tau=5.0, surrogate_function=surrogate.ATan(),
-                                        step_mode="m"))  # fmt: skip
-    module = nn.Sequential(*parts, layer.Linear(SIZES[-1], CLASSES, step_mode="m"))
-
-    def step() -> Tensor:
-        functional.reset_net(module)
-        return nn.functional.cross_entropy(module(x.transpose(0, 1)).mean(0), target)
-
-    return timed(step, list(module.parameters()))
+    return timed(lambda: nn.functional.cross_entropy(module(x), target), list(module.parameters()))
 
 
 def same_gradients(a: nn.Module, b: nn.Module) -> float:
@@ -193,12 +146,13 @@ def main() -> None:
     x, target = torch.rand(BATCH, STEPS, 1), torch.randint(0, CLASSES, (BATCH,))
     fused, eager = (ours(options.model, x, target, way) for way in (True, False))
     ports = len(network(options.model).layers[0].model.ports)
+    shape = (SIZES, RECURRENT, CLASSES)
     runs = {
         "matrix products alone": products(ports), "dendrosim, fused": fused,
         "autograd, layer by layer": eager,
         "autograd, step by step": step_by_step(options.model, x, target),
-        "snnTorch (LIF)": snntorch_lif(x, target),
-        "SpikingJelly (LIF)": spikingjelly_lif(x, target),
+        "snnTorch (LIF)": other(snntorch_lif(*shape), x, target),
+        "SpikingJelly (LIF)": other(spikingjelly_lif(*shape), x, target),
     }  # fmt: skip
     missing = [name for name, run in runs.items() if run is None]
     runs = {name: run for name, run in runs.items() if run}
