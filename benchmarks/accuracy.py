@@ -71,7 +71,7 @@ def measure(model: str, amplitudes: int, repeat: int) -> list[dict]:
                 "missed": missed(first, _flat(trains)),
             })  # fmt: skip
             runs[f"{method} {dt}"] = lambda m=method, d=dt: run(model, m, d, NEURONS, 50.0).meta[
-                "run_seconds"
+                "processor_seconds"
             ]
     for each in runs.values():
         each()

@@ -98,7 +98,7 @@ def _own(model: str) -> list[dict[str, Any]]:
             simulate(
                 neuron, protocol, method=method, dt=f"{dt} ms", dtype=dtype, record=[],
                 progress=False,
-            ).meta["run_seconds"]
+            ).meta["processor_seconds"]
             for _ in range(4)
         )  # fmt: skip
         ns = seconds / (n * _DURATION / dt) * 1e9

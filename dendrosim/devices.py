@@ -174,12 +174,12 @@ def _run_here(job: Job, device: str, progress: Progress | None) -> Done:
     built.network.run(0 * b2.second, namespace={})
     compile_seconds = time.perf_counter() - started
     compiled = _was_compiled(built.network, since)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     built.network.run(steps_of(job) * job.dt * b2.second, namespace={})
-    run_seconds = time.perf_counter() - started
+    run_seconds, processor = time.perf_counter() - started, time.process_time() - used
     check_finite(job, states(), job.duration)
     arrays = {name: np.array(v.get_value()) for name, v in built.outputs.items()}
-    return Done(arrays, compile_seconds, run_seconds, compiled)
+    return Done(arrays, compile_seconds, run_seconds, processor, compiled)
 
 
 def _was_compiled(network: b2.Network, since: float) -> bool:

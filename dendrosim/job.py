@@ -105,6 +105,9 @@ class Done:
         Name to values, as Brian2 holds them.
     compile_seconds, run_seconds
         Making the program, and the loop over time alone.
+    processor_seconds
+        What the processor spent on that loop, all threads together: other programs hardly disturb
+        it.
     compiled
         Whether anything was compiled in this call.
     """
@@ -112,6 +115,7 @@ class Done:
     arrays: Mapping[str, np.ndarray]
     compile_seconds: float
     run_seconds: float
+    processor_seconds: float
     compiled: bool
 
 

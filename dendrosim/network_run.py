@@ -39,7 +39,8 @@ class NetworkOutput:
     states
         One dict a layer of the variables that were recorded, each of shape (B, T, n).
     meta
-        Device, type, threads, versions, ``compiled``, ``compile_seconds``, ``run_seconds``.
+        Device, type, threads, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
+        ``processor_seconds``.
     """
 
     spikes: list[Array]
@@ -111,7 +112,7 @@ def run_network(
     ):
         raise DendrosimError(f"batch = {batch!r} is not a whole number from 1")
     side = min(len(x), 64 if batch is None else int(batch))
-    parts, compiled, seconds = [], 0.0, 0.0
+    parts, compiled, seconds, processor = [], 0.0, 0.0, 0.0
     was_compiled = False
     with progress_bar(progress, f"{network!r}") as tell:
         for start in range(0, len(x), side):
@@ -123,6 +124,7 @@ def run_network(
             parts.append(job.result(done, len(chunk)))
             compiled += done.compile_seconds
             seconds += done.run_seconds
+            processor += done.processor_seconds
             was_compiled |= done.compiled
             if tell:
                 tell(min(1.0, (start + side) / len(x)))
@@ -135,7 +137,7 @@ def run_network(
     meta = {
         "device": device, "dtype": dtype, "threads": threads, "batch": side,
         "compiled": was_compiled, "compile_seconds": compiled, "run_seconds": seconds,
-        "brian2": b2.__version__,
+        "processor_seconds": processor, "brian2": b2.__version__,
     }  # fmt: skip
     return NetworkOutput(spikes, network.readout(spikes[-1]), states, meta)
 

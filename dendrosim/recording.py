@@ -43,7 +43,8 @@ class Recording:
         its SI unit in ``attrs["units"]``.
     meta
         How it was made: model, its text hash, parameters, protocol, dt, method, device, threads,
-        seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``.
+        seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
+        ``processor_seconds``.
     """
 
     spike_i: np.ndarray

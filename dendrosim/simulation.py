@@ -113,6 +113,7 @@ def simulate(
             "compiled": done.compiled,
             "compile_seconds": done.compile_seconds,
             "run_seconds": done.run_seconds,
+            "processor_seconds": done.processor_seconds,
         },
     )
 

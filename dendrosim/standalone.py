@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 11,
+        "format": 12,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -197,14 +197,17 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         int64_t piece = {target.PIECE};
         if (piece < 1) piece = 1;
         std::chrono::duration<double> spent(0);
+        double processor = 0;
         int64_t bad = -1, percent = 0;
         for (int64_t done = 0; done < steps && bad < 0; done += piece)
         {{
             const int64_t next = done + piece < steps ? done + piece : steps;
             const auto began = std::chrono::steady_clock::now();
+            const clock_t used = clock();
             {target.advance(built)}
             {checks}
             spent += std::chrono::steady_clock::now() - began;
+            processor += double(clock() - used)/CLOCKS_PER_SEC;
             if (bad >= 0) std::cout << "diverged " << bad << " " << next*dt << std::endl;
             if (100*next/steps > percent)
             {{
@@ -213,7 +216,7 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
             }}
         }}
         std::cout.precision(9);
-        std::cout << "seconds " << spent.count() << std::endl;
+        std::cout << "seconds " << spent.count() << " " << processor << std::endl;
     }}
     """
 
@@ -231,7 +234,7 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
     with tempfile.TemporaryDirectory(prefix="dendrosim-") as folder:
         results = Path(folder) / "results"
         results.mkdir()
-        seconds, diverged = _run_binary(
+        (seconds, processor), diverged = _run_binary(
             program, results, arguments.write(job, Path(folder)), progress
         )
         arrays = {
@@ -245,7 +248,7 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
             if name.startswith("finite.")
         }
         check_finite(job, states, diverged)
-    return Done(arrays, program.compile_seconds, seconds, program.compiled)
+    return Done(arrays, program.compile_seconds, seconds, processor, program.compiled)
 
 
 # OpenMP threads wait for each other some times a step: long enough awake to meet (a tenth of a
@@ -255,11 +258,11 @@ _PATIENCE = {"GOMP_SPINCOUNT": "10000"}
 
 def _run_binary(
     program: Program, results: Path, arguments: list[str], progress: Progress | None
-) -> tuple[float, float | None]:
-    """Run the program; return the seconds that its loop took and the time of a divergence."""
+) -> tuple[tuple[float, float], float | None]:
+    """Run the program; return its loop's seconds, the processor's, and the time of a divergence."""
     main = program.folder.absolute() / "main"
     command = [str(main), "--results_dir", f"{results}{os.sep}", *arguments]
-    seconds, diverged, tail = 0.0, None, ""
+    seconds, diverged, tail = (0.0, 0.0), None, ""
     with subprocess.Popen(
         command, cwd=program.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**_PATIENCE, **os.environ},
@@ -269,7 +272,7 @@ def _run_binary(
             if word == "percent" and progress:
                 progress(float(rest[0]) / 100)
             elif word == "seconds":
-                seconds = float(rest[0])
+                seconds = float(rest[0]), float(rest[1])
             elif word == "diverged":
                 diverged = float(rest[1])
             elif word not in ("percent", ""):

@@ -148,7 +148,7 @@ def test_a_network_is_built_elsewhere_and_given_another_input(tmp_path):
         expected = ds.run_network(network, values, device="numpy", dtype="float32")
         assert expected.spikes[1].sum() > 10
         job = NetworkJob(network, values, {}, "float32")
-        spikes, _ = job.result(Done(found, 0.0, 0.0, False), len(values))
+        spikes, _ = job.result(Done(found, 0.0, 0.0, 0.0, False), len(values))
         assert all(map(np.array_equal, spikes, expected.spikes))
 
 

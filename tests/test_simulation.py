@@ -384,6 +384,7 @@ class TestRecording:
         assert meta["parameters"]["g_c"] == "1 mS/cm**2"
         assert set(meta["versions"]) == {"dendrosim", "brian2", "numpy", "python"}
         assert meta["run_seconds"] > 0
+        assert meta["processor_seconds"] > 0
         assert repr(recording) == (
             "<Recording of kepecs_wang_2000 under protocol: 4 neuron(s), 15 spikes>"
         )

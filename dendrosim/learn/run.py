@@ -55,12 +55,13 @@ def run_torch(
             hint = did_you_mean(name, known)
             raise DendrosimError(f"record: layer {k!r} has no {name!r}; {hint}")
     module = TorchNetwork(network, dtype=DTYPES[dtype], fused=False)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     with torch.inference_mode():
         out = module(torch.from_numpy(x), record)
     meta = {
         "device": "torch", "dtype": dtype, "torch": torch.__version__, "batch": len(x),
         "compiled": False, "compile_seconds": 0.0, "run_seconds": time.perf_counter() - started,
+        "processor_seconds": time.process_time() - used,
     }  # fmt: skip
     return NetworkOutput(
         [spikes.numpy() > 0.5 for spikes in out.spikes],
