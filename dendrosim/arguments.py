@@ -16,7 +16,8 @@ def _numbers(job: Job) -> Iterator[tuple[tuple[str, str], Any, str]]:
     """Yield group and variable, value and type of all that a program is given."""
     control = {("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt}
     for place, value in {**job.values, **control}.items():
-        yield place, value, job.dtype
+        numbers = getattr(value, "dtype", None) == np.int32  # of neurons
+        yield place, value, "int32" if numbers else job.dtype
     for place, value in signals.numbers(job.samples):
         yield place, value, "float64"
 

@@ -167,9 +167,11 @@ def _running(*, several: bool) -> Callable:
 @click.argument("protocol_name", required=False, metavar="[PROTOCOL]")
 @click.option("--n", default=1, show_default=True, help="Neurons for each point of a grid.")
 @click.option("--record", multiple=True, help="Variable to record; the potentials by default.")
+@click.option("--record-neuron", multiple=True, type=int, help="Neuron to record; all by default.")
 @_running(several=False)
 def run(
-    model: str, protocol_name: str | None, n: int, record: tuple[str, ...], protocol: str | None,
+    model: str, protocol_name: str | None, n: int, record: tuple[str, ...],
+    record_neuron: tuple[int, ...], protocol: str | None,
     recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
     dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
 ) -> None:  # fmt: skip
@@ -181,7 +183,7 @@ def run(
     check_writable(out, (".nc", ".csv", ".png"))
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
-        record=list(record) or None,
+        record=list(record) or None, record_neurons=list(record_neuron) or None,
     )  # fmt: skip
     if out:
         _write_recording(result, how, Path(out))

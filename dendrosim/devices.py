@@ -159,7 +159,7 @@ def _run_here(job: Job, device: str, progress: Progress | None) -> Done:
     built = job.build()
     sampled = signals.numbers(job.samples)
     for (group, name), value in (*job.values.items(), *sampled):
-        getattr(built.groups[group], f"{name}_")[:] = value
+        built.groups[group].variables[name].set_value(value)
 
     def states() -> dict[str, np.ndarray]:
         return {label: np.asarray(v.get_value()) for label, v in built.finite.items()}

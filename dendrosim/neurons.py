@@ -59,7 +59,7 @@ class Result:
         Neuron and time of each spike, in order of time, then neuron.  The time is that of the
         state which crossed: the end of the step in which it was computed.
     trace_t, traces
-        Times (samples,) and name to values (samples, neurons).
+        Times (samples,) and name to values (samples, recorded neurons).
     """
 
     spike_i: np.ndarray
@@ -109,6 +109,8 @@ class NeuronJob:
         values = {("neurons", name): value for name, value in self.plan.values.items()}
         if self.plan.refractory == TIME:
             values["neurons", LAST] = LONG_AGO
+        if self.plan.record_neurons is not None:
+            values["traces", "_indices"] = self.plan.record_neurons
         return values
 
     @property
@@ -148,9 +150,12 @@ class NeuronJob:
             if every > 1:
                 slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = every
             traces = b2.StateMonitor(
-                neurons, list(plan.record), record=True, clock=next(iter(slower), clock),
-                name="traces",
+                neurons, list(plan.record), clock=next(iter(slower), clock), name="traces",
+                record=True if plan.record_neurons is None else plan.record_neurons,
             )  # fmt: skip
+            if plan.record_neurons is not None:  # a number that a program is given, as any other
+                traces.variables["_indices"].read_only = False
+                groups["traces"] = traces
             outputs |= {f"trace.{name}": traces.variables[name] for name in plan.record}
             outputs["trace_t"] = traces.variables["t"]
             monitors.append(traces)
@@ -171,7 +176,7 @@ class NeuronJob:
         # From the number of the step the time is exact: not a sum of rounded ones.
         at = (np.rint(t[order] / self.dt) + 1) * self.dt
         traces = {
-            name: np.asarray(done.arrays[f"trace.{name}"]).reshape(-1, self.plan.neurons)
+            name: np.asarray(done.arrays[f"trace.{name}"]).reshape(-1, len(self.plan.recorded))
             for name in self.plan.record
         }
         return Result(i[order].astype(np.int64), at, done.arrays.get("trace_t", empty), traces)

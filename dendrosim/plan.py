@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity
@@ -52,6 +53,8 @@ class Plan:
         Names of the state variables.
     record
         Names to record.
+    record_neurons
+        Neurons to record, None for all.
     dt, duration, record_dt
         Seconds.
     """
@@ -67,6 +70,7 @@ class Plan:
     samples: Mapping[str, tuple[np.ndarray, float]]
     states: tuple[str, ...]
     record: tuple[str, ...]
+    record_neurons: np.ndarray | None
     dt: float
     duration: float
     record_dt: float
@@ -81,7 +85,13 @@ class Plan:
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
             "neurons": self.neurons, "record": self.record, "samples": shapes,
             "record_every": round(self.record_dt / self.dt),
+            "record_neurons": None if self.record_neurons is None else len(self.record_neurons),
         }  # fmt: skip
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """Numbers of the neurons that are recorded."""
+        return np.arange(self.neurons) if self.record_neurons is None else self.record_neurons
 
 
 def make_plan(
@@ -93,6 +103,7 @@ def make_plan(
     n: int,
     record: Sequence[str],
     record_dt: float | None,
+    record_neurons: Any = None,
 ) -> Plan:
     """Join a model and a protocol.
 
@@ -110,6 +121,8 @@ def make_plan(
         Names of states or subexpressions.
     record_dt
         Seconds between recorded samples, a multiple of `dt`; None for every step.
+    record_neurons
+        Numbers of the neurons to record; None for all.
 
     Raises
     ------
@@ -118,7 +131,9 @@ def make_plan(
     """
     neurons = _number_of_neurons(model, protocol, n)
     duration = float(protocol.duration)
-    _check_size(neurons, duration, dt, record_dt, record)
+    chosen = _chosen(record_neurons, neurons)
+    recorded = neurons if chosen is None else len(chosen)
+    _check_size(neurons, duration, dt, record_dt, record, recorded)
     if dt > duration:
         raise DendrosimError(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
@@ -160,6 +175,7 @@ def make_plan(
         samples=samples,
         states=model.states,
         record=tuple(record),
+        record_neurons=chosen if record else None,
         dt=dt,
         duration=duration,
         record_dt=every * dt,
@@ -167,9 +183,24 @@ def make_plan(
     )
 
 
+def _chosen(wanted: Any, neurons: int) -> np.ndarray | None:
+    """Return the numbers of the neurons to record, None for all."""
+    if wanted is None:
+        return None
+    given = np.asarray(wanted)
+    whole = given.ndim == 1 and given.size and given.dtype.kind in "iu"
+    if not whole or given.min() < 0 or given.max() >= neurons or len(set(given)) < len(given):
+        raise DendrosimError(
+            f"record_neurons = {wanted!r} is not a list of different neurons from 0 to "
+            f"{neurons - 1}"
+        )
+    return given.astype(np.int32)
+
+
 def _check_size(
-    neurons: int, duration: float, dt: float, record_dt: float | None, record: Sequence[str]
-) -> None:
+    neurons: int, duration: float, dt: float, record_dt: float | None, record: Sequence[str],
+    recorded: int,
+) -> None:  # fmt: skip
     """Refuse what would fill any memory before it begins."""
     if neurons > MAX_NEURONS:
         raise DendrosimError(f"{neurons:,} neurons are more than {MAX_NEURONS:,}")
@@ -179,12 +210,12 @@ def _check_size(
         )
     if record_dt is not None and record_dt > duration:
         raise DendrosimError(f"record_dt = {record_dt:g} s is longer than the {duration:g} s run")
-    values = duration / (record_dt or dt) * neurons * len(record)
+    values = duration / (record_dt or dt) * recorded * len(record)
     if values > MAX_RECORDED:
         raise DendrosimError(
-            f"recording {', '.join(map(str, record))} of {neurons:,} neurons every "
-            f"{record_dt or dt:g} s makes more than {MAX_RECORDED:,} values; record fewer, or "
-            "give a longer record_dt"
+            f"recording {', '.join(map(str, record))} of {recorded:,} neurons every "
+            f"{record_dt or dt:g} s makes more than {MAX_RECORDED:,} values; record fewer "
+            "(record_neurons), or give a longer record_dt"
         )
 
 

@@ -101,7 +101,9 @@ def recording_figure(recording: Recording, protocol: Protocol, most: int = 5) ->
     """
     if not len(recording.times) or not recording.meta["potentials"]:
         raise DendrosimError(f"{recording.meta['model']}: no potential was recorded")
-    neurons = np.unique(np.linspace(0, recording.n - 1, min(most, recording.n)).round()).astype(int)
+    known = recording.recorded
+    evenly = np.linspace(0, len(known) - 1, min(most, len(known)))
+    neurons = known[np.unique(evenly.round().astype(int))]
     points = measures.grid(protocol, recording.n)
     with matplotlib.rc_context(STYLE):
         title = f"{recording.meta['model']}: {protocol.title or protocol.name}"
@@ -183,14 +185,15 @@ def _is_discrete(recording: Recording) -> bool:
 
 def _model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> None:
     v = responses.volts(recording)
+    column = list(recording.recorded).index(neuron)
     if v is not None:
-        _trace(axes, recording.times, v[:, neuron] * 1e3, recording.spikes(neuron), colour)
+        _trace(axes, recording.times, v[:, column] * 1e3, recording.spikes(neuron), colour)
         return
     potentials = recording.meta["potentials"]
     name = potentials.get("soma", next(iter(potentials.values()), None))
     values = np.full(len(recording.times), np.nan)
     if name in recording.traces:
-        values = recording.traces[name].values[:, neuron]
+        values = recording.traces[name].values[:, column]
     _trace(axes, recording.times, values, recording.spikes(neuron), colour)
     axes.set_ylabel(name or "")
 

@@ -39,8 +39,8 @@ class Recording:
         Neuron (int) and time (seconds) of each spike, in order of time.  A spike has the time of
         the state that crossed the threshold.
     traces
-        ``xarray.Dataset`` with dimensions ``time`` (seconds) and ``neuron``; each variable has
-        its SI unit in ``attrs["units"]``.
+        ``xarray.Dataset`` with dimensions ``time`` (seconds) and ``neuron``, of the neurons that
+        were recorded; each variable has its SI unit in ``attrs["units"]``.
     meta
         How it was made: model, its text hash, parameters, protocol, dt, method, device, threads,
         seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
@@ -94,7 +94,7 @@ class Recording:
         return entry["key"], np.asarray(entry["values"]), entry["unit"]
 
     def voltage(self, place: str = "soma") -> np.ndarray:
-        """Return the potential of a place in volt, shape (samples, neurons).
+        """Return the potential of a place in volt, shape (samples, recorded neurons).
 
         A discrete model's potential is scaled by its reduction; without scales it is as it is.
 
@@ -117,6 +117,11 @@ class Recording:
         if scale is None:
             return values
         return scale["rest"].get(name, 0.0) + scale["voltage"] * values
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """Numbers of the neurons whose traces were recorded."""
+        return self.traces["neuron"].values
 
     @property
     def times(self) -> np.ndarray:
@@ -151,11 +156,12 @@ class Recording:
             segment.spiketrains.append(
                 neo.SpikeTrain(train, units="s", t_stop=max(self.duration, *train, 0.0))
             )
-            for name in self.traces.data_vars if len(self.times) > 1 else ():
+            recorded = len(self.times) > 1 and neuron in self.recorded
+            for name in self.traces.data_vars if recorded else ():
                 array = self.traces[name]
                 segment.analogsignals.append(
                     neo.AnalogSignal(
-                        array.values[:, [neuron]],
+                        array.sel(neuron=[neuron]).values,
                         units=_neo_unit(array.attrs["units"]),
                         sampling_period=_neo_time(self.meta["record_dt"]),
                         name=name,

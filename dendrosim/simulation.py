@@ -34,6 +34,7 @@ def simulate(
     threads: int = 1,
     record: Sequence[str] | None = None,
     record_dt: Any = None,
+    record_neurons: Sequence[int] | None = None,
     dtype: str = "float64",
     progress: bool | None = None,
 ) -> Recording:
@@ -60,6 +61,9 @@ def simulate(
         none.
     record_dt
         Time between recorded samples, a multiple of `dt`; every step by default.
+    record_neurons
+        Numbers of the neurons whose traces are recorded; all by default.  Spikes are always those
+        of all.
     dtype
         ``"float64"`` or ``"float32"``: the type of every variable but time.
     progress
@@ -89,8 +93,9 @@ def simulate(
     if seed is not None and isinstance(protocol, Protocol):
         protocol = protocol.seeded(seed)
     job = make_job(
-        model, protocol, method=method, dt=dt, n=n, record=record, record_dt=record_dt, dtype=dtype
-    )
+        model, protocol, method=method, dt=dt, n=n, record=record, record_dt=record_dt,
+        record_neurons=record_neurons, dtype=dtype,
+    )  # fmt: skip
     plan = job.plan
     try:
         with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
@@ -120,7 +125,8 @@ def simulate(
 
 def make_job(
     model: Model, protocol: Protocol, *, method: str | None = None, dt: Any = None, n: int = 1,
-    record: Sequence[str] | None = None, record_dt: Any = None, dtype: str = "float64",
+    record: Sequence[str] | None = None, record_dt: Any = None,
+    record_neurons: Sequence[int] | None = None, dtype: str = "float64",
 ) -> NeuronJob:  # fmt: skip
     """Return what a device carries out; the parameters are those of `simulate`."""
     for value, kind in ((model, Model), (protocol, Protocol)):
@@ -130,7 +136,10 @@ def make_job(
     step, method = _step_and_method(model, dt, method)
     names = _recorded(model, record)
     every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
-    plan = make_plan(model, protocol, dt=step, method=method, n=n, record=names, record_dt=every)
+    plan = make_plan(
+        model, protocol, dt=step, method=method, n=n, record=names, record_dt=every,
+        record_neurons=record_neurons,
+    )  # fmt: skip
     return NeuronJob(plan, dtype)
 
 
@@ -208,7 +217,7 @@ def _dataset(plan: Plan, result: Result) -> Any:
         },
         coords={
             "time": ("time", times, {"units": "second"}),
-            "neuron": np.arange(plan.neurons),
+            "neuron": plan.recorded,
         },
     )
 
