@@ -3,8 +3,12 @@
     dendrosim train binary_adding_lrmm --out runs/binary_adding_lrmm
     python benchmarks/trained.py runs/binary_adding_lrmm [--data DIR] [--limit N]
 
-Writes `results/training/RECIPE_seed_K.json`: recipe, seed, commit, machine, every epoch, and the
-hits on the test part in torch and in C++, which are to be equal.
+Writes into `results/training/`, named after the folder and the seed: `.json` with recipe, seed,
+commit, machine, every epoch, and the hits on the test part in torch and in C++, which are to be
+equal; `.toml`, the recipe as it ran; `.safetensors`, the network.  So both can be repeated:
+
+    dendrosim train benchmarks/results/training/NAME.toml --seed K
+    dendrosim evaluate benchmarks/results/training/NAME.safetensors
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 from pathlib import Path
 
 from common import RESULTS, table
@@ -47,13 +52,16 @@ def main() -> None:
     rows = []
     for folder in options.folders:
         told = result(folder, options.data, options.limit)
-        target = RESULTS / "training" / f"{told['recipe']}_seed_{told['seed']}.json"
+        name = folder.resolve().name.removesuffix(f"_seed_{told['seed']}")
+        target = RESULTS / "training" / f"{name}_seed_{told['seed']}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_suffix(".toml").write_text(told["recipe_text"])
+        shutil.copyfile(folder / "best.safetensors", target.with_suffix(".safetensors"))
         target.write_text(json.dumps(told, indent=1) + "\n")
         hits = {device: f"{e['hits']} of {e['count']}" for device, e in told["evaluated"].items()}
-        rows.append((told["recipe"], told["seed"], told["best_epoch"], 100 * told["test_accuracy"],
+        rows.append((name, told["seed"], told["best_epoch"], 100 * told["test_accuracy"],
                      hits["torch"], hits.get("cpp", "not spiking")))  # fmt: skip
-    print(table(("recipe", "seed", "epoch", "test %", "torch", "C++"), rows))
+    print(table(("run", "seed", "epoch", "test %", "torch", "C++"), rows))
 
 
 if __name__ == "__main__":

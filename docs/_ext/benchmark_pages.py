@@ -44,20 +44,24 @@ def _benchmarks() -> str:
 
 
 def _results() -> str:
-    runs = [json.loads(p.read_text(encoding="utf-8")) for p in
+    runs = [{"name": p.stem, **json.loads(p.read_text(encoding="utf-8"))} for p in
             sorted((RESULTS / "training").glob("*.json"))]  # fmt: skip
     intro = (
-        "Validation chooses the epoch; the test part is touched once. Each line is a file in "
-        "`benchmarks/results/training/`, with the log of every epoch. A run whose epochs or "
-        "numbers were changed has the recipe that it ran in `recipe_text` there. Hits in C++ are "
-        "those of the same network in Brian2's C++ standalone."
+        "Validation chooses the epoch; the test part is touched once. Each line is three files in "
+        "`benchmarks/results/training/`: NAME`.json` has the log of every epoch, NAME`.toml` the "
+        "recipe that ran, NAME`.safetensors` the network. Hits in C++ are those of the same "
+        "network in Brian2's C++ standalone. To train again, and to count again:"
+    )
+    how = (
+        "```console\n$ dendrosim train benchmarks/results/training/NAME.toml --seed SEED\n"
+        "$ dendrosim evaluate benchmarks/results/training/NAME.safetensors --device torch cpp\n```"
     )
     if not runs:
         return page("# Results of training", intro, "No run has been logged yet.")
-    parts = ["# Results of training", intro]
+    parts = ["# Results of training", intro, how]
     for task in dict.fromkeys(run["task"] for run in runs):
         rows = [_run(run) for run in runs if run["task"] == task]
-        header = ("command", "weights", "best epoch", "test accuracy", "hits in torch",
+        header = ("name", "seed", "weights", "best epoch", "test accuracy", "hits in torch",
                   "hits in C++", "commit", "machine")  # fmt: skip
         parts += [f"## {_words(task)}", table(header, rows)]
     return page(*parts)
@@ -66,7 +70,8 @@ def _results() -> str:
 def _run(run: Mapping[str, Any]) -> Sequence[str]:
     evaluated = {name: f"{e['hits']} of {e['count']}" for name, e in run["evaluated"].items()}
     return (
-        f"`dendrosim train {run['recipe']} --seed {run['seed']}`",
+        f"`{run['name']}`",
+        str(run["seed"]),
         f"{run['weights']:,}",
         f"{run['best_epoch']} of {run['epochs']}",
         f"{100 * run['test_accuracy']:.2f} %",
