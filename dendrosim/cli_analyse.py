@@ -106,7 +106,7 @@ def analyse(
 
 def _save(found: Any, folder: Path, title: str) -> None:
     """Write figure, table and plain values of an analysis."""
-    from dendrosim.figures import analysis_figure
+    from dendrosim.network_figures import analysis_figure
     from dendrosim.plots import save_figure
     from dendrosim.recording import replacing
 

@@ -5,14 +5,14 @@ Made of plain values, see `dendrosim.plots` for the figures of runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LightSource, TwoSlopeNorm
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -47,7 +47,7 @@ class Mark:
 
 def map_figure(
     x: Array, y: Array, panels: Mapping[str, Array], names: tuple[str, str],
-    marks: Sequence[Mark] = (), title: str = "",
+    marks: Mapping[str, Sequence[Mark]] | None = None, title: str = "", note: str = "",
 ) -> Figure:  # fmt: skip
     """Draw maps over two parameters, with the line where they are 1.
 
@@ -60,8 +60,8 @@ def map_figure(
     names
         Of the parameters.
     marks
-        Points to draw on every map.
-    title
+        Heading to points that are drawn on that map.
+    title, note
         Above all.
     """
     with matplotlib.rc_context(STYLE):
@@ -78,7 +78,7 @@ def map_figure(
                 panel.contour(x, y, values, [1.0], colors="#E6B800", linewidths=1.8)
             panel.axhline(0, color="white", lw=0.6)
             panel.axvline(0, color="white", lw=0.6)
-            _marks(panel, marks)
+            _marks(panel, (marks or {}).get(heading, ()))
             panel.set_title(heading)
             panel.set_xlabel(_symbol(names[0]))
             panel.set_aspect("equal")
@@ -87,7 +87,7 @@ def map_figure(
         bar = figure.colorbar(filled, cax=figure.add_axes((0.92, 0.18, 0.014, 0.57)))
         bar.set_ticks(MaxNLocator(6).tick_values(low, high)[1:-1])
         bar.ax.axhline(1.0, color="#E6B800", lw=1.8)
-        _title(figure, title)
+        head(figure, title, note)
         return figure
 
 
@@ -128,7 +128,7 @@ def curves_figure(
         draw_curves(axes, curves, log=log, line=line, markers=markers)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
-        _title(figure, title, note)
+        head(figure, title, note)
         return figure
 
 
@@ -151,34 +151,35 @@ def draw_curves(
         axes.legend(loc="best")
 
 
-def landscape_figure(landscapes: Mapping[str, Any], title: str = "") -> Figure:
+def landscape_figure(landscapes: Mapping[str, Any], title: str = "", note: str = "") -> Figure:
     """Draw loss landscapes beside each other: surface above and contours below, or a line each.
 
     Parameters
     ----------
     landscapes
         Name to `Landscape`, all of one or all of two dimensions.
-    title
+    title, note
         Above all.
     """
     with matplotlib.rc_context(STYLE):
         if next(iter(landscapes.values())).losses.ndim == 1:
             lines = {name: (found.steps, found.losses) for name, found in landscapes.items()}
             return curves_figure(
-                lines, title=title, x="along a random direction (lengths of the weights)", y="loss"
-            )
+                lines, title=title, x="along a random direction (lengths of the weights)", y="loss",
+                note=note,
+            )  # fmt: skip
         n = len(landscapes)
         figure = Figure(figsize=(4.0 * n, 6.8), dpi=100)
         for k, (name, found) in enumerate(landscapes.items()):
             along, up = np.meshgrid(found.steps, found.steps)
             surface = figure.add_subplot(2, n, k + 1, projection="3d")
-            light = LightSource(315, 45).shade(
-                found.losses, matplotlib.colormaps["viridis"], blend_mode="soft"
-            )
-            surface.plot_surface(along, up, found.losses, facecolors=light, rcount=60, ccount=60,
-                                 linewidth=0, antialiased=False)  # fmt: skip
+            surface.plot_surface(along, up, found.losses, cmap="viridis", rcount=60, ccount=60,
+                                 linewidth=0.2, edgecolor="white")  # fmt: skip
             surface.set_title(f"{name}\nroughness {found.roughness:.4f}", color=look(k)["color"])
             surface.tick_params(labelsize=7, pad=-1)
+            surface.set_xlabel("direction 1", size=8, labelpad=-4)
+            surface.set_ylabel("direction 2", size=8, labelpad=-4)
+            surface.set_zlabel("loss", size=8, labelpad=-4)
             contour = figure.add_subplot(2, n, n + k + 1)
             drawn = contour.contour(along, up, found.losses, 14, cmap="viridis", linewidths=0.9)
             contour.clabel(drawn, drawn.levels[::3], fontsize=7, fmt="%.3g")
@@ -189,163 +190,79 @@ def landscape_figure(landscapes: Mapping[str, Any], title: str = "") -> Figure:
         figure.subplots_adjust(
             left=0.09, right=0.96, bottom=0.07, top=0.86, hspace=0.12, wspace=0.22
         )
-        _title(figure, title)
+        head(figure, title, note)
         return figure
 
 
-def energy_figure(counts: Mapping[str, Count], title: str = "") -> Figure:
-    """Draw the energy of a step as bars: accumulates below, multiply-and-accumulates above.
+def energy_figure(
+    counts: Mapping[str, Count], title: str = "", note: str = "",
+    printed: Mapping[str, float] | None = None,
+) -> Figure:  # fmt: skip
+    """Draw the energy of a step: accumulates below, multiply-and-accumulates above.
 
     Parameters
     ----------
     counts
-        Name of a bar to what was counted.
-    title
+        Name to what was counted.
+    title, note
         Above all.
+    printed
+        Name to the nanojoules of a paper, which are drawn beside the counted ones.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(4.5, 1.15 * len(counts) + 1.2), 4.0), dpi=100)
-        axes = figure.add_axes((0.14, 0.2, 0.82, 0.62))
-        draw_energy(axes, counts)
-        _title(figure, title)
+        axes = figure.add_axes((0.14, 0.2, 0.82, 0.6))
+        draw_energy(axes, counts, printed)
+        head(figure, title, note)
         return figure
 
 
-def draw_energy(axes: Axes, counts: Mapping[str, Count]) -> None:
-    """Draw the bars of `energy_figure` on axes; logarithmic where they differ tenfold."""
+def draw_energy(
+    axes: Axes, counts: Mapping[str, Count], printed: Mapping[str, float] | None = None
+) -> None:
+    """Draw what `energy_figure` shows on axes: bars, or points where they differ tenfold."""
     totals = [count.nanojoules() for count in counts.values()]
     spread = max(totals) > 10 * max(min(totals), 1e-12)
-    for k, (count, total) in enumerate(zip(counts.values(), totals, strict=True)):
-        if spread:
-            axes.bar(k, total, 0.6, color=COLOURS[0])
-        else:
-            ac = count.nanojoules(e_mac=0.0)
-            axes.bar(k, ac, 0.6, color=COLOURS[0], label="" if k else "accumulates")
-            axes.bar(k, total - ac, 0.6, ac, color=COLOURS[4],
-                     label="" if k else "multiply-and-accumulates")  # fmt: skip
-        text = f"{total:,.0f}" if total >= 1000 else f"{total:.4g}"
-        axes.annotate(text, (k, total), (0, 3), textcoords="offset points", ha="center", size=8.5)
-    if spread:
-        axes.set_yscale("log")
-    else:
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.13), ncols=2)
-        axes.set_ylim(0, 1.12 * max(totals))
+    (_points if spread else _bars)(axes, counts.values())
+    for k, total in enumerate(totals):
+        axes.annotate(_joules(total), (k, total), (0, 5), textcoords="offset points", ha="center",
+                      size=8.5)  # fmt: skip
+    told = {k: (printed or {}).get(name) for k, name in enumerate(counts)}
+    for k, value in told.items():
+        if value is not None:
+            axes.plot([k - 0.36, k + 0.36], [value, value], color=COLOURS[1], lw=1.6)
+            axes.annotate(f"printed {_joules(value)}", (k, value), (0, -12), ha="center",
+                          textcoords="offset points", size=8, color=COLOURS[1])  # fmt: skip
     axes.set_xticks(range(len(counts)), [name.replace(" ", "\n", 1) for name in counts])
+    axes.set_xlim(-0.6, len(counts) - 0.4)
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("nJ a step")
 
 
-#: Colours of what a network is to do with its input.
-PHASES = {"data": "#DDF0DD", "noise": "#F8DEDC", "readout": "#E9E9E9"}
+def _bars(axes: Axes, counts: Collection[Count]) -> None:
+    for k, count in enumerate(counts):
+        total, ac = count.nanojoules(), count.nanojoules(e_mac=0.0)
+        axes.bar(k, ac, 0.6, color=COLOURS[0], label="" if k else "accumulates")
+        axes.bar(k, total - ac, 0.6, ac, color=COLOURS[4],
+                 label="" if k else "multiply-and-accumulates")  # fmt: skip
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.13), ncols=2)
+    axes.set_ylim(0, 1.12 * max(count.nanojoules() for count in counts))
 
 
-def gates_figure(found: Any, title: str = "", note: str = "") -> Figure:
-    """Draw gates over time, spikes of both memory neurons, and how alike they fire.
-
-    Parameters
-    ----------
-    found
-        `dendrosim.papers.gates.Dynamics`.
-    title, note
-        Above all.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 6.4), dpi=100)
-        (gates, match), (first, second) = figure.subplots(2, 2)
-        figure.subplots_adjust(left=0.07, right=0.95, bottom=0.09, top=0.84, hspace=0.4, wspace=0.2)
-        steps = np.arange(len(found.phase))
-        for letter, values in found.gates.items():
-            gates.plot(steps, values, label=letter, **look(list(found.gates).index(letter)))
-        _shade(gates, found.phase)
-        gates.set_title("Gates, mean over neurons and samples")
-        gates.set_xlabel("step")
-        gates.legend(loc="best", ncols=3)
-        for axes, (name, fired) in zip((first, second), found.spikes.items(), strict=True):
-            at, neuron = np.nonzero(fired)
-            axes.plot(at, neuron, "|", color="black", ms=2.2, mew=0.8)
-            _shade(axes, found.phase)
-            axes.set_title(f"Spikes of {name}, one sample")
-            axes.set_xlabel("step")
-            axes.set_ylabel("circuit")
-        drawn = match.imshow(found.agreement, origin="lower", cmap="viridis", aspect="equal")
-        match.set_title("Share of circuits in which N_C and N_M do the same")
-        match.set_xlabel("step of N_M")
-        match.set_ylabel("step of N_C")
-        figure.colorbar(drawn, ax=match, shrink=0.9)
-        _title(figure, title, note)
-        return figure
+def _points(axes: Axes, counts: Collection[Count]) -> None:
+    """Draw points on a logarithmic axis, which has no zero for bars to stand on."""
+    totals = [count.nanojoules() for count in counts]
+    axes.plot(range(len(totals)), totals, "o", ms=8, color=COLOURS[0])
+    axes.set_yscale("log")
+    axes.set_ylim(min(totals) / 2, max(totals) * 2)
 
 
-def _shade(axes: Axes, phase: Array) -> None:
-    for k, name in enumerate(phase):
-        axes.axvspan(k - 0.5, k + 0.5, color=PHASES[name], lw=0, zorder=0)
-    axes.set_xlim(-0.5, len(phase) - 0.5)
+def _joules(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def analysis_figure(analysis: Any, title: str = "") -> Figure:
-    """Draw the report of a network: rates, retention, spectral radius and energy.
-
-    Parameters
-    ----------
-    analysis
-        What `dendrosim.learn.analysis.analyse` found.
-    title
-        Above all.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 7.2), dpi=100)
-        (kept, radius), (rates, joules) = figure.subplots(2, 2)
-        figure.subplots_adjust(left=0.08, right=0.97, bottom=0.08, top=0.86, hspace=0.42,
-                               wspace=0.24)  # fmt: skip
-        names = [f"{k} {layer.model}" for k, layer in enumerate(analysis.layers)]
-        curves = {
-            name: (list(layer.retention), list(layer.retention.values()))
-            for name, layer in zip(names, analysis.layers, strict=True)
-        }
-        draw_curves(kept, curves, log=True, line=0.0)
-        kept.set_xscale("log")
-        kept.set_title("What is kept of a gradient (median)")
-        kept.set_xlabel("horizon (steps)")
-        kept.set_ylabel("log10 of the retention factor")
-        _radii(radius, analysis.layers, names)
-        _rates(rates, analysis.layers, names)
-        draw_energy(joules, analysis.counts)
-        joules.set_title("Energy by convention", pad=18)
-        meta = analysis.meta
-        note = f"{meta['samples']} sample(s) of {meta['steps']} steps, {meta['input']}; surrogate "
-        _title(figure, title, note + meta["surrogate"])
-        return figure
-
-
-def _radii(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
-    for k, layer in enumerate(layers):
-        low, middle, high = layer.radius
-        colour = look(k)["color"]
-        axes.plot([k, k], [low, high], color=colour, lw=3, alpha=0.4, solid_capstyle="butt")
-        axes.plot(k, middle, "o", color=colour, ms=6, label="" if k else "a neuron (5 to 95 %)")
-        if np.isfinite(layer.whole_radius):
-            axes.plot(k, layer.whole_radius, "x", color="black", ms=7, mew=1.5,
-                      label="" if k else "the layer with its weights")  # fmt: skip
-    axes.axhline(1.0, color=GREY, lw=0.8, ls="--", zorder=0)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_title("Spectral radius of one step")
-    axes.legend(loc="best")
-
-
-def _rates(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
-    for k, layer in enumerate(layers):
-        axes.bar(k, layer.rate, 0.6, color=look(k)["color"])
-        told = f"{layer.rate:.3g}" + (f", {layer.silent:.0%} silent" if layer.silent else "")
-        axes.annotate(told, (k, layer.rate), (0, 3), textcoords="offset points", ha="center",
-                      size=8.5)  # fmt: skip
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_ylim(0, 1.15 * max(max(layer.rate for layer in layers), 1e-3))
-    axes.set_title("Spikes a step")
-
-
-def _title(figure: Figure, title: str, note: str = "") -> None:
+def head(figure: Figure, title: str, note: str = "") -> None:
+    """Write a title over a figure, and small print under it."""
     width, height = figure.get_size_inches()
     figure.text(0.35 / width, 1 - 0.16 / height, title, size=11, weight="bold", va="top")
     if note:

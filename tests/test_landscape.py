@@ -147,11 +147,13 @@ class TestFigures:
         x = np.linspace(-1, 1, 9)
         values = 1 + x[:, None] * x[None, :]
         marks = [figures.Mark((0.5, 0.5), (0.2, 0.1), "98.40"), figures.Mark((-0.5, 0.5))]
-        figure = figures.map_figure(x, x, {"a": values, "b": values + 0.1}, ("beta_1", "V"), marks)
+        maps = {"a": values, "b": values + 0.1}
+        figure = figures.map_figure(x, x, maps, ("beta_1", "V"), {"a": marks})
         assert 0.2 < ink(figure, tmp_path / "a.png") < 0.95
         panel = figure.axes[0]
         assert panel.get_xlabel() == "$β_{1}$" and panel.get_ylabel() == "V"
         assert [text.get_text() for text in panel.texts if text.get_text()] == ["98.40"]
+        assert not figure.axes[1].texts
 
     def test_curves_leave_out_what_has_no_logarithm(self, tmp_path):
         figure = figures.curves_figure(
@@ -183,6 +185,12 @@ class TestFigures:
         tops = [bar.get_y() + bar.get_height() for bar in axes.patches[1::2]]
         assert tops == pytest.approx([count.nanojoules() for count in counts.values()])
         counts["LSTM"] = energy.lstm_operations((4, 80))
-        figure = figures.energy_figure(counts)
-        assert figure.axes[0].get_yscale() == "log"
-        assert ink(figure, tmp_path / "a.png") > 0.05
+        figure = figures.energy_figure(counts, printed={"LIF": 0.1, "LSTM": 1234.5})
+        axes = figure.axes[0]
+        assert axes.get_yscale() == "log" and not axes.patches
+        np.testing.assert_allclose(
+            axes.lines[0].get_ydata(), [c.nanojoules() for c in counts.values()]
+        )
+        told = [text.get_text() for text in axes.texts]
+        assert told[3:] == ["printed 0.1", "printed 1,234"]
+        assert ink(figure, tmp_path / "a.png") > 0.01

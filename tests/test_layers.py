@@ -32,7 +32,7 @@ ROOMS = [
     "network", "dense", "raster", "network_run", "switches", "differences", "verification",
     "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
-    "propagation", "learn", "papers", "cli",
+    "network_figures", "propagation", "learn", "papers", "cli",
 ]  # fmt: skip
 
 #: A method that hands its object on to a later room: allowed inside a function only.
@@ -48,7 +48,7 @@ CONFINED = {
     "safetensors.torch": {"learn"},
     "brian2cuda": {"cuda_target"},
     "click": {"cli"},
-    "matplotlib": {"plots", "figures"},
+    "matplotlib": {"plots", "figures", "network_figures"},
     "pyabf": {"ephys"},
     "neo": {"ephys", "recording"},
     "elephant": {"spike_distance"},

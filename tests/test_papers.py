@@ -34,14 +34,19 @@ CLAIMS = {f"{paper.name}: {c.id}": c for paper in load_papers() for c in paper.c
 #: What the theory and the sums refute (REFERENCE.md, sections 3b and 4).
 REFUTED_IDS = {
     "lstm_lif": {
-        "eq_13", "eq_14_norm", "eq_14_suffices", "third_quadrant", "second_quadrant",
-        "s_mnist_in_text", "gsc_in_text", "comparable", "parameters_gsc", "parameters_gsc_rec",
+        "eq_13", "eq_14_norm", "eq_14_suffices", "with_reset", "third_quadrant", "second_quadrant",
+        "s_mnist_in_text", "gsc_in_text", "gsc_feedforward_in_text", "comparable",
+        "parameters_gsc", "parameters_gsc_rec",
         "parameters_shd_rec", "parameters_ssc", "parameters_ssc_rec", "energy_lstm_lif", "table_6",
+        "table_6_lstm_lif", "table_6_lstm", "table_5_beta", "table_5_gamma", "table_5_gsc",
+        "gsc_schedule",
         "eq_19", "table_3", "opposite_signs", "shd_size",
     },
     "lrmm": {
         "tc_lif_ssc", "parameters_ps_mnist", "parameters_shd", "parameters_ssc",
         "parameters_adding", "parameters_adding_lif", "parameters_tc_lif",
+        "parameters_ps_mnist_one", "parameters_adding_one", "parameters_adding_lif_recurrent",
+        "parameters_brf", "parameters_radlif",
         "ablation_feedback_ps_mnist", "energy_lrmm_corrected", "four_hundred_corrected",
         "less_than_lif", "shd_size", "ssc_size",
     },
@@ -79,6 +84,7 @@ class TestVerdicts:
         report = (quick.folder / "report.md").read_text()
         for claim in CLAIMS.values():
             assert claim.says.replace("|", "/") in report
+            assert f"### {claim.section}" in report
         drawn = {path.name for path in quick.folder.glob("*.png")}
         assert drawn == {
             f"{paper}_{name}.png" for paper, table in DRAWINGS.items()
@@ -190,11 +196,23 @@ class TestAgreement:
         assert judged(claim("10", unit="%"), Found(12.3)).found == "12"
         assert joined(["", "a", "", "b"]) == "a; b"
 
+    def test_what_falls_short_here_is_not_refuted(self):
+        """A network that is not as good as the paper's, or behaves otherwise, decides nothing."""
+        accuracy = claim("99.55", tolerance=0.2, why="so", missing="epochs")
+        low, high = (judged(accuracy, Found(v, "e", lower_is_open=True)) for v in (97.5, 99.9))
+        assert (low.verdict, low.found, low.because) == (UNREACHED, "97.50", "e; epochs")
+        assert (high.verdict, high.because) == (REFUTED, "e; so")
+        behaviour = claim(missing="the network of the paper")
+        found = judged(behaviour, Found(False, "e"))
+        assert (found.verdict, found.because) == (UNREACHED, "e; the network of the paper")
+        assert judged(behaviour, Found(True, "e")).because == "e"
+
 
 class TestLoggedRuns:
-    def write(self, folder, accuracy, recipe="s_mnist_lstm_lif"):
+    def write(self, folder, accuracy, recipe="s_mnist_lstm_lif", epochs=200, task=""):
         folder.mkdir(parents=True)
-        told = {"recipe": recipe, "test_accuracy": accuracy, "epochs": 200}
+        told = {"recipe": recipe, "test_accuracy": accuracy, "epochs": epochs}
+        told["recipe_text"] = f'[task]\nname = "any"\n{task}\n'
         (folder / "result.json").write_text(json.dumps(told))
 
     def test_the_median_of_the_seeds_is_judged(self, tmp_path):
@@ -203,7 +221,19 @@ class TestLoggedRuns:
         self.write(tmp_path / "other", 0.1, recipe="another")
         found = check(CLAIMS["lstm_lif: s_mnist"], Workshop(runs=tmp_path))
         assert (found.verdict, found.found) == (REPRODUCED, "99.05")
-        assert "3 run(s): 99.10, 99.05, 95.00" in found.because
+        assert found.because == "3 run(s) of 200 epochs: 99.10, 99.05, 95.00"
+
+    def test_the_longest_runs_are_judged(self, tmp_path):
+        self.write(tmp_path / "short", 0.80, epochs=8)
+        self.write(tmp_path / "long", 0.99, epochs=200)
+        found = check(CLAIMS["lstm_lif: s_mnist"], Workshop(runs=tmp_path))
+        assert (found.verdict, found.found) == (REPRODUCED, "99.00")
+
+    def test_a_run_of_another_task_does_not_count(self, tmp_path):
+        self.write(tmp_path / "a", 0.999, "copy_task_lrmm", task="length = 4\nalphabet = 4")
+        shop = Workshop(runs=tmp_path)
+        found = {k: check(CLAIMS[f"lrmm: copy_{k}"], shop).verdict for k in (4, 8, 10)}
+        assert found == {4: REPRODUCED, 8: UNREACHED, 10: UNREACHED}
 
     def test_without_a_run_it_says_what_is_missing(self, tmp_path):
         found = check(CLAIMS["lstm_lif: s_mnist"], Workshop(runs=tmp_path))

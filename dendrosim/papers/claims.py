@@ -32,10 +32,14 @@ class Found:
         A number to compare with the printed one, or whether a statement holds.
     evidence
         A sentence with the numbers behind it.
+    lower_is_open
+        Whether a smaller number than the printed one decides nothing: an accuracy that training
+        does not reach here may be reached elsewhere.
     """
 
     value: float | bool
     evidence: str = ""
+    lower_is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,12 @@ class Claim:
     why
         Why it is refuted.
     missing
-        What is missing, for a claim that is not reachable.
+        What is missing, for a claim that is not reachable, or that what is here does not decide
+        unless it bears it out.
     slow
         Whether it needs a network that is trained for it.
+    section
+        Heading over it and what follows; empty where the one before goes on.
     """
 
     id: str
@@ -77,6 +84,7 @@ class Claim:
     why: str = ""
     missing: str = ""
     slow: bool = False
+    section: str = ""
 
     @property
     def number(self) -> float:
@@ -143,6 +151,10 @@ def judged(claim: Claim, found: Found) -> Checked:
         holds, shown = found.value, ""
     else:
         holds, shown = claim.agrees(found.value), _shown(found.value, claim.printed)
+        if not holds and found.lower_is_open and found.value < claim.number:
+            return Checked(claim, UNREACHED, shown, joined([found.evidence, claim.missing]))
+    if not holds and claim.missing and not claim.why:
+        return Checked(claim, UNREACHED, shown, joined([found.evidence, claim.missing]))
     parts = [found.evidence, "" if holds else claim.why]
     return Checked(claim, REPRODUCED if holds else REFUTED, shown, joined(parts))
 
@@ -168,6 +180,7 @@ def load_papers(name: str | None = None) -> tuple[Paper, ...]:
 _KEYS = {
     "id": str, "where": str, "says": str, "by": str, "with": dict, "printed": str, "unit": str,
     "tolerance": (int, float), "at_least": bool, "why": str, "missing": str, "slow": bool,
+    "section": str,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dendrosim import energy, figures
+from dendrosim.network_figures import gates_figure
 from dendrosim.papers import theory, trained
 from dendrosim.papers.claims import Paper
 from dendrosim.papers.gates import dynamics
@@ -33,20 +34,30 @@ def coupling_map(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 2: what a step does to a gradient, over both coefficients, without reset."""
     axis = np.linspace(-1, 1, 201 if shop.full else 81)
     found = theory.coupling_map(axis, axis)
-    marks = [figures.Mark(*published) for published in PUBLISHED]
-    own = shop.trained("lstm_lif")
-    ends = own.network.layers[0].values()
-    end = (float(ends["beta_1"]), float(ends["beta_2"]))
-    marks.append(figures.Mark((-0.5, 0.5), end, "ours"))
     panels = {
         "eq. 14 as printed": found.printed_norm, "its norm, without signs": found.norm,
         "spectral radius of the Jacobian": found.spectral_radius,
     }  # fmt: skip
+    headings = list(panels)
+    marks = {
+        headings[0]: [figures.Mark(*published) for published in PUBLISHED],
+        headings[2]: [_from_quadrant(shop, name) for name in trained.QUADRANTS],
+    }
     return figures.map_figure(
         found.x, found.y, panels, found.names, marks,
-        "Fig. 2: one step of eqs 9-10 without reset; circles: coefficients at the start and the "
-        "published accuracy on S-MNIST, dots: trained (ours: 8 x 8 digits)",
+        "Fig. 2: what a step of eqs 9-10 does to a gradient, without reset",
+        "yellow: 1; circle: coefficients at the start, dot: trained, number: accuracy in per cent "
+        f"(left: published, S-MNIST; right: ours, {TASK})",
     )  # fmt: skip
+
+
+def _from_quadrant(shop: Workshop, name: str) -> figures.Mark:
+    made = trained.from_quadrant(shop, name)
+    if made is None:
+        return figures.Mark(trained.QUADRANTS[name], None, "diverges")
+    values = made.network.layers[0].values()
+    end = (float(values["beta_1"]), float(values["beta_2"]))
+    return figures.Mark(trained.QUADRANTS[name], end, f"{100 * made.accuracy:.0f}")
 
 
 def reset(shop: Workshop, paper: Paper) -> Figure:
@@ -61,14 +72,16 @@ def reset(shop: Workshop, paper: Paper) -> Figure:
     }
     return figures.curves_figure(
         curves, title="LSTM-LIF: at threshold the reset takes a memory away",
-        x="somatic potential U_S (threshold 1)", y="of the one-step Jacobian", line=1.0,
-        note="triangular surrogate; beta_1 = -0.5, beta_2 = 0.5, gamma = 0.5", markers=False,
+        x="somatic potential $U_S$ (threshold 1)", y="of the one-step Jacobian", line=1.0,
+        note="triangular surrogate; $\\beta_1$ = -0.5, $\\beta_2$ = 0.5, $\\gamma$ = 0.5",
+        markers=False,
     )  # fmt: skip
 
 
 def learning_curves(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 3: validation accuracy over epochs."""
-    return _learning(shop, ("lif", "lstm_lif"), "Fig. 3: learning curves")
+    names = ("lif", "lstm_lif", "lif:feedforward", "lstm_lif:feedforward")
+    return _learning(shop, names, "Fig. 3: learning curves")
 
 
 def ablations(shop: Workshop, paper: Paper) -> Figure:
@@ -80,12 +93,16 @@ def ablations(shop: Workshop, paper: Paper) -> Figure:
 def landscapes(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 4: the loss around trained networks."""
     found = {NAMES[name]: trained.landscape_of(shop, name) for name in ("lif", "lstm_lif")}
-    return figures.landscape_figure(found, f"Fig. 4: loss around trained networks ({TASK})")
+    return figures.landscape_figure(
+        found, f"Fig. 4: loss around trained networks ({TASK})",
+        "along two random directions, in lengths of the weights row by row; cross: the network",
+    )  # fmt: skip
 
 
 def energies(shop: Workshop, paper: Paper) -> Figure:
     """Draw the energies that the paper gives, and corrected ones."""
     counts: dict[str, Count] = {}
+    printed: dict[str, float] = {}
     for name, networks in paper.networks.items():
         parts = {}
         for k, network in enumerate(networks):
@@ -97,7 +114,13 @@ def energies(shop: Workshop, paper: Paper) -> Figure:
         model = max((known for known in NAMES if name.startswith(known)), key=len)
         label = NAMES[model] + name.removeprefix(model).replace("_", " ")
         counts[label] = type(found)(parts, found.convention)
-    return figures.energy_figure(counts, "Energy of a step")
+        for claim in paper.claims:
+            if claim.by == "spent" and claim.unit == "nJ" and claim.options["of"] is networks:
+                printed[label] = claim.number
+    return figures.energy_figure(
+        counts, "Energy of a step",
+        "0.9 pJ an accumulate, 4.6 pJ a multiply-and-accumulate; orange: as printed", printed,
+    )  # fmt: skip
 
 
 def retention(shop: Workshop, paper: Paper) -> Figure:
@@ -130,16 +153,19 @@ def loop_gain(shop: Workshop, paper: Paper) -> Figure:
         middle = np.median(gains, axis=(0, 2))
         curves[name] = (np.arange(len(middle)), middle)
     return figures.curves_figure(
-        curves, title=f"Fig. 6: gain of a step, geometric mean over {horizon}",
-        x="first step", y="median over samples and neurons", note=f"LRMM trained on {TASK}",
+        curves, title=f"Fig. 6: gain of a step, geometric mean over {horizon} steps",
+        x="first step", y="gain (median over samples and circuits)",
+        note=f"LRMM trained on {TASK}; triangular surrogate",
     )  # fmt: skip
 
 
 def gates(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 5: gates and spikes on the noisy copy task."""
-    return figures.gates_figure(
-        dynamics(shop), "Fig. 5: LRMM keeps tokens and ignores noise",
-        "noisy copy task, smaller than the paper's; green: data, red: noise, grey: readout",
+    found = dynamics(shop)
+    return gates_figure(
+        found, "Fig. 5: gates and memory of LRMM on the noisy copy task",
+        f"green: data, red: noise, grey: readout; a network of {found.accuracy:.0%} "
+        f"({found.task}; chance {found.chance:.0%})",
     )  # fmt: skip
 
 
@@ -147,14 +173,14 @@ def _learning(shop: Workshop, names: tuple[str, ...], title: str) -> Figure:
     curves = {}
     for name in names:
         history = shop.trained(name).history
-        base, _, ablation = name.partition(":")
-        label = ablation.replace("_", " ") or NAMES[base]
+        base, _, changed = name.partition(":")
+        label = ", ".join([NAMES[base], changed.replace("_", " ")]) if changed else NAMES[base]
         curves[label] = (
             [row["epoch"] for row in history], [row["validation_accuracy"] for row in history]
         )  # fmt: skip
     return figures.curves_figure(
         curves, title=title, x="epoch", y="validation accuracy", line=0.1,
-        note=f"{TASK}, 64 recurrent neurons; grey: chance",
+        note=f"{TASK}, one layer of 64; grey: chance",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.papers import biophysics, gates, sums, theory, trained
+from dendrosim.papers import biophysics, gates, loop, sums, theory, trained
 from dendrosim.papers.claims import (
     Checked,
     Claim,
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _NAMED = (
     sums.parameters, sums.spent, sums.ratio, sums.less, sums.fewer_parameters, sums.difference,
-    sums.stated,
+    sums.stated, sums.surplus, sums.happens,
     theory.eq_13, theory.printed_norm, theory.eq_14_is_a_norm, theory.eq_14_above_1,
     theory.a_norm_above_1_suffices, theory.on_the_circle, theory.quadrant, theory.eq_15,
-    theory.keeps_longer, theory.loop_gain, theory.leak_or_nothing, theory.always_active,
-    theory.lif_vanishes,
+    theory.keeps_longer, theory.lif_vanishes, theory.with_reset,
+    loop.leak_or_nothing, loop.loop_operator, loop.always_active, loop.loop_gain,
     biophysics.still_bursts, biophysics.coefficients_of_the_derivation,
     trained.logged, trained.learns_faster, trained.is_better, trained.smoother,
     trained.quadrant_learns,

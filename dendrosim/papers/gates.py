@@ -34,8 +34,10 @@ class Dynamics:
     agreement
         Share of neurons of which N_C in step t (rows) does what N_M does in step t' (columns), mean
         over samples; shape (T, T).
-    accuracy
-        Of the network on the test part.
+    accuracy, chance
+        Of the network on the test part, and of guessing.
+    task
+        Its size in words.
     """
 
     phase: Array
@@ -43,6 +45,8 @@ class Dynamics:
     spikes: dict[str, Array]
     agreement: Array
     accuracy: float
+    chance: float
+    task: str
 
 
 def dynamics(shop: Workshop) -> Dynamics:
@@ -65,6 +69,7 @@ def _dynamics(shop: Workshop) -> Dynamics:
     return Dynamics(
         phase, {letter: states[name].mean((0, 2)) for letter, name in GATES.items()},
         {"N_M": memory[0], "N_C": content[0]}, (both + neither) / memory[:, 0].size, made.accuracy,
+        1 / task.n_out, f"segments of {int(np.argmin(remember))}, {task.n_out} symbols",
     )  # fmt: skip
 
 
@@ -74,7 +79,7 @@ def gate_is_lower(shop: Workshop, gate: str, during: str, than: str) -> Found:
     low, high = (float(found.gates[gate][found.phase == phase].mean()) for phase in (during, than))
     return Found(
         low < high, f"{gate} {low:.3f} in {during}, {high:.3f} in {than}; a network of "
-        f"{found.accuracy:.0%} on a smaller task"
+        f"{found.accuracy:.0%} ({found.task}; chance {found.chance:.0%})"
     )  # fmt: skip
 
 

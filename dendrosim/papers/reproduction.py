@@ -200,20 +200,25 @@ def _report(found: Reproduction, papers: Sequence[Paper]) -> str:
     lines = ["# What the papers claim, and what comes out here", ""]
     for paper in papers:
         told = ", ".join(f"{n} {v}" for v, n in found.counts[paper.name].items())
-        lines += [f"## {paper.title}", "", f"{told}.", ""]
-        head = ("where", "claim", "printed", "found", "verdict", "because")
-        lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-        for row in found.rows():
-            if row["paper"] == paper.name:
-                unit = f" {row['unit']}" if row["unit"] else ""
-                cells = [row["where"], row["claim"]]
-                cells += [row[key] and row[key] + unit for key in ("printed", "found")]
-                cells += [row["verdict"], row["because"]]
-                lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-        lines.append("")
+        lines += [f"## {paper.title}", "", f"{told}."]
+        for one in found.papers[paper.name]:
+            if one.claim.section:
+                head = ("where", "claim", "printed", "found", "verdict", "because")
+                lines += ["", f"### {one.claim.section}", ""]
+                lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+            lines.append(_line(one))
+        lines += ["", "### Figures", ""]
         for (name, figure), path in found.figures.items():
             if name == paper.name and isinstance(path, Path):
                 lines += [f"![{figure.replace('_', ' ')}]({path.name})", ""]
             elif name == paper.name:
                 lines += [f"No {figure.replace('_', ' ')}: {path}.", ""]
     return "\n".join(lines)
+
+
+def _line(one: Checked) -> str:
+    """Return a claim as a line of a table in Markdown."""
+    unit = f" {one.claim.unit}" if one.claim.unit else ""
+    numbers = [text and text + unit for text in (one.claim.printed, one.found)]
+    cells = [one.claim.where, one.claim.says, *numbers, one.verdict, one.because]
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dendrosim import energy
-from dendrosim.architecture import n_parameters
+from dendrosim.architecture import n_parameters, sizes_of
 from dendrosim.operations import Operations
 from dendrosim.papers.claims import Found
 
 
 def parameters(
     sizes: str, recurrent: bool | Sequence[bool] = False, ports: int = 1,
-    recurrent_bias: bool = False, unit: float = 1e3,
+    recurrent_bias: bool = False, unit: float = 1e3, a_neuron: int = 0, a_class: int = 0,
 ) -> Found:  # fmt: skip
-    """Count the weights and biases of a network, in thousands or another unit."""
+    """Count what is trained in a network, in thousands or another unit.
+
+    Parameters
+    ----------
+    sizes, recurrent, ports, recurrent_bias
+        As `architecture.n_parameters` takes them: weights and biases.
+    unit
+        What the printed number counts.
+    a_neuron, a_class
+        Trained numbers of a hidden neuron and of a readout besides.
+    """
     count = n_parameters(sizes, recurrent, ports, recurrent_bias)
+    _, *hidden, classes = sizes_of(sizes)
+    count += a_neuron * sum(hidden) + a_class * classes
     return Found(count / unit, f"{sizes} has {count:,}")
 
 
-def spent(of: Sequence[Mapping[str, Any]], quantity: str = "nJ", part: str = "") -> Found:
+def spent(
+    of: Sequence[Mapping[str, Any]], quantity: str = "nJ", part: str = "", layer: int | None = None
+) -> Found:
     """Sum the energy, or one kind of operations, of networks whose layers may be given apart.
 
     Parameters
@@ -32,8 +48,10 @@ def spent(of: Sequence[Mapping[str, Any]], quantity: str = "nJ", part: str = "")
         ``"nJ"``, ``"AC"`` or ``"MAC"``.
     part
         Parts to take, joined by ``+``; all by default.
+    layer
+        Which of the networks to take, where the layers are given apart; all by default.
     """
-    total = _operations(of, part)
+    total = _operations(of if layer is None else [of[layer]], part)
     found = {"nJ": total.nanojoules(), "AC": total.ac, "MAC": total.mac}[quantity]
     return Found(found, f"{total.ac:,.3f} AC, {total.mac:,.0f} MAC")
 
@@ -56,6 +74,17 @@ def less(
     return Found(a < b, f"{a:,.2f} against {b:,.2f} {quantity}")
 
 
+def surplus(
+    of: Mapping[str, Any], over: Mapping[str, Any], ac: float, mac: float
+) -> Found:  # fmt: skip
+    """Tell whether a network takes so many accumulates and multiplications more than another."""
+    a, b = (_operations([one], "") for one in (of, over))
+    found = (a.ac - b.ac, a.mac - b.mac)
+    return Found(
+        bool(np.allclose(found, (ac, mac))), f"{found[0]:,.3f} AC and {found[1]:,.0f} MAC more"
+    )
+
+
 def fewer_parameters(one: Mapping[str, Any], than: Mapping[str, Any], factor: float) -> Found:
     """Tell whether a network has at most `factor` times the parameters of another."""
     a, b = (n_parameters(**network) for network in (one, than))
@@ -70,6 +99,12 @@ def difference(a: float, b: float) -> Found:
 def stated(value: float, where: str) -> Found:
     """Return the same number as it stands elsewhere."""
     return Found(value, f"{where}: {value:,g}")
+
+
+def happens(epochs: int, milestones: Sequence[int]) -> Found:
+    """Tell whether a training of so many epochs comes to all the epochs where its rate falls."""
+    late = [str(milestone) for milestone in milestones if milestone >= epochs]
+    return Found(not late, f"{epochs} epochs end before {', '.join(late)}" if late else "")
 
 
 def _operations(networks: Sequence[Mapping[str, Any]], part: str) -> Operations:

@@ -1,4 +1,4 @@
-"""Statements on gradients: eqs 9-15 of LSTM-LIF, eqs 10-21 and A.6 of LRMM."""
+"""Statements on gradients: eqs 9-15 of LSTM-LIF, and what models keep of one (Fig. 4 of LRMM)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy as np
 from dendrosim.papers.claims import Found
 from dendrosim.propagation import (
     absolute_retention,
-    geometric_gain,
-    relative_factors,
     retention_factors,
 )
 
@@ -93,6 +91,19 @@ def on_the_circle() -> Found:
     )  # fmt: skip
 
 
+def with_reset() -> Found:
+    """Tell whether the reset leaves the determinant of a step at 1."""
+    from dendrosim.learn.gradients import Linearised
+
+    at = np.linspace(-0.5, 2.5, 61)
+    found = np.linalg.det(Linearised("lstm_lif").jacobian({"U_S": at}))
+    least = int(np.argmin(found))
+    return Found(
+        bool(np.allclose(found, 1)),
+        f"determinant {found[least]:.3g} at U_S = {at[least]:g}, the threshold (triangle)",
+    )
+
+
 def quadrant(beta_1: int, beta_2: int, gradients: str) -> Found:
     """Tell whether gradients explode, vanish or do neither in a quadrant of (beta_1, beta_2)."""
     found = coupling_map(beta_1 * _BETWEEN, beta_2 * _BETWEEN)
@@ -138,42 +149,6 @@ def retention(shop: Workshop, name: str) -> np.ndarray:
     return absolute_retention(shop.paths(name)[-1].matrices(**slope), HORIZONS)
 
 
-def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
-    """Tell whether the loop of LRMM makes a step's gain larger than `least` (Fig. 6)."""
-    found = loop_gains(shop, horizon)
-    gain = float(np.median(found)) if found.size else float("nan")
-    boxcar = relative_factors(*_loop(shop, "boxcar"), [horizon])[horizon]
-    none = 1 - np.isfinite(boxcar).mean()
-    return Found(
-        bool(gain > least), f"median gain {gain:.3f} (triangle); with the paper's boxcar the "
-        f"factor without the loop is 0 and the ratio does not exist from {none:.0%} of the starts"
-    )  # fmt: skip
-
-
-def loop_gains(shop: Workshop, horizon: int) -> np.ndarray:
-    """Return the gain of a step that the loop of LRMM adds, where the ratio exists."""
-    ratios = relative_factors(*_loop(shop, "triangle"), [horizon])[horizon].ravel()
-    return geometric_gain(ratios[np.isfinite(ratios)], horizon)
-
-
-def leak_or_nothing() -> Found:
-    """Tell whether with the boxcar a neuron's gain is its leak or 0 (eq. 12)."""
-    from dendrosim.learn.gradients import Linearised
-
-    potentials = np.linspace(-1, 3, 401)
-    gains = Linearised("lrmm", "boxcar", 1.0).jacobian({"U_I": potentials})[:, 0, 0]
-    return Found(bool({*gains} == {0.0, 0.95}), f"gains {sorted({*gains.tolist()})}")
-
-
-def always_active(shop: Workshop, most: float = 0.01) -> Found:
-    """Tell whether the gain of N_C is hardly ever 0 (eq. 20): in at most a share of the steps."""
-    (run,) = shop.paths("lrmm")
-    inside = run.variables.index("U_C")
-    gains = run.matrices(surrogate="boxcar", width=1.0)[..., inside, inside]
-    none = float((gains == 0).mean())
-    return Found(none <= most, f"it is 0 in {none:.0%} of the steps of a trained network")
-
-
 def lif_vanishes(shop: Workshop) -> Found:
     """Tell whether LIF loses gradients exponentially: by the leak a step far from threshold."""
     slope = shop.trained("lif").surrogate
@@ -183,11 +158,6 @@ def lif_vanishes(shop: Workshop) -> Found:
         bool(far <= one**48 * (1 + 1e-9) and far < 1e-3),
         f"{one:.2f} over a step, {_power(far)} over 48",
     )
-
-
-def _loop(shop: Workshop, surrogate: str) -> tuple[np.ndarray, np.ndarray]:
-    (run,) = shop.paths("lrmm")
-    return run.loop(surrogate=surrogate, width=1.0)
 
 
 def _power(factor: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from dendrosim.papers.claims import Found, NotReachableError
 
 if TYPE_CHECKING:
     from dendrosim.learn.landscape import Landscape
-    from dendrosim.papers.workshop import Workshop
+    from dendrosim.papers.workshop import Trained, Workshop
 
 TASK = "8 x 8 digits, a pixel a step"
 #: Coefficients in the middle of the four quadrants, in the order in which they are counted.
@@ -23,17 +24,28 @@ QUADRANTS = {
 }
 
 
-def logged(shop: Workshop, recipe: str, per_cent: bool = True) -> Found:
-    """Return the accuracy of a recipe's finished runs: the median of their seeds."""
-    runs = shop.logged(recipe)
+def logged(shop: Workshop, recipe: str, task: Mapping[str, Any] | None = None) -> Found:
+    """Return the accuracy of a recipe's finished runs in per cent: the median of the longest.
+
+    Parameters
+    ----------
+    shop
+        Where the runs are.
+    recipe
+        Name of the recipe.
+    task
+        Options that the task must have had; a run with others is of another task.
+    """
+    runs = shop.logged(recipe, task or {})
     if not runs:
-        raise NotReachableError(f"no finished run of recipe {recipe!r} in {shop.runs}")
-    found = [told["test_accuracy"] for told in runs]
-    scale = 100 if per_cent else 1
-    told = ", ".join(f"{scale * value:.2f}" for value in found)
+        raise NotReachableError(f"no finished run of recipe {recipe!r} in benchmarks/results")
+    epochs = max(told["epochs"] for told in runs)
+    found = [100 * told["test_accuracy"] for told in runs if told["epochs"] == epochs]
+    told = ", ".join(f"{value:.2f}" for value in found)
     return Found(
-        scale * float(np.median(found)), f"{len(found)} run(s): {told}; {runs[0]['folder']}"
-    )
+        float(np.median(found)), f"{len(found)} run(s) of {epochs} epochs: {told}",
+        lower_is_open=True,
+    )  # fmt: skip
 
 
 def learns_faster(shop: Workshop, one: str, than: str, accuracy: float = 0.4) -> Found:
@@ -78,26 +90,27 @@ def _landscape(shop: Workshop, name: str) -> Landscape:
 
 def quadrant_learns(shop: Workshop, name: str, learns: bool = True, least: float = 0.3) -> Found:
     """Tell whether eqs 6-8 without leak learn (or fail to) from coefficients in a quadrant."""
-    accuracy = quadrant_accuracy(shop, name)
-    found = "diverges" if np.isnan(accuracy) else f"{accuracy:.1%} after {_epochs(shop)} epochs"
-    return Found(bool(accuracy >= least) is learns, f"{TASK}, {QUADRANTS[name]}: {found}")
+    made = from_quadrant(shop, name)
+    found = f"{made.accuracy:.1%} after {_epochs(shop)} epochs" if made else "diverges"
+    does = made is not None and made.accuracy >= least
+    return Found(does is learns, f"{TASK}, from {QUADRANTS[name]}: {found}")
 
 
-def quadrant_accuracy(shop: Workshop, name: str) -> float:
-    """Return the accuracy of eqs 6-8 without leak and coefficients in a quadrant; NaN: diverged."""
-    return shop.once("quadrant", name, make=lambda: _quadrant_accuracy(shop, name))
+def from_quadrant(shop: Workshop, name: str) -> Trained | None:
+    """Return a network of eqs 6-8 without leak, from coefficients in a quadrant; None: diverged."""
+    return shop.once("quadrant", name, make=lambda: _from_quadrant(shop, name))
 
 
-def _quadrant_accuracy(shop: Workshop, name: str) -> float:
+def _from_quadrant(shop: Workshop, name: str) -> Trained | None:
     beta_1, beta_2 = QUADRANTS[name]
     values = {"alpha_1": 1.0, "alpha_2": 1.0, "gamma": 0.5, "beta_1": beta_1, "beta_2": beta_2}
     changes = ["layers.model='two_compartment'"]
     changes += [f"layers.parameters.{key}={value}" for key, value in values.items()]
     try:
-        return shop.train("digits_lstm_lif", changes, epochs=_epochs(shop)).accuracy
+        return shop.train("digits_lstm_lif", changes, epochs=_epochs(shop))
     except DendrosimError as error:
         if "finite" in str(error):
-            return float("nan")
+            return None
         raise
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,24 +29,29 @@ Array = np.ndarray
 #: Name to the recipe and what is changed in it.
 SMALL: dict[str, tuple[str, tuple[str, ...]]] = {
     "lif": ("digits_lif", ()),
-    "alif": ("digits_lif", ("layers.model='alif'",)),
+    "alif": ("digits_lif", (
+        "layers.model='alif'", "layers.weights='uniform(-15, 15)'", "training.lr=2e-2",
+        "layers.recurrent_weights='uniform(-1, 1)'", "layers.parameters.tau_m='normal(20, 5)'",
+        "layers.parameters.tau_adp='normal(150, 10)'",
+    )),
     "lstm_lif": ("digits_lstm_lif", ()),
     "lrmm": ("digits_lrmm", (
         "layers.weights='uniform(-3, 3)'", "layers.recurrent_weights='uniform(-0.5, 0.5)'",
     )),
 }  # fmt: skip
-#: Ablations of LRMM (Table 2), with what else each changes.
+#: Ablations of LRMM (Table 2) and what else is changed in a network.
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "no_feedback": ("layers.model='lrmm:no_feedback'",),
     "no_recurrence": ("layers.model='lrmm:no_recurrence'", "layers.recurrent=false"),
     "shared_gate": ("layers.model='lrmm:shared_gate'",),
+    "feedforward": ("layers.recurrent=false",),
 }
 EPOCHS = {False: 15, True: 60}  # small, full
 #: The noisy copy task (Fig. 5 of LRMM), small and full.
 NOISY_COPY = {
-    False: ("task.alphabet=4", "task.segment=3", "task.n_train=8000", "training.epochs=12",
-            "training.lr=5e-3"),
-    True: ("task.n_train=20000", "training.epochs=20"),
+    False: ("task.alphabet=4", "task.segment=2", "task.n_train=8000", "training.epochs=16",
+            "training.lr=1e-2", "training.batch=64"),
+    True: ("training.epochs=20",),
 }  # fmt: skip
 
 
@@ -144,8 +150,16 @@ class Workshop:
 
         return follow(network, self.samples(8)[0])[0]
 
-    def logged(self, recipe: str) -> list[dict[str, Any]]:
-        """Return the results of finished training runs of a recipe, best first."""
+    def logged(self, recipe: str, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the results of finished training runs of a recipe, best first.
+
+        Parameters
+        ----------
+        recipe
+            Name of the recipe.
+        task
+            Options of its task that a run must have had.
+        """
         found = []
         for path in sorted(self.runs.rglob("*.json")) if self.runs.is_dir() else ():
             try:
@@ -154,5 +168,7 @@ class Workshop:
                 raise DendrosimError(f"{path}: not a readable result ({error})") from None
             finished = isinstance(told, dict) and "test_accuracy" in told
             if finished and told.get("recipe") == recipe:
-                found.append(told | {"folder": str(path.parent)})
+                had = tomllib.loads(told.get("recipe_text", "")).get("task", {})
+                if all(had.get(key) == value for key, value in task.items()):
+                    found.append(told)
         return sorted(found, key=lambda told: -told["test_accuracy"])

@@ -75,7 +75,7 @@ def make(
 BUILDER = Builder(
     name="binary_adding",
     title="Binary Adding: how many ones are at the nine marked places",
-    reference="Ma et al. (2025); Zhang et al., LRMM, A.3",
+    reference="Ma et al. (2025); Anonymous (2025), LRMM, A.3",
     shape=(100, 2, CLASSES),
     samples=(50_000, 2_000, 2_000),
     data="",

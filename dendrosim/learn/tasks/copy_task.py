@@ -41,7 +41,7 @@ def make(
 BUILDER = Builder(
     name="copy_task",
     title="Copy task: repeat the tokens after a delay",
-    reference="Zhang et al., LRMM, Fig. 3; Graves et al. (2014)",
+    reference="Anonymous (2025), LRMM, Fig. 3; Graves et al. (2014)",
     shape=(41, 13, 10),
     samples=(50_000, 2_000, 2_000),
     data="",

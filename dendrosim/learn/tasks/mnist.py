@@ -191,7 +191,7 @@ BUILDERS = (
     Builder(
         name="ps_mnist",
         title="PS-MNIST: the pixels of handwritten digits in one fixed random order",
-        reference="Le et al. (2015); Zhang et al. (2023), B.1; Zhang et al., LRMM, A.3",
+        reference="Le et al. (2015); Zhang et al. (2023), B.1; Anonymous (2025), LRMM, A.3",
         shape=(784, 1, CLASSES),
         samples=_SAMPLES,
         data=_DATA,

@@ -44,7 +44,7 @@ def make(
 BUILDER = Builder(
     name="noisy_copy",
     title="Noisy copy task: repeat what was to be remembered, not the noise between",
-    reference="Zhang et al., LRMM, Fig. 5",
+    reference="Anonymous (2025), LRMM, Fig. 5",
     shape=(30, 13, 10),
     samples=(50_000, 2_000, 2_000),
     data="",
