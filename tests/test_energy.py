@@ -86,6 +86,23 @@ class TestSeed002:
             *SHD, SHD_RATES, input_rate=0.114, n_out=20, convention="corrected"
         )
 
+    def test_a_quarter_of_the_price_is_a_quarter_of_the_neurons(self):
+        """Eqs 52-53 with 512 neurons and E_AC/4, and the same with 128 circuits and E_AC."""
+
+        def accumulates(n, price):
+            total = 0.0
+            for m, below, r in zip((700, 128), (0.114, 0.311), SHD_RATES, strict=True):
+                inner = 3 * r["S_O"] + r["S_I"] + r["S_M"] + 2 * r["S_C"]
+                total += (3 * m * n * below + n * inner) * price
+            return total
+
+        found = energy.operations(
+            "lrmm", *SHD, SHD_RATES, input_rate=0.114, n_out=20, convention="printed"
+        )
+        layers = found.total.ac - found.parts["readout"].ac
+        assert accumulates(512, 1 / 4) == pytest.approx(accumulates(128, 1))
+        assert layers == pytest.approx(accumulates(128, 1), rel=1e-12)
+
     def test_baselines_as_printed(self):
         """Each layer by itself: the printed sums give a layer two different output rates."""
 

@@ -32,6 +32,9 @@ def write(path: Path) -> None:
             links = ", ".join(f"[{_short(test)}](#{anchor(test)})" for test in entry["tests"])
             rows.append((entry["where"], entry["printed"], entry["right"], links))
         parts += [f"## {paper}", table(("where", "printed", "what holds", "shown by"), rows)]
+        for entry in (entry for entry in told["wording"] if entry["paper"] == key):
+            slips = "\n".join(f"- {slip}" for slip in entry["slips"])
+            parts.append(f"Slips of wording, on which no number depends:\n\n{slips}")
     parts.append("## The tests")
     for test in tests:
         file, _, name = test.partition("::")
