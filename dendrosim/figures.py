@@ -231,7 +231,7 @@ def draw_energy(
     for k, value in told.items():
         if value is not None:
             axes.plot([k - 0.36, k + 0.36], [value, value], color=COLOURS[1], lw=1.6)
-            axes.annotate(f"printed {_joules(value)}", (k, value), (0, -12), ha="center",
+            axes.annotate(f"printed {value:,g}", (k, value), (0, -12), ha="center",
                           textcoords="offset points", size=8, color=COLOURS[1])  # fmt: skip
     axes.set_xticks(range(len(counts)), [name.replace(" ", "\n", 1) for name in counts])
     axes.set_xlim(-0.6, len(counts) - 0.4)

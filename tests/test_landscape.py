@@ -192,5 +192,5 @@ class TestFigures:
             axes.lines[0].get_ydata(), [c.nanojoules() for c in counts.values()]
         )
         told = [text.get_text() for text in axes.texts]
-        assert told[3:] == ["printed 0.1", "printed 1,234"]
+        assert told[3:] == ["printed 0.1", "printed 1,234.5"]
         assert ink(figure, tmp_path / "a.png") > 0.01

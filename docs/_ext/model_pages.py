@@ -68,6 +68,7 @@ def model_page(model: ds.Model) -> str:
         model.description,
         "## Equations" if model.kind == "continuous" else "## One step",
         math(latex.equations(model)),
+        *_functions(model),
         _spike(model),
         _inputs(model),
         "## Parameters",
@@ -110,6 +111,12 @@ def _spike(model: ds.Model) -> str:
 
 def _text(model: ds.Model) -> str:
     return latex.equations(model)
+
+
+def _functions(model: ds.Model) -> list[str]:
+    """Return what functions mean that are not in every textbook."""
+    known = {"exprel": "$\\operatorname{exprel}(x) = (e^x - 1)/x$, and 1 at 0."}
+    return [meaning for name, meaning in known.items() if f"{{{name}}}" in _text(model)]
 
 
 def _inputs(model: ds.Model) -> str:
