@@ -83,7 +83,7 @@ def map_figure(
             panel.set_xlabel(_symbol(names[0]))
             panel.set_aspect("equal")
         axes[0].set_ylabel(_symbol(names[1]))
-        figure.subplots_adjust(left=0.08, right=0.9, bottom=0.13, top=0.8, wspace=0.12)
+        figure.subplots_adjust(left=0.08, right=0.9, bottom=0.13, top=0.77, wspace=0.12)
         bar = figure.colorbar(filled, cax=figure.add_axes((0.92, 0.18, 0.014, 0.57)))
         bar.set_ticks(MaxNLocator(6).tick_values(low, high)[1:-1])
         bar.ax.axhline(1.0, color="#E6B800", lw=1.8)
@@ -124,8 +124,11 @@ def curves_figure(
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.2), dpi=100)
-        axes = figure.add_axes((0.12, 0.13, 0.84, 0.68))
+        axes = figure.add_axes((0.12, 0.13, 0.84, 0.62))
         draw_curves(axes, curves, log=log, line=line, markers=markers)
+        if len(curves) > 1:  # above the lines, which may be anywhere
+            wide = sum(map(len, curves)) > 45
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if wide else len(curves))
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         head(figure, title, note)
@@ -188,7 +191,7 @@ def landscape_figure(landscapes: Mapping[str, Any], title: str = "", note: str =
             contour.set_xlabel("direction 1")
             contour.set_ylabel("direction 2" if k == 0 else "")
         figure.subplots_adjust(
-            left=0.09, right=0.96, bottom=0.07, top=0.86, hspace=0.12, wspace=0.22
+            left=0.09, right=0.96, bottom=0.07, top=0.84, hspace=0.12, wspace=0.22
         )
         head(figure, title, note)
         return figure
