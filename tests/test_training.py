@@ -226,6 +226,12 @@ def test_draws_have_the_moments_of_their_law(text, mean, sd, largest):
     assert np.abs(drawn).max() <= largest
 
 
+@pytest.mark.parametrize("text", ["uniform(2, 3)", "normal(2.5, 0.01)", 2.5, "torch"])
+def test_a_number_that_a_layer_shares_is_drawn_too(text):
+    drawn = read_draw(text, "here")(np.random.default_rng(0), ())
+    assert drawn.shape == () and (text == "torch" or 2 <= drawn <= 3)
+
+
 @pytest.mark.parametrize("shape", [(5, 5), (8, 3), (3, 8)])
 def test_orthogonal_is_orthonormal(shape):
     w = read_draw("orthogonal", "here", matrix=True)(np.random.default_rng(1), shape)

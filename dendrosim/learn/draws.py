@@ -88,7 +88,7 @@ class Draw:
         """
         if self.rule == "constant":
             return np.full(shape, self.numbers[0])
-        return RULES[self.rule].draw(rng, shape, n_in or shape[-1], *self.numbers)
+        return RULES[self.rule].draw(rng, shape, n_in or next(reversed(shape), 1), *self.numbers)
 
 
 def read_draw(value: Any, where: str, matrix: bool = False) -> Draw:
