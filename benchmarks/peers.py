@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,17 @@ from common import DT, HERE, NEURONS, interleaved, missed, one_core, save, table
 from populations import OURS, Run, hand_loop, ours
 
 PROGRAMS = HERE / "peer_programs"
-# Label -> module that must be there, program, last arguments
+# Label -> module that must be there, program, last arguments; {name}: what COMPILED makes
 PEERS = {
-    "NEURON (cnexp, implicit)": ("neuron", "neuron_kw.py", ["{mechanisms}"]),
-    "Arbor (one group)": ("arbor", "arbor_kw.py", []),
+    "NEURON (cnexp, implicit)": ("neuron", "neuron_kw.py", ["{mechanisms}", "neuron"]),
+    "CoreNEURON (cnexp, implicit)": ("neuron", "neuron_kw.py", ["{mechanisms}", "coreneuron"]),
+    "Arbor (one group)": ("arbor", "arbor_kw.py", ["{catalogue}"]),
     "jax jit + scan, float64": ("jax", "jax_kw.py", ["float64"]),
     "jax jit + scan, float32": ("jax", "jax_kw.py", ["float32"]),
+    "Jaxley, float64": ("jaxley", "jaxley_kw.py", ["float64"]),
+    "Jaxley, float32": ("jaxley", "jaxley_kw.py", ["float32"]),
+    "BrainPy exp_auto, float64": ("brainpy", "brainpy_kw.py", ["float64"]),
+    "BrainPy exp_auto, float32": ("brainpy", "brainpy_kw.py", ["float32"]),
 }
 
 
@@ -34,15 +40,40 @@ def installed(python: str, module: str) -> bool:
     return Path(python).exists() and not subprocess.run([python, "-c", code]).returncode
 
 
+@cache
 def mechanisms(python: str, folder: Path) -> Path:
-    """Compile the NMODL files with the peer's own nrnivmodl; return the folder."""
-    tool = Path(python).parent / "nrnivmodl"
-    where = folder / "mechanisms"
-    where.mkdir()
+    """Compile NEURON's and CoreNEURON's NMODL files with nrnivmodl; return the folder.
+
+    CoreNEURON's loops call vector exponentials only with these flags.
+    """
+    flags = ["-coreneuron", "-incflags", "-O3 -march=native -ffast-math"]
+    return compiled(python, "nrnivmodl", [*flags, PROGRAMS / "mod"], folder / "mechanisms")
+
+
+@cache
+def catalogue(python: str, folder: Path) -> Path:
+    """Compile Arbor's NMODL files for this processor; return the library.
+
+    Its wheel is made for AVX2 and has no option for more: hence a compiler of our own.
+    """
+    compiler = folder / "native_c++"
+    compiler.write_text('#!/bin/sh\nexec c++ "$@" -march=native\n')
+    compiler.chmod(0o755)
+    words = ["--cxx", compiler, "kw", PROGRAMS / "arbor_mod"]
+    where = compiled(python, "arbor-build-catalogue", words, folder / "catalogue")
+    return where / "kw-catalogue.so"
+
+
+def compiled(python: str, tool: str, words: list, where: Path) -> Path:
+    """Run a peer's own compiler in a new folder; return it."""
+    where.mkdir(exist_ok=True)
     path = f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin"
-    subprocess.run([tool, PROGRAMS / "mod"], cwd=where, check=True, capture_output=True,
-                   env={"PATH": path, "HOME": "/tmp"})  # fmt: skip
+    subprocess.run([Path(python).parent / tool, *words], cwd=where, check=True,
+                   capture_output=True, env={"PATH": path, "HOME": "/tmp"})  # fmt: skip
     return where
+
+
+COMPILED = {"{mechanisms}": mechanisms, "{catalogue}": catalogue}
 
 
 def peer(python: str, program: str, last: list[str], folder: Path, duration: float) -> Run:
@@ -50,7 +81,8 @@ def peer(python: str, program: str, last: list[str], folder: Path, duration: flo
 
     def once():
         out = folder / "peer.npz"
-        words = [python, PROGRAMS / program, out, NEURONS, duration, DT, 2, *last]
+        made = [COMPILED[word](python, folder) if word in COMPILED else word for word in last]
+        words = [python, PROGRAMS / program, out, NEURONS, duration, DT, 2, *made]
         subprocess.run(list(map(str, words)), check=True, capture_output=True, cwd=folder)
         result = np.load(out)
         once.version = str(result["version"])
@@ -78,7 +110,6 @@ def main() -> None:
             if not (PROGRAMS / program).exists() or not installed(options.peers, module):
                 absent.append(label)
                 continue
-            last = [str(mechanisms(options.peers, folder)) if "{" in w else w for w in last]
             runs[label] = peer(options.peers, program, last, folder, duration)
         exact = ours("kepecs_wang", "rk4", NEURONS, duration, 0.005)
         exact()
