@@ -36,7 +36,7 @@ def gates_figure(found: Any, title: str = "", note: str = "") -> Figure:
         figure.subplots_adjust(left=0.07, right=0.95, bottom=0.09, top=0.84, hspace=0.4, wspace=0.2)
         steps = np.arange(len(found.phase))
         for letter, values in found.gates.items():
-            gates.plot(steps, values, label=letter, **look(list(found.gates).index(letter)))
+            gates.plot(steps, values.mean(0), label=letter, **look(list(found.gates).index(letter)))
         _shade(gates, found.phase)
         gates.set_title("Gates, mean over neurons and samples")
         gates.set_xlabel("step")

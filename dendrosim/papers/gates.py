@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dendrosim.papers.claims import Found
+from dendrosim.papers.claims import Found, NotReachableError
 
 if TYPE_CHECKING:
     from dendrosim.papers.workshop import Workshop
@@ -28,9 +28,11 @@ class Dynamics:
     phase
         ``"data"``, ``"noise"`` or ``"readout"`` of each step, shape (T,).
     gates
-        Letter to the mean over samples and neurons in each step, shape (T,).
+        Letter to the mean over neurons in each sample and step, shape (B, T).
     spikes
         ``"N_M"`` and ``"N_C"`` to the spikes of one sample, shape (T, n).
+    same
+        Share of neurons of which N_C and N_M do the same in a step, shape (B, T).
     agreement
         Share of neurons of which N_C in step t (rows) does what N_M does in step t' (columns), mean
         over samples; shape (T, T).
@@ -43,6 +45,7 @@ class Dynamics:
     phase: Array
     gates: dict[str, Array]
     spikes: dict[str, Array]
+    same: Array
     agreement: Array
     accuracy: float
     chance: float
@@ -67,8 +70,9 @@ def _dynamics(shop: Workshop) -> Dynamics:
     both = np.einsum("btn,bsn->ts", content, memory)
     neither = np.einsum("btn,bsn->ts", 1 - content, 1 - memory)
     return Dynamics(
-        phase, {letter: states[name].mean((0, 2)) for letter, name in GATES.items()},
-        {"N_M": memory[0], "N_C": content[0]}, (both + neither) / memory[:, 0].size, made.accuracy,
+        phase, {letter: states[name].mean(2) for letter, name in GATES.items()},
+        {"N_M": memory[0], "N_C": content[0]}, (memory == content).mean(2),
+        (both + neither) / memory[:, 0].size, made.accuracy,
         1 / task.n_out, f"segments of {int(np.argmin(remember))}, {task.n_out} symbols",
     )  # fmt: skip
 
@@ -76,16 +80,34 @@ def _dynamics(shop: Workshop) -> Dynamics:
 def gate_is_lower(shop: Workshop, gate: str, during: str, than: str) -> Found:
     """Tell whether a gate is lower in one phase than in another."""
     found = dynamics(shop)
-    low, high = (float(found.gates[gate][found.phase == phase].mean()) for phase in (during, than))
-    return Found(
-        low < high, f"{gate} {low:.3f} in {during}, {high:.3f} in {than}; a network of "
-        f"{found.accuracy:.0%} ({found.task}; chance {found.chance:.0%})"
-    )  # fmt: skip
+    low, high, told = _phases(found, f"gate {gate}", found.gates[gate], during, than)
+    return Found(low < high, told)
 
 
 def agree_more(shop: Workshop, during: str = "noise", than: str = "data") -> Found:
     """Tell whether N_M and N_C fire more alike in one phase than in another."""
     found = dynamics(shop)
-    same = np.diag(found.agreement)
-    more, less = (float(same[found.phase == phase].mean()) for phase in (during, than))
-    return Found(more > less, f"agreement {more:.3f} in {during}, {less:.3f} in {than}")
+    more, less, told = _phases(found, "agreement", found.same, during, than)
+    return Found(more > less, told)
+
+
+def _phases(
+    found: Dynamics, name: str, values: Array, first: str, second: str
+) -> tuple[float, float, str]:
+    """Return the means in two phases and a sentence.
+
+    Raises
+    ------
+    NotReachableError
+        If they differ by less than two standard errors over the samples.
+    """
+    each = [values[:, found.phase == phase].mean(1) for phase in (first, second)]
+    a, b = (float(one.mean()) for one in each)
+    error = (each[0] - each[1]).std(ddof=1) / np.sqrt(len(values))
+    told = (
+        f"{name} {a:.3f} in {first}, {b:.3f} in {second} (standard error of the difference "
+        f"{error:.1g}); a network of {found.accuracy:.0%} ({found.task}; chance {found.chance:.0%})"
+    )
+    if abs(a - b) < 2 * error:
+        raise NotReachableError(f"{told}: too little to tell")
+    return a, b, told

@@ -63,9 +63,17 @@ def learns_faster(shop: Workshop, one: str, than: str, accuracy: float = 0.4) ->
 
 def is_better(shop: Workshop, one: str, than: str) -> Found:
     """Tell whether one model has the higher test accuracy after the same training."""
-    found = {name: shop.trained(name).accuracy for name in (one, than)}
-    told = ", ".join(f"{name} {value:.1%}" for name, value in found.items())
-    return Found(bool(found[one] > found[than]), f"{TASK}: {told}")
+    a, b = (shop.trained(name).accuracy for name in (one, than))
+    error = standard_error(a, b, len(shop.digits().test))
+    told = f"{TASK}: {one} {a:.1%}, {than} {b:.1%} (standard error of the difference {error:.1%})"
+    if abs(a - b) < 2 * error:
+        raise NotReachableError(f"{told}: too little to tell")
+    return Found(bool(a > b), told)
+
+
+def standard_error(a: float, b: float, n: int) -> float:
+    """Return the standard error of the difference of two accuracies on n samples each."""
+    return float(np.sqrt((a * (1 - a) + b * (1 - b)) / n))
 
 
 def smoother(shop: Workshop, one: str = "lstm_lif", than: str = "lif") -> Found:

@@ -136,10 +136,13 @@ class Workshop:
 
     def samples(self, n: int = 100) -> tuple[Array, Array]:
         """Return test samples of the small task: shapes (n, 64, 1) and (n,)."""
+        return self.digits().test.batch(np.arange(n))
+
+    def digits(self) -> Task:
+        """Return the small task."""
         from dendrosim.learn.tasks import load_task
 
-        task = self.once("digits", make=lambda: load_task("digits", layout="pixels"))
-        return task.test.batch(np.arange(n))
+        return self.once("digits", make=lambda: load_task("digits", layout="pixels"))
 
     def paths(self, name: str) -> list[LayerRun]:
         """Return what each layer of a small network goes through on a few test samples."""
