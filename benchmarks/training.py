@@ -39,6 +39,16 @@ def network(model: str):
     return ds.Network.random(layers, n_out=CLASSES)
 
 
+def second(once: Callable[[], float]) -> Callable[[], float]:
+    """Return what does something twice and tells the seconds of the second time."""
+
+    def run() -> float:
+        once()
+        return once()
+
+    return run
+
+
 def timed(step: Callable[[], Tensor], parameters: list[Tensor]) -> Callable[[], float]:
     """Return the seconds of a loss and its gradients, the second time in a row."""
 
@@ -49,11 +59,7 @@ def timed(step: Callable[[], Tensor], parameters: list[Tensor]) -> Callable[[], 
         step().backward()
         return time.perf_counter() - began
 
-    def run() -> float:
-        once()
-        return once()
-
-    return run
+    return second(once)
 
 
 def ours(model: str, x: Tensor, target: Tensor, fused: bool) -> Callable[[], float]:
@@ -124,11 +130,7 @@ def products(ports: int) -> Callable[[], float]:
                 current.T @ fired
         return time.perf_counter() - began
 
-    def run() -> float:
-        once()
-        return once()
-
-    return run
+    return second(once)
 
 
 def other(module: nn.Module | None, x: Tensor, target: Tensor) -> Callable[[], float] | None:

@@ -139,7 +139,7 @@ def draw_curves(
     axes: Axes, curves: Mapping[str, tuple[Array, Array]], log: bool = False,
     line: float | None = None, markers: bool = True,
 ) -> None:  # fmt: skip
-    """Draw lines and their legend on axes."""
+    """Draw lines on axes; where their legend stands is the caller's."""
     for k, (name, (at, values)) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
         if log:
@@ -150,8 +150,6 @@ def draw_curves(
         axes.plot(at, values, label=name, **style)
     if line is not None:
         axes.axhline(line, color=GREY, lw=0.8, ls="--", zorder=0)
-    if len(curves) > 1:
-        axes.legend(loc="best")
 
 
 def landscape_figure(landscapes: Mapping[str, Any], title: str = "", note: str = "") -> Figure:

@@ -85,6 +85,8 @@ def analysis_figure(analysis: Any, title: str = "") -> Figure:
             for name, layer in zip(names, analysis.layers, strict=True)
         }
         draw_curves(kept, curves, log=True, line=0.0)
+        if len(curves) > 1:
+            kept.legend(loc="best")
         kept.set_xscale("log")
         kept.set_title("What is kept of a gradient (median)")
         kept.set_xlabel("horizon (steps)")

@@ -31,7 +31,7 @@ def test_recipe_network_and_log_are_of_one_run(path):
     assert hits.keys() == ({"torch"} if isinstance(network, TrainedCells) else {"torch", "cpp"})
 
 
-def test_the_network_still_counts_as_many(tmp_path):
+def test_the_network_still_counts_as_many():
     path = FOLDER / "binary_adding_lif_seed_0.json"
     told = json.loads(path.read_text())
     network = load_trained(path.with_suffix(".safetensors"))

@@ -145,6 +145,18 @@ class Paper:
     networks: Mapping[str, Any] = field(default_factory=dict)
 
 
+def check_apart(a: float, b: float, error: float, told: str) -> None:
+    """Refuse to tell two means apart that differ by less than two standard errors.
+
+    Raises
+    ------
+    NotReachableError
+        With `told`, a sentence with both.
+    """
+    if abs(a - b) < 2 * error:
+        raise NotReachableError(f"{told}: too little to tell")
+
+
 def judged(claim: Claim, found: Found) -> Checked:
     """Return the verdict on a claim."""
     if isinstance(found.value, bool):

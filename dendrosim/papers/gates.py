@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dendrosim.papers.claims import Found, NotReachableError
+from dendrosim.papers.claims import Found, check_apart
 
 if TYPE_CHECKING:
     from dendrosim.papers.workshop import Workshop
@@ -108,6 +108,5 @@ def _phases(
         f"{name} {a:.3f} in {first}, {b:.3f} in {second} (standard error of the difference "
         f"{error:.1g}); a network of {found.accuracy:.0%} ({found.task}; chance {found.chance:.0%})"
     )
-    if abs(a - b) < 2 * error:
-        raise NotReachableError(f"{told}: too little to tell")
+    check_apart(a, b, error, told)
     return a, b, told

@@ -74,9 +74,7 @@ def less(
     return Found(a < b, f"{a:,.2f} against {b:,.2f} {quantity}")
 
 
-def surplus(
-    of: Mapping[str, Any], over: Mapping[str, Any], ac: float, mac: float
-) -> Found:  # fmt: skip
+def surplus(of: Mapping[str, Any], over: Mapping[str, Any], ac: float, mac: float) -> Found:
     """Tell whether a network takes so many accumulates and multiplications more than another."""
     a, b = (_operations([one], "") for one in (of, over))
     found = (a.ac - b.ac, a.mac - b.mac)

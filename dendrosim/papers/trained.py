@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
-from dendrosim.papers.claims import Found, NotReachableError
+from dendrosim.papers.claims import Found, NotReachableError, check_apart
 
 if TYPE_CHECKING:
     from dendrosim.learn.landscape import Landscape
@@ -66,8 +66,7 @@ def is_better(shop: Workshop, one: str, than: str) -> Found:
     a, b = (shop.trained(name).accuracy for name in (one, than))
     error = standard_error(a, b, len(shop.digits().test))
     told = f"{TASK}: {one} {a:.1%}, {than} {b:.1%} (standard error of the difference {error:.1%})"
-    if abs(a - b) < 2 * error:
-        raise NotReachableError(f"{told}: too little to tell")
+    check_apart(a, b, error, told)
     return Found(bool(a > b), told)
 
 

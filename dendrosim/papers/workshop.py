@@ -163,15 +163,24 @@ class Workshop:
         task
             Options of its task that a run must have had.
         """
+        found = [
+            told for told in self.once("logged", make=self._finished)
+            if told.get("recipe") == recipe and _had(told).items() >= task.items()
+        ]  # fmt: skip
+        return sorted(found, key=lambda told: -told["test_accuracy"])
+
+    def _finished(self) -> list[dict[str, Any]]:
         found = []
         for path in sorted(self.runs.rglob("*.json")) if self.runs.is_dir() else ():
             try:
                 told = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise DendrosimError(f"{path}: not a readable result ({error})") from None
-            finished = isinstance(told, dict) and "test_accuracy" in told
-            if finished and told.get("recipe") == recipe:
-                had = tomllib.loads(told.get("recipe_text", "")).get("task", {})
-                if all(had.get(key) == value for key, value in task.items()):
-                    found.append(told)
-        return sorted(found, key=lambda told: -told["test_accuracy"])
+            if isinstance(told, dict) and "test_accuracy" in told:
+                found.append(told)
+        return found
+
+
+def _had(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the task of a run."""
+    return tomllib.loads(told.get("recipe_text", "")).get("task", {})
