@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 ROOMS = [
     "errors", "quantities", "names", "text", "library", "equations",
     "model_parts", "model_checks", "model", "model_table",
-    "ephys", "signals", "stimuli", "protocol", "integrators", "plan", "job",
+    "ephys", "signals", "stimuli", "protocol", "slopes", "integrators", "plan", "job",
     "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices", "generate",
     "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",

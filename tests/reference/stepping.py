@@ -136,6 +136,56 @@ def rk4_step(f, t, y, dt):
     return axpy(y, dt / 6, k4)
 
 
+def own_slopes(f, t, y):
+    """Return the derivative of each rate by its own state, by central differences."""
+    slopes = []
+    for k, scale in enumerate(np.maximum(np.abs(y), 0.1) * 1e-5):
+        up, down = np.array(y), np.array(y)
+        up[k] += scale
+        down[k] -= scale
+        slopes.append((f(t, up)[k] - f(t, down)[k]) / (2 * scale))
+    return np.array(slopes)
+
+
+def exponential_ralston_step(f, t, y, dt, affine, growth=0.5):
+    """Return y one step of the exponential two-stage method later.
+
+    Parameters
+    ----------
+    f : callable
+        Rates of one neuron, ``f(t, y)``, shape (states,).
+    affine : sequence of bool
+        Which states occur linearly in their own rate, as gates do: for these rates and slopes of
+        both stages are averaged, for the others the slopes of the second hold, and neither is
+        above growth/dt.
+    """
+
+    def phi(z):
+        return math.expm1(z) / z if z else 1.0
+
+    c = 2 / 3
+    f_1, a_1 = f(t, y), own_slopes(f, t, y)
+    most = np.where(affine, np.inf, growth / dt)
+    a_1 = np.minimum(a_1, most)
+    stage = np.array(
+        [x + c * dt * r * phi(c * dt * a) for x, r, a in zip(y, f_1, a_1, strict=True)]
+    )
+    f_2 = f(t + c * dt, stage)
+    a_2 = np.minimum(own_slopes(f, t + c * dt, stage), most)
+    new = []
+    for k, linear in enumerate(affine):
+        x, h, r_1, r_2, s_1, s_2 = y[k], stage[k], f_1[k], f_2[k], a_1[k], a_2[k]
+        if linear:  # dx/dt = a x + b with the mean a and b
+            a = (s_1 + 3 * s_2) / 4
+            b = ((r_1 - s_1 * x) + 3 * (r_2 - s_2 * h)) / 4
+            new.append(x + dt * phi(dt * a) * (a * x + b))
+        else:  # dx/dt = s_2 x + what is left of the rate, which changes between the stages
+            left_1, left_2 = r_1 - s_2 * x, r_2 - s_2 * h
+            held = dt * phi(dt * s_2) * (s_2 * x + left_1)
+            new.append(x + held + 0.75 * dt * phi(c * dt * s_2) * (left_2 - left_1))
+    return np.array(new)
+
+
 def march(step, f, y0, duration, dt, threshold, record_every=None):
     """Take fixed steps and note the end of every step that crosses the threshold upwards.
 
