@@ -14,6 +14,12 @@ import numpy as np
 from .discrete import sigmoid
 
 
+def lif_hard_reset(old, x, p):
+    """v <- decay v (1 - s) + x; s = [v > Vth]."""
+    v = p["beta"] * old["v"] * (1 - old["s"]) + x["I"]
+    return {"v": v, "s": v - p["V_th"] > 0, "distance": v - p["V_th"]}
+
+
 def plif(old, x, p):
     """v <- v + (x - (v - v_r)) sig(w), hard reset."""
     v = old["v"] + (x["I"] - (old["v"] - p["V_r"])) * sigmoid(p["w"])
@@ -119,6 +125,9 @@ _ADLIF = {
     "V_th": (0.8, 1.2),
 }  # fmt: skip
 BASELINES = {
+    "lif_hard_reset": Baseline(
+        lif_hard_reset, {"beta": (0.3, 0.98), "V_th": (0.4, 0.7)}, (0.5, 1.0), states={"v": 0}
+    ),
     "plif": Baseline(
         plif, {"w": _RAW, "V_th": (0.7, 1.3), "V_r": (-0.1, 0.1)}, (3.0, 6.0), states={"v": 0}
     ),
