@@ -1,16 +1,18 @@
-"""Free Spoken Digit Dataset: six speakers say the digits, 8 kHz, as log-mel spectrograms."""
+"""Free Spoken Digit Dataset: six speakers say the digits, 8 kHz, for two kinds of ears."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
+from dendrosim.learn.tasks.cochlea import Cochlea
 from dendrosim.learn.tasks.log_mel import LogMel
 from dendrosim.learn.tasks.sources import Source
 from dendrosim.learn.tasks.stream import Stream
@@ -22,6 +24,12 @@ RATE = 8_000
 #: 30 ms frames every 10 ms, as for Speech Commands.  The clips are cut tight, 0.44 s in the mean
 #: (20 of the 3,000 are longer than 1 s): what follows is no sound, and 0.
 FEATURES = LogMel(rate=RATE, window=240, hop=80, blank_end=True)
+#: What the same 101 steps of 10 ms and 40 bands may hold.
+COCHLEA = Cochlea(rate=RATE, hop=80)
+KINDS = {
+    "log_mel": lambda sounds: np.stack([FEATURES(sound) for sound in sounds]),
+    "cochlea": COCHLEA,
+}
 #: The official test part: the first recordings of every digit by every speaker.
 OFFICIAL_TEST = range(5)
 _NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")
@@ -41,9 +49,11 @@ class Clip(NamedTuple):
 
 
 def make(
-    *, data: str | os.PathLike | None, seed: int, held_out: str = "", n_validation: int = 300
-) -> Parts:
+    *, data: str | os.PathLike | None, seed: int, held_out: str = "", n_validation: int = 300,
+    features: str = "log_mel",
+) -> Parts:  # fmt: skip
     """Make the splits: official, or with all recordings of one speaker as test part."""
+    kind = choice("task fsdd: features", features, KINDS)
     if data is None:
         raise DendrosimError(f"task fsdd is not downloaded; {_WHAT}")
     clips, checksum = read_clips(data)
@@ -58,7 +68,7 @@ def make(
     digits = np.array([clips[k].digit for k in known])
     rest, drawn = set_apart(digits, n_validation, Stream("fsdd", "validation", seed))
     train, validation, test = (
-        _spectrograms([clips[k] for k in chosen])
+        _heard([clips[k] for k in chosen], kind)
         for chosen in (known[rest], known[drawn], np.flatnonzero(tested))
     )
     facts = {
@@ -98,17 +108,15 @@ def read_clips(data: str | os.PathLike) -> tuple[list[Clip], str]:
     return clips, checksum.hexdigest()
 
 
-def _spectrograms(clips: list[Clip]) -> Split:
-    """Return a split that computes its spectrograms at its first batch."""
+def _heard(clips: list[Clip], kind: Callable) -> Split:
+    """Return a split that computes its features at its first batch."""
     digits = [clip.digit for clip in clips]
-    return Later(
-        len(clips), lambda: Stored(np.stack([FEATURES(clip.sound) for clip in clips]), digits)
-    )
+    return Later(len(clips), lambda: Stored(kind([clip.sound for clip in clips]), digits))
 
 
 BUILDER = Builder(
     name="fsdd",
-    title="Spoken digits (FSDD): 40 mel bands, 10 ms a step",
+    title="Spoken digits (FSDD): 40 mel bands or channels of a cochlea, 10 ms a step",
     reference="Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0)",
     shape=(FEATURES.frames, FEATURES.bands, CLASSES),
     samples=(2_400, 300, 300),

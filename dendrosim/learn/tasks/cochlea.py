@@ -1,0 +1,123 @@
+"""A cochlea: from sound to the spikes of bushy cells, counted in bins.
+
+The basilar membrane is a bank of gammatone filters (Patterson et al. 1992; scipy's), evenly spaced
+on the scale of equivalent rectangular bandwidths (Glasberg and Moore 1990).  Hair cell, nerve and
+bushy cell are the model `hair_cell`, a layer without connections across channels.  The chain is
+that of the Heidelberg data sets (Cramer et al. 2022), whose membrane is a hydrodynamic one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dendrosim.network import Layer, Network
+
+Array = np.ndarray
+
+#: Level of an rms of 1 at the hair cell (Meddis 1986), dB SPL.
+UNIT_LEVEL = 30.0
+_TOGETHER = 32  # clips at a time: 80 MB of membrane
+
+
+@dataclass(frozen=True)
+class Cochlea:
+    """A cochlea of a fixed number of channels and bins.
+
+    Attributes
+    ----------
+    rate
+        Samples a second.
+    hop
+        Samples a bin.
+    frames
+        Number of bins; a sound is cut, or filled with silence, to ``frames*hop`` samples.
+    channels
+        Number of channels.
+    low, high
+        Centre of the first and of the last filter, in hertz.
+    level
+        Of each sound as a whole, dB SPL.
+    """
+
+    rate: int
+    hop: int
+    frames: int = 101
+    channels: int = 40
+    low: float = 100.0
+    high: float = 3600.0
+    level: float = 60.0
+
+    @property
+    def centres(self) -> Array:
+        """Centre frequencies in hertz, from the low one."""
+        return frequency(np.linspace(erb_rate(self.low), erb_rate(self.high), self.channels))
+
+    @property
+    def network(self) -> Network:
+        """One hair cell with its bushy cell a channel."""
+        channels = np.eye(self.channels)
+        step = {"step": 1 / self.rate}
+        layer = Layer("hair_cell", self.channels, self.channels, input_weights={"s": channels},
+                      parameters=step)  # fmt: skip
+        return Network([layer])
+
+    def membrane(self, sounds: Sequence[Array]) -> Array:
+        """Return the movement of the membrane, 1 at an rms of 30 dB SPL.
+
+        Parameters
+        ----------
+        sounds
+            Each of shape (samples,), of any unit.
+
+        Returns
+        -------
+        ndarray
+            float32, shape (sounds, frames*hop, channels).
+        """
+        from scipy.signal import gammatone, lfilter
+
+        heard = np.zeros((len(sounds), self.frames * self.hop))
+        for row, sound in zip(heard, sounds, strict=True):
+            cut = np.asarray(sound[: len(row)], float)
+            power = np.sqrt(np.mean(cut**2)) if len(cut) else 0.0
+            loud = 10 ** ((self.level - UNIT_LEVEL) / 20)
+            row[: len(cut)] = cut * (loud / power if power > 0 else 0)
+        moved = np.empty((*heard.shape, self.channels), np.float32)
+        for channel, centre in enumerate(self.centres):
+            moved[..., channel] = lfilter(*gammatone(centre, "iir", fs=self.rate), heard)
+        return moved
+
+    def __call__(self, sounds: Sequence[Array]) -> Array:
+        """Return how often each bushy cell fires in each bin.
+
+        Returns
+        -------
+        ndarray
+            float32, shape (sounds, frames, channels).
+        """
+        import torch
+
+        from dendrosim.learn.torch_network import TorchNetwork
+
+        module = TorchNetwork(self.network)
+        counts = []
+        for start in range(0, len(sounds), _TOGETHER):
+            moved = self.membrane(sounds[start : start + _TOGETHER])
+            with torch.no_grad():
+                (spikes,) = module(torch.from_numpy(moved)).spikes
+            bins = spikes.reshape(len(moved), self.frames, self.hop, self.channels)
+            counts.append(bins.sum(2).numpy())
+        return np.concatenate(counts)
+
+
+def erb_rate(hertz: Array) -> Array:
+    """Return frequencies on the scale of equivalent rectangular bandwidths."""
+    return 21.4 * np.log10(1 + 0.00437 * np.asarray(hertz, float))
+
+
+def frequency(erbs: Array) -> Array:
+    """Return the frequencies of places on that scale, in hertz."""
+    return (10 ** (np.asarray(erbs, float) / 21.4) - 1) / 0.00437
