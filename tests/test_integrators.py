@@ -79,6 +79,21 @@ class TestOrder:
         found = advance(text, {"v": -1}, 0.035, 3, method)
         assert_allclose(found, 2 - 3 * np.exp(-10.5), rtol=1e-14)
 
+    @pytest.mark.parametrize("method", EXPONENTIAL)
+    def test_a_refractory_neuron_is_held(self, method):
+        spikes = {}
+        for one in (method, "exact"):
+            group = b2.NeuronGroup(
+                3, "dv/dt = (drive - v)/(10*ms) : 1 (unless refractory)\ndrive : 1",
+                threshold="v > 1", reset="v = 0", refractory="5*ms", method=one,
+            )  # fmt: skip
+            group.drive = [0.5, 1.5, 3]
+            monitor = b2.SpikeMonitor(group)
+            b2.Network(group, monitor).run(100 * b2.ms)
+            spikes[one] = [*monitor.count], np.array(group.v)
+        assert spikes[method][0] == spikes["exact"][0] == [0, 6, 11]
+        assert_allclose(spikes[method][1], spikes["exact"][1], rtol=1e-12)
+
     def test_what_has_no_slope_is_held(self):
         """dv/dt = -|v|: a step of Ralston's method, to rounding."""
         dt = 0.1
