@@ -50,6 +50,8 @@ STEP = "_dt = dt"
 
 # Where the second stage lies: there two rates have the third derivative of a rate right (Ralston)
 NODE = 2 / 3
+# How much its rate counts, for order 2, and that of the beginning
+LATE, EARLY = 1 / (2 * NODE), 1 - 1 / (2 * NODE)
 
 # A growing variable outruns its own tangent, so no more than this growth over a step is believed
 # of a slope.  The order is the same for any slope.
@@ -116,13 +118,13 @@ def _advanced(x: str, slope: Slope) -> str:
         f"_{number}_{kind}_{x}" for kind in ("rate", "slope") for number in (1, 2)
     )
     if slope.constant:
-        mean = f"0.25*{rate_1} + 0.75*({rate_2} + {slope_2}*({x} - _stage_{x}))"
-        growth = f"exprel(_dt*(0.25*{slope_1} + 0.75*{slope_2}))"
+        mean = f"{EARLY}*{rate_1} + {LATE}*({rate_2} + {slope_2}*({x} - _stage_{x}))"
+        growth = f"exprel(_dt*({EARLY}*{slope_1} + {LATE}*{slope_2}))"
         return f"_new_{x} = {x} + _dt*({mean})*{growth}"
     bend = f"{rate_2} - {rate_1} - {slope_2}*(_stage_{x} - {x})"
     return (
         f"_new_{x} = {x} + _dt*({rate_1}*exprel(_dt*{slope_2})"
-        f" + 0.75*exprel({NODE}*_dt*{slope_2})*({bend}))"
+        f" + {LATE}*exprel({NODE}*_dt*{slope_2})*({bend}))"
     )
 
 

@@ -24,8 +24,8 @@ RATE = 8_000
 #: 30 ms frames every 10 ms, as for Speech Commands.  The clips are cut tight, 0.44 s in the mean
 #: (20 of the 3,000 are longer than 1 s): what follows is no sound, and 0.
 FEATURES = LogMel(rate=RATE, window=240, hop=80, blank_end=True)
-#: What the same 101 steps of 10 ms and 40 bands may hold.
-COCHLEA = Cochlea(rate=RATE, hop=80)
+#: The other ear has the steps and as many channels as there are bands: the task keeps its shape.
+COCHLEA = Cochlea(RATE, FEATURES.hop, FEATURES.frames, FEATURES.bands)
 KINDS = {
     "log_mel": lambda sounds: np.stack([FEATURES(sound) for sound in sounds]),
     "cochlea": COCHLEA,
