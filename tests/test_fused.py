@@ -12,7 +12,7 @@ from reference import circuits
 import dendrosim as ds
 from dendrosim import toolchain
 from dendrosim.errors import DendrosimError
-from dendrosim.learn import SURROGATES, TorchNetwork, kernels
+from dendrosim.learn import SURROGATES, TorchNetwork, cpp_kernels
 
 torch.set_num_threads(1)
 
@@ -115,7 +115,7 @@ class TestAgreement:
         """The same numbers, bit by bit, from one thread and from two."""
         net = network("lstm_lif", recurrent=False)
         x = sample(samples=16, steps=60)  # large enough for a second thread
-        assert x.shape[0] * x.shape[1] * N > kernels.WORTHWHILE
+        assert x.shape[0] * x.shape[1] * N > cpp_kernels.WORTHWHILE
         found = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
@@ -215,7 +215,7 @@ def interpreted(lines, names):
         "exprel": lambda x: math.expm1(x) / x,
         "exprel_slope": lambda x, value: (math.exp(x) - value) / x, **names,
     }  # fmt: skip
-    renamed = {"std::fabs": "abs", "std::": "math.", "!(": " not (", "&": " and ", "|": " or "}
+    renamed = {"math::fabs": "abs", "math::": "math.", "!(": " not (", "&": " and ", "|": " or "}
     scope["math"] = math
     for line in lines:
         code = line.removeprefix("const ").removeprefix("T ").rstrip(";")
@@ -250,7 +250,7 @@ class TestWhere:
     def test_what_the_compiler_says_is_passed_on(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path))
         with pytest.raises(DendrosimError, match="the fused kernel does not compile"):
-            kernels._load("int main( {")
+            cpp_kernels._load("int main( {")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_cache_that_cannot_be_written(self, monkeypatch, tmp_path):
@@ -262,6 +262,6 @@ class TestWhere:
     def test_nothing_is_compiled_twice(self, monkeypatch):
         net, x = network("lif"), torch.tensor(sample())
         TorchNetwork(net, dtype=torch.float64)(x)
-        monkeypatch.setattr(kernels, "_compile", lambda *_: pytest.fail("compiled again"))
+        monkeypatch.setattr(cpp_kernels, "_compile", lambda *_: pytest.fail("compiled again"))
         other = network("lif")
         TorchNetwork(other, dtype=torch.float64)(x[:2, :7])

@@ -19,16 +19,16 @@ from dendrosim.text import CONSTANTS, FUNCTIONS, Expression, Statement
 #: Derivative by each argument, in C++, of ``o = f(a)``; what is not here has derivative 0.
 _SLOPES = {
     "exp": "{o}", "log": "1/{a}", "log10": "1/({a}*T(2.302585092994046))", "sqrt": "T(0.5)/{o}",
-    "sin": "std::cos({a})", "cos": "-std::sin({a})", "tan": "1 + {o}*{o}",
-    "sinh": "std::cosh({a})", "cosh": "std::sinh({a})", "tanh": "1 - {o}*{o}",
-    "arcsin": "1/std::sqrt(1 - {a}*{a})", "arccos": "-1/std::sqrt(1 - {a}*{a})",
+    "sin": "math::cos({a})", "cos": "-math::sin({a})", "tan": "1 + {o}*{o}",
+    "sinh": "math::cosh({a})", "cosh": "math::sinh({a})", "tanh": "1 - {o}*{o}",
+    "arcsin": "1/math::sqrt(1 - {a}*{a})", "arccos": "-1/math::sqrt(1 - {a}*{a})",
     "arctan": "1/(1 + {a}*{a})", "abs": "sign({a})", "exprel": "exprel_slope({a}, {o})",
     "logistic": "{o}*(1 - {o})",
 }  # fmt: skip
 
 _NAMES = {
-    **{name: f"std::{name}" for name in FUNCTIONS},
-    "arcsin": "std::asin", "arccos": "std::acos", "arctan": "std::atan", "abs": "std::fabs",
+    **{name: f"math::{name}" for name in FUNCTIONS},
+    "arcsin": "math::asin", "arccos": "math::acos", "arctan": "math::atan", "abs": "math::fabs",
     "sign": "sign", "exprel": "exprel", "logistic": "logistic",
 }  # fmt: skip
 
@@ -38,24 +38,36 @@ _SYMBOLS = {
     ast.And: "&", ast.Or: "|",
 }  # fmt: skip
 
-#: What the code needs in scope; ``T`` is the type of the numbers.
+#: Functions of the C library that the code calls, in a namespace ``math``.
+LIBRARY = (
+    "exp", "expm1", "log", "log10", "pow", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+    "asin", "acos", "atan", "fabs", "floor", "ceil",
+)  # fmt: skip
+
+#: What the code needs in scope besides; ``T`` is the type of the numbers, ``INLINE`` what makes a
+#: function of it, ``INFINITE`` the number.
 SUPPORT = """
-static inline T sign(T x) { return T(x > 0) - T(x < 0); }
-static inline T logistic(T x) { return 1/(1 + std::exp(-x)); }
-static inline T floored(T a, T b) { return a - b*std::floor(a/b); }
-static inline T raised(T x, T low) { return x < low ? low : x; }
-static inline T lowered(T x, T high) { return x > high ? high : x; }
-static inline T exprel(T x)
+INLINE T sign(T x) { return T(x > 0) - T(x < 0); }
+INLINE T logistic(T x) { return 1/(1 + math::exp(-x)); }
+INLINE T floored(T a, T b) { return a - b*math::floor(a/b); }
+INLINE T raised(T x, T low) { return x < low ? low : x; }
+INLINE T lowered(T x, T high) { return x > high ? high : x; }
+INLINE T exprel(T x)
 {
-    const T z = std::fabs(x) < T(1e-5) ? T(1) : x;
-    return std::fabs(x) < T(1e-5) ? 1 + x/2 + x*x/6 : std::expm1(z)/z;
+    const T z = math::fabs(x) < T(1e-5) ? T(1) : x;
+    return math::fabs(x) < T(1e-5) ? 1 + x/2 + x*x/6 : math::expm1(z)/z;
 }
-static inline T exprel_slope(T x, T value)
+INLINE T exprel_slope(T x, T value)
 {
-    const T z = std::fabs(x) < T(1e-5) ? T(1) : x;
-    return std::fabs(x) < T(1e-5) ? T(0.5) + x/3 : (std::exp(z) - value)/z;
+    const T z = math::fabs(x) < T(1e-5) ? T(1) : x;
+    return math::fabs(x) < T(1e-5) ? T(0.5) + x/3 : (math::exp(z) - value)/z;
 }
 """
+
+
+def library(source: str) -> str:
+    """Return the namespace ``math`` by that of the functions: ``"std"``, or ``""`` for none."""
+    return f"namespace math {{ {' '.join(f'using {source}::{name};' for name in LIBRARY)} }}"
 
 
 @dataclass
@@ -176,7 +188,7 @@ class Tape:
             case ast.Div():
                 slopes = f"1/{b.code}", f"-{a.code}/({b.code}*{b.code})"
             case ast.Mod():
-                by_b = f"-std::floor({a.code}/{b.code})"
+                by_b = f"-math::floor({a.code}/{b.code})"
                 return self._new(f"floored({a.code}, {b.code})", (a, "1"), (b, by_b))
             case _:
                 return self._power(a, b)
@@ -185,9 +197,9 @@ class Tape:
     def _power(self, a: _Value, b: _Value) -> _Value:
         if b.number == 2:
             return self._new(f"{a.code}*{a.code}", (a, f"2*{a.code}"))
-        by_a = f"{b.code}*std::pow({a.code}, {b.code} - 1)"
-        by_b = f"std::pow({a.code}, {b.code})*std::log({a.code})"
-        return self._new(f"std::pow({a.code}, {b.code})", (a, by_a), (b, by_b))
+        by_a = f"{b.code}*math::pow({a.code}, {b.code} - 1)"
+        by_b = f"math::pow({a.code}, {b.code})*math::log({a.code})"
+        return self._new(f"math::pow({a.code}, {b.code})", (a, by_a), (b, by_b))
 
     def _call(self, name: str, a: _Value, *rest: _Value) -> _Value:
         match name:
@@ -258,5 +270,5 @@ def _known(node: ast.expr) -> float | None:
 
 def _literal(number: float) -> str:
     if math.isinf(number):
-        return f"{'-' if number < 0 else ''}std::numeric_limits<T>::infinity()"
+        return f"{'-' if number < 0 else ''}INFINITE"
     return f"T({number!r})"
