@@ -71,7 +71,7 @@ $(VENV)/.installed-test: $(INPUTS) | $(BIN)/python
 $(CUDA_VENV)/.installed: $(INPUTS) | $(CUDA_BIN)/python
 	grep -v '^brian2==' constraints.txt > $(CUDA_VENV)/constraints.txt
 	$(CUDA_PIP) -c $(CUDA_VENV)/constraints.txt setuptools
-	$(CUDA_PIP) -c $(CUDA_VENV)/constraints.txt --no-build-isolation -e '.[cuda]' pytest pytest-xdist hypothesis
+	$(CUDA_PIP) -c $(CUDA_VENV)/constraints.txt --no-build-isolation -e '.[cuda,learn]' pytest pytest-xdist hypothesis
 	@touch $@
 
 $(BIN)/python:

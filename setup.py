@@ -53,6 +53,9 @@ EXTRAS = {
         "nvidia-cuda-runtime>=13,<14",
         "nvidia-cuda-profiler-api>=13,<14",
         "nvidia-curand>=10.4,<11",
+        # what compiles and launches the fused kernels of training; torch for CUDA brings both
+        "cuda-bindings>=12.9",
+        "nvidia-cuda-nvrtc>=13,<14",
     ],
     "ephys": ["pyabf>=2.3", "neo>=0.13"],
     "metrics": ["elephant>=1.1"],

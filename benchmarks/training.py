@@ -1,12 +1,12 @@
 """One training step: fused kernels against autograd, its matrix products alone, other packages.
 
-    python benchmarks/training.py [--full] [--threads 1] [--model lstm_lif]
+    python benchmarks/training.py [--full] [--threads 1] [--model lstm_lif] [--device cuda]
 
 Forward and backward of the recurrent 1-64-256-256-10 network of S-MNIST, batch 64, 784 steps,
 float32.  Each takes two steps in its turn and the second counts: in a training, too, the memory
 of one step is at hand for the next.  snnTorch and SpikingJelly take part where they can be imported
 (see README.md): their own LIF networks of the same sizes, recurrent in the same layers, each in its
-fastest mode on a CPU.
+fastest mode on a CPU.  On a GPU the clock stops when its work is done.
 """
 
 from __future__ import annotations
@@ -49,15 +49,22 @@ def second(once: Callable[[], float]) -> Callable[[], float]:
     return run
 
 
+def clock() -> float:
+    """Return the time at which all that was asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def timed(step: Callable[[], Tensor], parameters: list[Tensor]) -> Callable[[], float]:
     """Return the seconds of a loss and its gradients, the second time in a row."""
 
     def once() -> float:
         for parameter in parameters:
             parameter.grad = None
-        began = time.perf_counter()
+        began = clock()
         step().backward()
-        return time.perf_counter() - began
+        return clock() - began
 
     return second(once)
 
@@ -66,7 +73,7 @@ def ours(model: str, x: Tensor, target: Tensor, fused: bool) -> Callable[[], flo
     """Return dendrosim, a layer at a time."""
     from dendrosim.learn import TorchNetwork
 
-    module = TorchNetwork(network(model), fused=fused)
+    module = TorchNetwork(network(model), fused=fused).to(x.device)
 
     def step() -> Tensor:
         out = module(x)
@@ -82,7 +89,7 @@ def step_by_step(model: str, x: Tensor, target: Tensor) -> Callable[[], float]:
     """Return autograd, all layers at each step: how such networks are usually written."""
     from dendrosim.learn import TorchNetwork
 
-    module = TorchNetwork(network(model), fused=False)
+    module = TorchNetwork(network(model), fused=False).to(x.device)
 
     def step() -> Tensor:
         values = [layer.values() for layer in module.layers]
@@ -107,16 +114,16 @@ def step_by_step(model: str, x: Tensor, target: Tensor) -> Callable[[], float]:
     return timed(step, list(module.parameters()))
 
 
-def products(ports: int) -> Callable[[], float]:
+def products(ports: int, device: str) -> Callable[[], float]:
     """Return the matrix products of the step alone, forward and backward."""
     work = []
     for n_in, n, recurrent in zip(SIZES[:-1], SIZES[1:], RECURRENT, strict=True):
-        below, weights = torch.rand(STEPS * BATCH, n_in), torch.rand(ports * n, n_in)
-        current, own = torch.rand(STEPS * BATCH, ports * n), torch.rand(ports * n, n)
-        work.append((below, weights, current, own, torch.rand(STEPS * BATCH, n), recurrent))
+        rows = STEPS * BATCH
+        shapes = (rows, n_in), (ports * n, n_in), (rows, ports * n), (ports * n, n), (rows, n)
+        work.append((*(torch.rand(shape, device=device) for shape in shapes), recurrent))
 
     def once() -> float:
-        began = time.perf_counter()
+        began = clock()
         for below, weights, current, own, fired, recurrent in work:
             below @ weights.T
             current.T @ below
@@ -128,7 +135,7 @@ def products(ports: int) -> Callable[[], float]:
                 for row in current.split(BATCH):
                     row @ own
                 current.T @ fired
-        return time.perf_counter() - began
+        return clock() - began
 
     return second(once)
 
@@ -137,6 +144,7 @@ def other(module: nn.Module | None, x: Tensor, target: Tensor) -> Callable[[], f
     """Return the step of another package's network."""
     if module is None:
         return None
+    module = module.to(x.device)
     return timed(lambda: nn.functional.cross_entropy(module(x), target), list(module.parameters()))
 
 
@@ -154,17 +162,21 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="five rounds instead of two")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", default="lstm_lif", help="of the layers, such as lrmm")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("--device cuda needs an NVIDIA GPU, and torch sees none here")
     if not os.environ.keys() >= KEPT.keys():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEPT})
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     x, target = torch.rand(BATCH, STEPS, 1), torch.randint(0, CLASSES, (BATCH,))
+    x, target = x.to(options.device), target.to(options.device)
     fused, eager = (ours(options.model, x, target, way) for way in (True, False))
     ports = len(network(options.model).layers[0].model.ports)
     shape = (SIZES, RECURRENT, CLASSES)
     runs = {
-        "matrix products alone": products(ports), "dendrosim, fused": fused,
+        "matrix products alone": products(ports, options.device), "dendrosim, fused": fused,
         "autograd, layer by layer": eager,
         "autograd, step by step": step_by_step(options.model, x, target),
         "snnTorch (LIF)": other(snntorch_lif(*shape), x, target),
@@ -184,7 +196,10 @@ def main() -> None:
         f"firing {', '.join(f'{100 * r:.1f} %' for r in rates)}; gradients fused and eager differ "
         f"by {difference:.1e} at most; not installed: {', '.join(missing) or '-'}"
     )
-    save(f"training_{options.model}_{options.threads}_threads", {
+    place = f"{options.threads}_threads"
+    if options.device == "cuda":
+        place = torch.cuda.get_device_name().replace(" ", "_")
+    save(f"training_{options.model}_{place}", {
         "sizes": SIZES, "batch": BATCH, "steps": STEPS, "threads": options.threads,
         "seconds": seconds, "least": seconds.least, "rates": rates,
         "largest_difference_of_gradients": difference, "not_installed": missing,

@@ -47,6 +47,7 @@ CONFINED = {
     "torch": {"learn"},
     "safetensors.torch": {"learn"},
     "brian2cuda": {"cuda_target"},
+    "cuda": {"learn"},
     "click": {"cli"},
     "matplotlib": {"plots", "figures", "network_figures"},
     "pyabf": {"ephys"},

@@ -41,7 +41,7 @@ _SYMBOLS = {
 #: Functions of the C library that the code calls, in a namespace ``math``.
 LIBRARY = (
     "exp", "expm1", "log", "log10", "pow", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-    "asin", "acos", "atan", "fabs", "floor", "ceil",
+    "asin", "acos", "atan", "fabs", "floor", "ceil", "fma",
 )  # fmt: skip
 
 #: What the code needs in scope besides; ``T`` is the type of the numbers, ``INLINE`` what makes a

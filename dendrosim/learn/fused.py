@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from dendrosim.learn import cuda_driver
 from dendrosim.learn.cpp_kernels import CppKernel
+from dendrosim.learn.cuda_kernels import CudaKernel
 from dendrosim.learn.kernels import Kernel
 from dendrosim.learn.step_code import StepCode
 from dendrosim.learn.surrogates import SURROGATES
@@ -135,6 +137,8 @@ def kernel_type(device: str) -> type[Kernel] | None:
     """Return the kernels that a device can run here, None where there are none."""
     if device == "cpu":
         return CppKernel if has_compiler() else None
+    if device == "cuda":
+        return CudaKernel if cuda_driver.available() else None
     return None
 
 
@@ -181,7 +185,7 @@ def _drive(layer: TorchLayer, ports: Sequence[str], x: Tensor) -> Tensor:
     weights = _stacked(layer.input_weights, ports, (layer.layer.n, layer.layer.n_in), x)
     if weights is not None:
         # Under autocast the product is of another type than the states
-        return nn.functional.linear(x, weights, bias).to(x.dtype)
+        return nn.functional.linear(x, weights, bias).to(x.dtype).contiguous()
     zero = x.new_zeros((*x.shape[:2], len(ports) * layer.layer.n))
     return zero if bias is None else zero + bias
 
