@@ -12,20 +12,17 @@ fastest mode on a CPU.  On a GPU the clock stops when its work is done.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
 
 import torch
-from common import interleaved, save, table
+from common import interleaved, keep_memory, save, table
 from lif_peers import snntorch_lif, spikingjelly_lif
 from torch import Tensor, nn
 
 SIZES, STEPS, BATCH, CLASSES = (1, 64, 256, 256), 784, 64, 10
 RECURRENT = (True, True, False)
-# glibc keeps what is freed, whichever program of the round used it: none waits for fresh pages
-KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 
 
 def network(model: str):
@@ -166,8 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("--device cuda needs an NVIDIA GPU, and torch sees none here")
-    if not os.environ.keys() >= KEPT.keys():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEPT})
+    keep_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     x, target = torch.rand(BATCH, STEPS, 1), torch.randint(0, CLASSES, (BATCH,))

@@ -12,7 +12,7 @@ from eager_and_fused import N_IN, N, agree, both, network, sample
 import dendrosim as ds
 from dendrosim import toolchain
 from dendrosim.errors import DendrosimError
-from dendrosim.learn import SURROGATES, TorchNetwork, cpp_kernels
+from dendrosim.learn import SURROGATES, TorchNetwork, cpp_kernels, cpp_library
 
 torch.set_num_threads(1)
 
@@ -196,7 +196,7 @@ class TestWhere:
     def test_what_the_compiler_says_is_passed_on(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path))
         with pytest.raises(DendrosimError, match="the fused kernel does not compile"):
-            cpp_kernels._load("int main( {")
+            cpp_library.load("int main( {")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_cache_that_cannot_be_written(self, monkeypatch, tmp_path):
@@ -208,6 +208,6 @@ class TestWhere:
     def test_nothing_is_compiled_twice(self, monkeypatch):
         net, x = network("lif"), torch.tensor(sample())
         TorchNetwork(net, dtype=torch.float64)(x)
-        monkeypatch.setattr(cpp_kernels, "_compile", lambda *_: pytest.fail("compiled again"))
+        monkeypatch.setattr(cpp_library, "_compile", lambda *_: pytest.fail("compiled again"))
         other = network("lif")
         TorchNetwork(other, dtype=torch.float64)(x[:2, :7])

@@ -1,34 +1,22 @@
 """Fused kernels for the processor: a step of a layer, forward and adjoint, as one compiled loop.
 
-They are compiled once for a text and kept beside the compiled programs of Brian2.  The matrix
-products are left to torch.
+The product of spikes and recurrent weights is a sum over the neurons that fired.  On the way back,
+where nothing is sparse, products are left to torch.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dendrosim.errors import DendrosimError
+from dendrosim.learn import cpp_library, spike_products
 from dendrosim.learn.adjoint import SUPPORT, library
-from dendrosim.learn.kernels import Kernel, each_step, each_step_back
-from dendrosim.toolchain import cache_folder, compiler, compiler_version, machine, scratch_folder
-
-# Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
-# vector functions to the compiler and changes no arithmetic of ours.
-FLAGS = (
-    "-O3", "-march=native", "-std=c++17", "-fPIC", "-fopenmp", "-ffp-contract=off",
-    "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-D__FAST_MATH__",
-)  # fmt: skip
+from dendrosim.learn.kernels import Kernel, each_step_back
 
 #: Neuron-steps from which a second thread pays for its start.
 WORTHWHILE = 8_000
@@ -37,16 +25,19 @@ _SOURCE = """
 #include <cmath>
 #include <limits>
 #include <omp.h>
+#include <vector>
 #define INLINE static inline
 #define INFINITE std::numeric_limits<T>::infinity()
 typedef {type} T;
 {library}
 {support}
+{spikes}
 struct Arguments {{
     long batch, neurons, stride;   // stride: from a state to the next, 0 where none is kept
     const T* const* values;        // parameters: one number, or one a neuron
     T* ports;                      // (steps, batch, ports*neurons)
-    const T* recurrent;            // (batch, ports*neurons), of this step
+    const T* recurrent;            // (neurons, ports*neurons), weights by who fired
+    const T* before;               // (batch, neurons), spikes before the first step
     T* const* states;              // each (steps + 1, batch, neurons)
     T* spikes;                     // (steps, batch, neurons)
     const T* by_spikes;            // (steps, batch, neurons)
@@ -57,13 +48,13 @@ struct Arguments {{
     double* totals;                // (active values, neurons), of all steps
 }};
 
-// A thread has neurons of its own, so no sum over samples or steps is shared
-static inline void share(long n, long* first, long* last)
+// This thread's part of n, a multiple of some unit
+static inline void share(long n, long unit, long* first, long* last)
 {{
     const long threads = omp_get_num_threads(), k = omp_get_thread_num();
-    const long part = (n/threads + 16)/16*16;
+    const long part = ((n + threads - 1)/threads + unit - 1)/unit*unit;
     *first = k*part < n ? k*part : n;
-    *last = (k + 1)*part < n && k + 1 < threads ? (k + 1)*part : n;
+    *last = (k + 1)*part < n ? (k + 1)*part : n;
 }}
 
 extern "C" void forward(const Arguments* a, long begin, long end, int keep)
@@ -72,13 +63,13 @@ extern "C" void forward(const Arguments* a, long begin, long end, int keep)
 {values}
     #pragma omp parallel if (a->batch*n*(end - begin) > {worthwhile})
     {{
-    long first, last;
-    share(n, &first, &last);
+{range}
     for (long t = begin; t < end; t++)
-    for (long b = 0; b < a->batch; b++) {{
+    for (long b = first_sample; b < last_sample; b++) {{
 {before}
 {after}
         T* const row_spikes = a->spikes + (t*a->batch + b)*n;
+{gather}
         #pragma GCC ivdep
         for (long j = first; j < last; j++) {{
 {load}
@@ -96,8 +87,8 @@ extern "C" void backward(const Arguments* a, long begin, long end)
 {values}
     #pragma omp parallel if (a->batch*n*(end - begin) > {worthwhile})
     {{
-    long first, last;
-    share(n, &first, &last);
+    long first, last;  // neurons of its own, so no sum over samples or steps is shared
+    share(n, 16, &first, &last);
     for (long t = end - 1; t >= begin; t--) {{
         for (long k = 0; k < {n_active}; k++)
             for (long j = first; j < last; j++) a->sums[k*n + j] = 0;
@@ -123,6 +114,29 @@ extern "C" void backward(const Arguments* a, long begin, long end)
 }}
 """
 
+# Neurons go their own ways, and each thread has some of them
+_APART = """
+    long first, last;
+    const long first_sample = 0, last_sample = a->batch;
+    share(n, 16, &first, &last);
+"""
+
+# Spikes reach the other neurons of their sample, and each thread has some of the samples
+_TOGETHER = """
+    long first_sample, last_sample;
+    const long first = 0, last = n, width = {count}*n;
+    share(a->batch, 1, &first_sample, &last_sample);
+    std::vector<int> who(n + 1);
+    std::vector<T> current(width);
+"""
+
+_GATHER = """
+        const T* const fired = t > begin ? a->spikes + ((t - 1)*a->batch + b)*n : a->before + b*n;
+        for (long k = 0; k < width; k++) current[k] = 0;
+        add_rows(fired, who.data(), who_fired(fired, n, who.data()), a->recurrent, width,
+                 current.data(), 0, width);
+"""
+
 
 class Arguments(ctypes.Structure):
     """What a kernel works on; the fields are those of the C++ structure."""
@@ -130,8 +144,8 @@ class Arguments(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_long) for name in ("batch", "neurons", "stride")),
         *((name, ctypes.c_void_p) for name in (
-            "values", "ports", "recurrent", "states", "spikes", "by_spikes", "by_recurrent",
-            "by_states", "by_ports", "sums", "totals",
+            "values", "ports", "recurrent", "before", "states", "spikes", "by_spikes",
+            "by_recurrent", "by_states", "by_ports", "sums", "totals",
         )),
     ]  # fmt: skip
 
@@ -145,16 +159,14 @@ class CppKernel(Kernel):
     ) -> None:  # fmt: skip
         """Run all steps."""
         steps, batch, n = spikes.shape
-        current = drive.new_empty((batch, drive.shape[2])) if recurrent is not None else None
+        by_who = None if recurrent is None else recurrent.T.contiguous()
         arguments = _arguments(
             batch=batch, neurons=n, stride=batch * n if keep else 0, values=values, ports=drive,
-            recurrent=current, states=states, spikes=spikes,
+            recurrent=by_who, before=before, states=states, spikes=spikes,
         )  # fmt: skip
-        run = self._function("forward", ctypes.c_long, ctypes.c_long, ctypes.c_int)
-        if recurrent is None:
-            run(arguments, 0, steps, keep)
-        else:
-            each_step(lambda t: run(arguments, t, t + 1, keep), before, spikes, recurrent, current)
+        self._function("forward", ctypes.c_long, ctypes.c_long, ctypes.c_int)(
+            arguments, 0, steps, keep
+        )
 
     def backward(
         self, values: Sequence[Tensor], drive: Tensor, recurrent: Tensor | None,
@@ -185,6 +197,9 @@ class CppKernel(Kernel):
         code = self.code
         return _SOURCE.format(
             type=code.type, library=library("std"), support=SUPPORT, worthwhile=WORTHWHILE,
+            spikes=spike_products.SUPPORT if code.recurrent else "",
+            range=_TOGETHER.format(count=len(code.ports)) if code.recurrent else _APART,
+            gather=_GATHER if code.recurrent else "",
             n_active=len(code.active), code=_lines(code.forward), adjoint=_lines(code.adjoint),
             **self._memory(),
         )  # fmt: skip
@@ -212,7 +227,7 @@ class CppKernel(Kernel):
         load += [f"const T in_{name} = 0;" for name in code.silent]
         kept = [f"const T in_{name} = port_{name}[j];" for name in code.ports]
         summed = [
-            f"const T in_{name} = port_{name}[j] + a->recurrent[(b*{count} + {k})*n + j];"
+            f"const T in_{name} = port_{name}[j] + current[{k}*n + j];"
             for k, name in enumerate(code.ports)
         ]
         load_by = [f"const T by_{name} = row_by_{name}[j];" for name in code.carried]
@@ -242,7 +257,7 @@ class CppKernel(Kernel):
         DendrosimError
             If there is no compiler or it fails.
         """
-        return _load(self.source)
+        return cpp_library.load(self.source)
 
     def _function(self, name: str, *types: type) -> Callable[..., None]:
         function = getattr(self.library, name)
@@ -269,42 +284,3 @@ def _arguments(**fields: Any) -> Arguments:
 
 def _lines(lines: list[str]) -> str:
     return "\n".join(f"            {line}" for line in lines)
-
-
-def _load(source: str) -> ctypes.CDLL:
-    text = "\n".join([source, *FLAGS, compiler_version(), machine()])
-    key = hashlib.sha256(text.encode()).hexdigest()[:24]
-    path = cache_folder() / f"kernel-{key}.so"
-    if not path.is_file():
-        _compile(source, path)
-    return ctypes.CDLL(str(path))
-
-
-def _compile(source: str, target: Path) -> None:
-    folder = scratch_folder(target.stem)
-    try:
-        file, made, library = (folder / f"kernel.{ending}" for ending in ("cpp", "o", "so"))
-        file.write_text(source)
-        _call([*compiler(), *FLAGS, "-c", "-o", str(made), str(file)])
-        _call([*compiler(), "-shared", "-o", str(library), str(made), *_openmp()])
-        library.replace(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _call(command: list[str]) -> None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise DendrosimError(f"no C++ compiler for the fused kernels: {error}") from None
-    if done.returncode:
-        raise DendrosimError(f"the fused kernel does not compile: {done.stderr.strip()[:500]}")
-
-
-def _openmp() -> list[str]:
-    """Return the OpenMP library to link: the one that torch brings, where it brings one.
-
-    With two of them two sets of threads would wait for each other, spinning, on the same cores.
-    """
-    found = sorted(Path(torch.__file__).parent.glob("lib/libgomp*.so*"))
-    return [str(found[0])] if found else ["-fopenmp"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dendrosim.learn import cuda_driver
+from dendrosim.learn import cuda_driver, spike_products
 from dendrosim.learn.cpp_kernels import CppKernel
 from dendrosim.learn.cuda_kernels import CudaKernel
 from dendrosim.learn.kernels import Kernel
@@ -82,7 +82,7 @@ class _Steps(torch.autograd.Function):
         by_drive, totals = ctx.run.kernel.backward(values, drive, recurrent, states, by_spikes)
         by_recurrent = None
         if recurrent is not None:
-            by_recurrent = by_drive.flatten(0, 1).T @ output[:-1].flatten(0, 1)
+            by_recurrent = spike_products.by_weights(output[:-1], by_drive)
         found = dict(zip(code.active, totals.to(drive.dtype), strict=False))
         by_values = [
             None if name not in found else found[name] if each else found[name].sum()
@@ -185,7 +185,7 @@ def _drive(layer: TorchLayer, ports: Sequence[str], x: Tensor) -> Tensor:
     weights = _stacked(layer.input_weights, ports, (layer.layer.n, layer.layer.n_in), x)
     if weights is not None:
         # Under autocast the product is of another type than the states
-        return nn.functional.linear(x, weights, bias).to(x.dtype).contiguous()
+        return spike_products.linear(x, weights, bias).to(x.dtype).contiguous()
     zero = x.new_zeros((*x.shape[:2], len(ports) * layer.layer.n))
     return zero if bias is None else zero + bias
 
