@@ -77,6 +77,7 @@ def programs(monkeypatch, tmp_path):
         return made[source]
 
     monkeypatch.setattr(fused, "kernel_type", lambda device: CudaKernel)
+    monkeypatch.setattr(fused.spike_products, "is_sparse", lambda x: False)  # as on a GPU
     monkeypatch.setattr(cuda_kernels.cuda_driver, "load", load)
     return made
 
