@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn import memory
 from dendrosim.learn.parallel import world
 from dendrosim.learn.recipe import Recipe, load_recipe
 from dendrosim.learn.run_folder import RunFolder, TrainingResult
@@ -91,7 +92,7 @@ def train(
         if number is not None:
             _whole(number, 1, name)
     folder = Path(out or Path("runs") / recipe.name)
-    with world(place) as processes, _threads(threads):
+    with world(place) as processes, _threads(threads), memory.kept():
         run = RunFolder(recipe, folder, seed, processes, place, precision)
         run.open(resume, task, data, keep_threads=threads is not None)
         run.go(save_seconds, save_steps, progress, on_epoch)
