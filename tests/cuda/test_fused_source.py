@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("cuda.bindings.nvrtc", reason="comes with torch for CUDA, and by make cuda")
-pytest.importorskip("torch")
-
 import torch
 
 import dendrosim as ds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import eager_and_fused as twins
 import numpy as np
 import pytest
 
@@ -37,45 +36,3 @@ def test_spike_times_of_a_biophysical_model_within_a_step(name):
     for a, b in zip(*(run.trains for run in runs), strict=True):
         assert len(a) == len(b)
         np.testing.assert_allclose(a, b, atol=0.0201e-3)
-
-
-class TestTraining:
-    """Fused kernels against autograd, both on the GPU, and against the CPU."""
-
-    torch = pytest.importorskip("torch")
-
-    @pytest.mark.parametrize("recurrent", [True, False])
-    @pytest.mark.parametrize("name", ["lif", "alif", "lstm_lif", "lrmm", "lrmm_alif"])
-    def test_gradients_are_those_of_autograd(self, name, recurrent):
-        net = twins.network(name, recurrent)
-        options = {"device": "cuda", "dtype": self.torch.float64, "train_all": True}
-        twins.agree(twins.both(net, twins.sample(), **options), 1e-10)
-
-    def test_more_weights_than_a_block_should_read(self, monkeypatch):
-        monkeypatch.setattr("dendrosim.learn.cuda_kernels.RESIDENT", 0)
-        options = {"device": "cuda", "dtype": self.torch.float64}
-        twins.agree(twins.both(twins.network("lrmm"), twins.sample(), **options), 1e-10)
-
-    def test_spikes_are_those_of_the_processor(self):
-        from dendrosim.learn import TorchNetwork
-
-        module = TorchNetwork(twins.network("lstm_lif"), dtype=self.torch.float64)
-        x = self.torch.tensor(twins.sample(samples=70, steps=200))
-        with self.torch.no_grad():
-            here = module(x).spikes
-            there = module.to("cuda")(x.to("cuda")).spikes
-        for a, b in zip(here, there, strict=True):
-            assert self.torch.equal(a, b.cpu())
-
-    def test_products_in_bfloat16(self):
-        """Under autocast the states stay in the type that the text was compiled for."""
-        from dendrosim.learn import TorchNetwork
-
-        module = TorchNetwork(twins.network("lrmm")).to("cuda")
-        x = self.torch.tensor(twins.sample(), dtype=self.torch.float32, device="cuda")
-        with self.torch.autocast("cuda", self.torch.bfloat16):
-            out = module(x)
-        out.readout.float().square().sum().backward()
-        for layer in module.layers:
-            assert layer.recurrent_weights["I"].grad.isfinite().all()
-            assert layer.recurrent_weights["I"].grad.any()
