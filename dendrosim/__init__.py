@@ -31,7 +31,7 @@ _HOME = {
     "compare": "comparison",
     "Layer": "network",
     "Network": "network",
-    "load_network": "network",
+    "load_network": "network_files",
     "run_network": "network_run",
     "verify": "verification",
     "citation": "citations",

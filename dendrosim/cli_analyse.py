@@ -35,7 +35,8 @@ def energy(
     """
     from dendrosim import energy as accounting
     from dendrosim.conventions import side_by_side
-    from dendrosim.network import as_input, load_network
+    from dendrosim.network import as_input
+    from dendrosim.network_files import load_network
 
     for name, price in (("--e-ac", e_ac), ("--e-mac", e_mac)):
         if not 0 <= price < float("inf"):
@@ -87,7 +88,7 @@ def analyse(
     # fmt: on
     """Analyse NETWORK: rates, gradient retention, spectral radius and energy in one report."""
     from dendrosim.learn.analysis import analyse as run
-    from dendrosim.network import load_network
+    from dendrosim.network_files import load_network
 
     net = load_network(network)
     found = run(
@@ -143,7 +144,7 @@ def citation(names: tuple[str, ...], as_json: bool) -> None:
     """
     from dendrosim.citations import citable
     from dendrosim.citations import citation as cite
-    from dendrosim.network import load_network
+    from dendrosim.network_files import load_network
 
     if names == ("list",):
         known = citable()

@@ -59,7 +59,8 @@ def generate(
 
 def _network_job(model: str, x: str | None, record: tuple[str, ...], dtype: str) -> Any:
     from dendrosim.devices import check_dtype
-    from dendrosim.network import as_input, load_network
+    from dendrosim.network import as_input
+    from dendrosim.network_files import load_network
     from dendrosim.network_run import NetworkJob
 
     if record:

@@ -41,7 +41,7 @@ def verify(
 
     Exit status 0: equal, or different by ties only.  1: different.  2: bad input.
     """
-    from dendrosim.network import load_network
+    from dendrosim.network_files import load_network
     from dendrosim.verification import verify as run
 
     given = [name for device in devices for name in device.split(",")]
@@ -104,7 +104,7 @@ def convert(
 def _read(source: str, nir: dict, checkpoint: dict) -> tuple[Any, dict, list[str]]:
     """Return the network, and what went where for machines and for people."""
     from dendrosim.convert import import_state_dict, is_network_file
-    from dendrosim.network import load_network
+    from dendrosim.network_files import load_network
 
     path = Path(source)
     is_nir = path.suffix in (".nir", ".h5", ".hdf5")

@@ -18,7 +18,8 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model, load_model
-from dendrosim.network import FORMAT, Layer, Network, read_safetensors
+from dendrosim.network import Layer, Network
+from dendrosim.network_files import FORMAT, read_safetensors
 from dendrosim.proposal import TARGET, propose
 from dendrosim.recording import replacing
 from dendrosim.tables import aligned

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dendrosim.errors import DendrosimError
-from dendrosim.network import MAX_BYTES
+from dendrosim.network_files import MAX_BYTES
 from dendrosim.recording import replacing
 
 MAX_DEPTH = 20

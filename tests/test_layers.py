@@ -29,8 +29,8 @@ ROOMS = [
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
-    "network", "dense", "raster", "network_run", "switches", "differences", "verification",
-    "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
+    "network", "network_files", "dense", "raster", "network_run", "switches", "differences",
+    "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
     "network_figures", "propagation", "learn", "papers", "cli",
 ]  # fmt: skip
@@ -38,7 +38,7 @@ ROOMS = [
 #: A method that hands its object on to a later room: allowed inside a function only.
 HANDS_ON = {
     ("comparison", "plots"), ("reduction", "fitting"),
-    ("verification", "learn"),
+    ("verification", "learn"), ("network", "network_files"),
     ("convert", "learn"),
 }  # fmt: skip
 

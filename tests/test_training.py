@@ -31,7 +31,7 @@ from dendrosim.learn.schedules import annealed, rate_factor
 from dendrosim.learn.tasks import load_task
 from dendrosim.learn.trained_cells import load_trained
 from dendrosim.learn.trainer import Trainer
-from dendrosim.network import read_safetensors
+from dendrosim.network_files import read_safetensors
 
 TINY = """
 title = "A small LRMM"

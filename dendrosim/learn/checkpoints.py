@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dendrosim.errors import DendrosimError
-from dendrosim.network import MAX_BYTES
+from dendrosim.network_files import MAX_BYTES
 from dendrosim.recording import replacing
 
 #: Before it the protection could be got round (CVE-2025-32434, CVE-2026-24747).

@@ -14,8 +14,9 @@ import torch
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.torch_cells import CellNetwork
-from dendrosim.network import FORMAT as NETWORK
-from dendrosim.network import Network, load_network, read_safetensors
+from dendrosim.network import Network
+from dendrosim.network_files import FORMAT as NETWORK
+from dendrosim.network_files import load_network, read_safetensors
 from dendrosim.recording import replacing
 
 FORMAT = "dendrosim cells 1"
