@@ -104,36 +104,40 @@ extern "C" void outer(const T* spikes, long count, long n, const T* slopes, long
 {{
     // as many rows as the first cache holds of one piece of their width
     const long piece = LANES*LANE, rows = 24576/(piece*sizeof(T));
-    const long pieces = (width + piece - 1)/piece;
     #pragma omp parallel if (count*n > {worthwhile})
     {{
-        const long threads = omp_get_num_threads(), mine = omp_get_thread_num();
-        std::vector<int> who(n + 1), number(n), when(n*rows);
-        std::vector<T> height(n*rows), sum(piece);
+        // a thread has neurons of its own, so no sum is shared
+        const long part = (n + omp_get_num_threads() - 1)/omp_get_num_threads();
+        const long low = part*omp_get_thread_num(), high = low + part < n ? low + part : n;
+        const long own = low < high ? high - low : 0;
+        std::vector<int> who(own + 1), number(own), when(own*rows);
+        std::vector<T> height(own*rows), sum(piece);
         for (long b = 0; b < count; b += rows) {{
             const long many = b + rows < count ? rows : count - b;
-            for (long i = 0; i < n; i++) number[i] = 0;
+            for (long i = 0; i < own; i++) number[i] = 0;
             for (long r = 0; r < many; r++) {{
-                const long found = who_fired(spikes + (b + r)*n, n, who.data());
+                const T* const row = spikes + (b + r)*n + low;
+                const long found = who_fired(row, own, who.data());
                 for (long q = 0; q < found; q++) {{
-                    const long i = who[q], place = i*rows + number[i]++;
-                    when[place] = r;
-                    height[i*rows + r] = spikes[(b + r)*n + i];
+                    const long i = who[q];
+                    when[i*rows + number[i]++] = r;
+                    height[i*rows + r] = row[i];
                 }}
             }}
-            for (long p = mine; p < pieces; p += threads) {{
-                const long first = p*piece, last = first + piece < width ? first + piece : width;
-                for (long i = 0; i < n; i++) {{
+            for (long first = 0; first < width; first += piece) {{
+                const long last = first + piece < width ? first + piece : width;
+                for (long i = 0; i < own; i++) {{
+                    T* const to = out + (low + i)*width;
                     if (number[i] < 4) {{
                         add_rows(&height[i*rows], &when[i*rows], number[i], slopes + b*width,
-                                 width, out + i*width, first, last);
+                                 width, to, first, last);
                         continue;
                     }}
                     // many small sums round less than one large one
                     for (long k = 0; k < last - first; k++) sum[k] = 0;
                     add_rows(&height[i*rows], &when[i*rows], number[i],
                              slopes + b*width + first, width, sum.data(), 0, last - first);
-                    for (long k = first; k < last; k++) out[i*width + k] += sum[k - first];
+                    for (long k = first; k < last; k++) to[k] += sum[k - first];
                 }}
             }}
         }}
