@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from statistics import median
 
 import torch
 from common import save, table
@@ -58,9 +59,8 @@ def main() -> None:
         run = subprocess.run(
             [sys.executable, *sys.argv, "--way", way], capture_output=True, text=True, check=True
         )
-        found[name] = [
-            sorted(column)[count // 2] for column in zip(*json.loads(run.stdout), strict=True)
-        ]
+        columns = zip(*json.loads(run.stdout), strict=True)
+        found[name] = [median(column) for column in columns]
     kept = found["kept, as `train` does"][0]
     rows = [(name, taken, pages, taken / kept) for name, (taken, pages) in found.items()]
     print(table(("one step of training", "s", "fresh pages", "x kept"), rows))
