@@ -1,7 +1,7 @@
 """A layer's whole run as one operation of autograd, on fused kernels.
 
-What is left to torch are the matrix products: that of the input weights for all steps at once, that
-of the recurrent weights step by step, and their transposes on the way back.
+Around them stand the products with the input weights for all steps at once.  What the recurrent
+weights take part in is the business of the kernels.
 """
 
 from __future__ import annotations
