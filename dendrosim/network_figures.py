@@ -112,9 +112,9 @@ def _radii(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
                       label="" if k else "the layer with its weights")  # fmt: skip
     axes.axhline(1.0, color=GREY, lw=0.8, ls="--", zorder=0)
     axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, len(names) + 0.4)  # the legend stands right of the last
+    axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_title("Spectral radius of one step")
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
 
 
 def _rates(axes: Axes, layers: Sequence[Any], names: Sequence[str]) -> None:
