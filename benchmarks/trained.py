@@ -39,8 +39,11 @@ def result(folder: Path, data: str | None, limit: int | None) -> dict:
         device: evaluate(network, task, device, limit=limit, progress=False).to_json()
         for device in (("torch",) if isinstance(network, TrainedCells) else ("torch", "cpp"))
     }
+    # where a run was stopped and went on, perhaps with a later commit
+    resumed = [{key: stop[key] for key in ("epoch", "commit")} for stop in run["resumed"]]
     return told | {"versions": run["versions"], "recipe_text": run["recipe_text"],
-                   "epochs_logged": epochs, "evaluated": devices}  # fmt: skip
+                   "resumed": resumed, "epochs_logged": epochs,
+                   "evaluated": devices}  # fmt: skip
 
 
 def main() -> None:
