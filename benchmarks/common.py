@@ -9,7 +9,6 @@ import os
 import platform
 import resource
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,15 +21,6 @@ RESULTS = HERE / "results"
 DT, DURATION, NEURONS = 0.05, 500.0, 2000  # ms
 MODELS = {"kepecs_wang": "kepecs_wang_2000", "pinsky_rinzel": "pinsky_rinzel_1994"}
 DRIVE = "linspace(0, 2, {n}) uA/cm**2"  # into the dendrite, one amplitude a neuron
-
-# glibc keeps what is freed, whichever program of a round used it: none waits for fresh pages
-KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**36)}
-
-
-def keep_memory() -> None:
-    """Start this program anew where freed memory would go back to the system."""
-    if not os.environ.keys() >= KEPT.keys():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEPT})
 
 
 def machine() -> dict:

@@ -13,9 +13,9 @@ import argparse
 import time
 
 import torch
-from common import interleaved, keep_memory, save, table
+from common import interleaved, save, table
 
-from dendrosim.learn import spike_products
+from dendrosim.learn import memory, spike_products
 
 SHAPES, RATES = ((256, 256), (128, 384)), (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 
@@ -50,11 +50,11 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="nine rounds instead of three")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    keep_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     rounds = 9 if options.full else 3
-    found = [row(*shape, rate, rounds) for shape in SHAPES for rate in RATES]
+    with memory.kept():
+        found = [row(*shape, rate, rounds) for shape in SHAPES for rate in RATES]
     lines = []
     for one in found:
         ms = [1e3 * second for second in one["seconds"].values()]

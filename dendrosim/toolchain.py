@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,36 @@ def scratch_folder(prefix: str) -> Path:
             f"compiled programs cannot be kept in {folder} ({error.strerror}); set "
             "DENDROSIM_CACHE to a folder that can be written"
         ) from None
+
+
+def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Path:
+    """Return a file beside the compiled programs, made where it is not there yet.
+
+    Parameters
+    ----------
+    name
+        Of the file, with ``{}`` where the key of what it is made of stands.
+    of
+        All that it depends on.
+    make
+        Makes it in the folder that it is given and returns where; then it is renamed.
+
+    Raises
+    ------
+    DendrosimError
+        If nothing can be written there.
+    """
+    key = hashlib.sha256(json.dumps(list(of)).encode()).hexdigest()[:24]
+    kept = cache_folder() / name.format(key)
+    if not kept.is_file():
+        scratch = scratch_folder(key)
+        try:
+            made = make(scratch)
+            kept.parent.mkdir(exist_ok=True)
+            made.replace(kept)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return kept
 
 
 def compiler() -> list[str]:
@@ -86,22 +116,17 @@ def precompiled(header: Path, flags: Sequence[str]) -> Path | None:
 
     None where the compiler makes none: it is only a saving of time.
     """
-    made = [compiler_version(), machine(), *flags, header.read_text()]
-    key = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:24]
-    kept = cache_folder() / "headers" / f"{key}.gch"
-    if kept.is_file():
-        return kept
-    scratch = scratch_folder("header")
-    try:
+
+    def make(folder: Path) -> Path:
         command = [*compiler(), *flags, "-x", "c++-header", str(header), "-o", "header.gch"]
-        subprocess.run(command, cwd=scratch, capture_output=True, check=True)
-        kept.parent.mkdir(exist_ok=True)
-        (scratch / "header.gch").replace(kept)
+        subprocess.run(command, cwd=folder, capture_output=True, check=True)
+        return folder / "header.gch"
+
+    of = [compiler_version(), machine(), *flags, header.read_text()]
+    try:
+        return made_once("headers/{}.gch", of, make)
     except (OSError, subprocess.CalledProcessError):
         return None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return kept
 
 
 def machine() -> str:

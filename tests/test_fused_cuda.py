@@ -248,9 +248,9 @@ def test_sanitizers_find_nothing(what, kernel, tmp_path):
 
 @pytest.mark.parametrize("barrier", range(3))
 def test_every_barrier_is_needed(barrier, kernel, tmp_path):
-    parts = standing_alone(kernel).split("        __syncthreads();\n")
+    wait = "        __syncthreads();\n"
+    parts = standing_alone(kernel).split(wait)
     assert len(parts) == 4
-    source = "        __syncthreads();\n".join(parts[: barrier + 1])
-    source += "        __syncthreads();\n".join(["", *parts[barrier + 1 :]])[25 + 1 :]
+    source = wait.join(parts[: barrier + 1]) + wait.join(parts[barrier + 1 :])
     run = sanitized(source, "thread", tmp_path)
     assert "data race" in run.stderr

@@ -57,14 +57,14 @@ static inline void share(long n, long unit, long* first, long* last)
     *last = (k + 1)*part < n ? (k + 1)*part : n;
 }}
 
-extern "C" void forward(const Arguments* a, long begin, long end, int keep)
+extern "C" void forward(const Arguments* a, long steps, int keep)
 {{
     const long n = a->neurons;
 {values}
-    #pragma omp parallel if (a->batch*n*(end - begin) > {worthwhile})
+    #pragma omp parallel if (a->batch*n*steps > {worthwhile})
     {{
 {range}
-    for (long t = begin; t < end; t++)
+    for (long t = 0; t < steps; t++)
     for (long b = first_sample; b < last_sample; b++) {{
 {before}
 {after}
@@ -131,7 +131,7 @@ _TOGETHER = """
 """
 
 _GATHER = """
-        const T* const fired = t > begin ? a->spikes + ((t - 1)*a->batch + b)*n : a->before + b*n;
+        const T* const fired = t > 0 ? a->spikes + ((t - 1)*a->batch + b)*n : a->before + b*n;
         for (long k = 0; k < width; k++) current[k] = 0;
         add_rows(fired, who.data(), who_fired(fired, n, who.data()), a->recurrent, width,
                  current.data(), 0, width);
@@ -164,9 +164,7 @@ class CppKernel(Kernel):
             batch=batch, neurons=n, stride=batch * n if keep else 0, values=values, ports=drive,
             recurrent=by_who, before=before, states=states, spikes=spikes,
         )  # fmt: skip
-        self._function("forward", ctypes.c_long, ctypes.c_long, ctypes.c_int)(
-            arguments, 0, steps, keep
-        )
+        self._function("forward", ctypes.c_long, ctypes.c_int)(arguments, steps, keep)
 
     def backward(
         self, values: Sequence[Tensor], drive: Tensor, recurrent: Tensor | None,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import shutil
 import subprocess
 from pathlib import Path
 
 import torch
 
 from dendrosim.errors import DendrosimError
-from dendrosim.toolchain import cache_folder, compiler, compiler_version, machine, scratch_folder
+from dendrosim.toolchain import compiler, compiler_version, machine, made_once
 
 # Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
 # vector functions to the compiler and changes no arithmetic of ours.
@@ -29,24 +27,16 @@ def load(source: str) -> ctypes.CDLL:
     DendrosimError
         If there is no compiler or it fails.
     """
-    text = "\n".join([source, *FLAGS, compiler_version(), machine()])
-    key = hashlib.sha256(text.encode()).hexdigest()[:24]
-    path = cache_folder() / f"kernel-{key}.so"
-    if not path.is_file():
-        _compile(source, path)
-    return ctypes.CDLL(str(path))
+    of = [source, *FLAGS, compiler_version(), machine()]
+    return ctypes.CDLL(str(made_once("kernel-{}.so", of, lambda folder: _compile(source, folder))))
 
 
-def _compile(source: str, target: Path) -> None:
-    folder = scratch_folder(target.stem)
-    try:
-        file, made, library = (folder / f"kernel.{ending}" for ending in ("cpp", "o", "so"))
-        file.write_text(source)
-        _call([*compiler(), *FLAGS, "-c", "-o", str(made), str(file)])
-        _call([*compiler(), "-shared", "-o", str(library), str(made), *_openmp()])
-        library.replace(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _compile(source: str, folder: Path) -> Path:
+    file, made, library = (folder / f"kernel.{ending}" for ending in ("cpp", "o", "so"))
+    file.write_text(source)
+    _call([*compiler(), *FLAGS, "-c", "-o", str(made), str(file)])
+    _call([*compiler(), "-shared", "-o", str(library), str(made), *_openmp()])
+    return library
 
 
 def _call(command: list[str]) -> None:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import shutil
 import warnings
 from functools import cache
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 import torch
 
 from dendrosim.errors import DendrosimError
-from dendrosim.toolchain import cache_folder, scratch_folder
+from dendrosim.toolchain import made_once
 
 # Contraction would round a*b + c once where torch rounds twice.  Not every statement of a text is
 # needed both ways: what nothing reads (177) is no mistake.
@@ -111,12 +109,15 @@ def compiled(source: str, architecture: str) -> bytes:
     """
     from cuda.bindings import nvrtc
 
+    def make(folder: Path) -> Path:
+        made = folder / "kernel.cubin"
+        made.write_bytes(_compile(source, architecture)[0])
+        return made
+
     version = _checked(nvrtc.nvrtcVersion())
-    text = "\n".join([source, *FLAGS, architecture, str(version)])
-    path = cache_folder() / f"kernel-{hashlib.sha256(text.encode()).hexdigest()[:24]}.cubin"
-    if not path.is_file():
-        _keep(_compile(source, architecture)[0], path)
-    return path.read_bytes()
+    return made_once(
+        "kernel-{}.cubin", [source, *FLAGS, architecture, str(version)], make
+    ).read_bytes()
 
 
 def _compile(source: str, architecture: str, *more: str) -> tuple[bytes, str]:
@@ -141,15 +142,6 @@ def _compile(source: str, architecture: str, *more: str) -> tuple[bytes, str]:
     finally:
         nvrtc.nvrtcDestroyProgram(program)
     return binary, said
-
-
-def _keep(binary: bytes, path: Path) -> None:
-    folder = scratch_folder(path.stem)
-    try:
-        (folder / path.name).write_bytes(binary)
-        (folder / path.name).replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checked(answer: tuple) -> tuple:
