@@ -225,6 +225,14 @@ class Model:
                     f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
                 )
             changed["update"] = tuple(new.get(s.target, s) for s in self.update)
+        if "derived" in table:
+            if extra := table["derived"].keys() - self.derived.keys():
+                raise DendrosimError(
+                    f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
+                )
+            changed["derived"] = MappingProxyType(
+                self.derived | _derived(table["derived"], f"{where}, derived")
+            )
         if "inputs" in table:
             changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
         changed["recurrent"] = table.get("recurrent", self.recurrent)
@@ -332,8 +340,8 @@ _ONLY = {
 }
 _OTHER = {"continuous": "discrete", "discrete": "continuous"}
 _VARIANT = {
-    "title": str, "equations": str, "update": str, "parameters": dict, "initial": dict,
-    "inputs": (dict, list), "recurrent": bool,
+    "title": str, "equations": str, "update": str, "parameters": dict, "derived": dict,
+    "initial": dict, "inputs": (dict, list), "recurrent": bool,
 }  # fmt: skip
 _VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.items()}
 
@@ -376,12 +384,7 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         parameters=MappingProxyType(
             {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
         ),
-        derived=MappingProxyType(
-            {
-                key: parse_number(text, f"{source}: derived.{key}")
-                for key, text in table.get("derived", {}).items()
-            }
-        ),
+        derived=MappingProxyType(_derived(table.get("derived", {}), f"{source}: derived")),
         initial=MappingProxyType(
             {
                 key: quantity(value, f"{source}: initial.{key}")
@@ -406,6 +409,10 @@ def _checked(model: Model) -> Model:
     dims = check_model(model)
     initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
+
+
+def _derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
+    return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
 
 
 def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:

@@ -110,6 +110,20 @@ class TestAgainstTheOracle:
             assert np.array_equal(mine, theirs[k].spikes)
             assert not np.array_equal(mine, sums[k].spikes)
 
+    @pytest.mark.parametrize("rule", ["plif", "radlif", "clif", "lm_h"])
+    def test_the_benchmarks_variant(self, rule):
+        """Its neuron, and not the published one: both oracles see the same input."""
+        drawn, x = Case.of(rule).drawn, Case.of(rule).x
+        marked = [
+            layer._replace(parameters=layer.parameters | {"benchmark": True}) for layer in drawn
+        ]
+        network = ds.Network([layer_of(layer, f"{rule}:benchmark") for layer in drawn])
+        theirs, published = baselines.run(marked, x), baselines.run(drawn, x)
+        for k, mine in enumerate(run(network, x).spikes):
+            assert 0.02 < mine.mean() < 0.75
+            assert np.array_equal(mine, theirs[k].spikes)
+            assert not np.array_equal(mine, published[k].spikes)
+
 
 def gradients(case, fused, detach_reset=False):
     """Return the gradient of each weight and parameter for a random goal, and the spikes."""

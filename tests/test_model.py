@@ -14,7 +14,7 @@ from dendrosim import library
 from dendrosim.equations import parse_equations
 from dendrosim.errors import DendrosimError
 from dendrosim.quantities import describe, parse_unit, quantity
-from dendrosim.text import parse_statements
+from dendrosim.text import parse_number, parse_statements
 
 MODELS = library.names("models")
 VOLT, DENSITY = parse_unit("volt").dim, parse_unit("amp/meter**2").dim
@@ -74,6 +74,8 @@ class TestShelf:
             assert new is None or new.text != before.text
         new = {s.target: s for s in parse_statements(said.get("update", ""))}
         assert changed.update == tuple(new.get(s.target, s) for s in model.update)
+        new = {name: parse_number(text) for name, text in said.get("derived", {}).items()}
+        assert changed.derived == model.derived | new
         for key in ("parameters", "initial"):
             for entry, value in getattr(model, key).items():
                 after = getattr(changed, key)[entry]
@@ -319,6 +321,7 @@ SCALED = {"voltage": "1 mV", "current": {"I": {"soma": "1 meter**2/amp"}}}
         ({"derived": {"c": 1}}, "derived.c: 1 is not an expression"),
         ({"derived": {"c": "9**9**9**9"}}, "out of range"),
         ({"variants": {"a": {"update": "Z = 1"}}}, "the model does not assign Z"),
+        ({"variants": {"a": {"derived": {"Z": "1"}}}}, "the model does not derive Z"),
         ({"variants": {"a": {"equations": "Z = 1 : 1"}}}, "unknown key 'equations'"),
         ({"scales": {}}, "scales.voltage"),
         ({"scales": SCALED, "dt": None}, "needs the key 'dt'"),

@@ -439,21 +439,37 @@ def test_what_is_fixed_limited_or_masked_stays(trained):
     assert first.values()["m"] == 1  # annealing is over where it is used
 
 
-def test_disjoint_masks_give_each_source_one_port(tiny):
-    changes = ["layers.0.mask=disjoint", "layers.0.weights=torch", "layers.0.limits={}"]
+@pytest.mark.parametrize("ports", [None, ("I", "O")])
+def test_disjoint_masks_give_each_source_one_port(tiny, ports):
+    changes = ["layers.0.mask=disjoint", "layers.0.recurrent=true", "layers.0.limits={}"]
+    for key in ("weights", "recurrent_weights"):
+        table = "{" + ", ".join(f"{port} = 'torch'" for port in ports or ()) + "}"
+        changes.append(f"layers.0.{key}={table if ports else 'torch'}")
     recipe = learn.load_recipe(tiny, changes)
     network = initial_network(recipe, 7, 10, 0)
-    reached = np.stack([w != 0 for w in network.layers[0].input_weights.values()])
-    assert np.all(reached.any(1).sum(0) == 1) and np.all(reached.any((1, 2)))
+    layer = network.layers[0]
+    kinds = layer.input_weights, layer.recurrent_weights
+    reached = np.stack([
+        np.hstack([kind[port] != 0 for kind in kinds]) for port in ports or layer.model.ports
+    ])  # fmt: skip
+    assert np.all(reached.sum(0) == 1)  # one port for each source of each neuron
+    shares = reached.sum(2)
+    assert shares.max() - shares.min() <= 1  # as even as can be
+    assert len(np.unique(reached[0], axis=0)) > 1  # each neuron has a draw of its own
     module = learn.TorchNetwork(network, fused=False)
     project = constraints(recipe, module)
+    trained = module.layers[0]
+    pairs = [
+        (table[port], kind[port]) for table, kind in
+        zip((trained.input_weights, trained.recurrent_weights), kinds, strict=True)
+        for port in ports or layer.model.ports
+    ]  # fmt: skip
     with torch.no_grad():
-        for weights in module.layers[0].input_weights.values():
+        for weights, _ in pairs:
             weights += 1
     project()
-    for port, weights in module.layers[0].input_weights.items():
-        kept = network.layers[0].input_weights[port] != 0
-        assert np.array_equal((weights != 0).numpy(), kept)
+    for weights, start in pairs:
+        assert np.array_equal((weights != 0).numpy(), start != 0)
 
 
 def test_accuracy_agrees_on_devices_as_spikes_do(trained):

@@ -25,7 +25,7 @@ def constraints(recipe: Recipe, module: nn.Module) -> Callable[[], None]:
         ranges += [(layer.parameters_[name], *pair) for name, pair in entry.limits.items()]
         if entry.mask != "none":
             masks += [(w, (w != 0).to(w.dtype)) for w in layer.input_weights.values()]
-        if not entry.self_weights:
+        if entry.mask != "none" or not entry.self_weights:
             masks += [(w, (w != 0).to(w.dtype)) for w in layer.recurrent_weights.values()]
 
     @torch.no_grad()

@@ -75,16 +75,26 @@ def _layer(entry: LayerRecipe, n_in: int, rng: np.random.Generator, where: str) 
             back = {port: weights * (1 - np.eye(n)) for port, weights in back.items()}
         tables["recurrent_weights"] = back
     if entry.mask == "disjoint":
-        owner = rng.permutation(np.arange(n_in) % len(ports))  # as even as can be
-        weights = tables["input_weights"]
-        tables["input_weights"] = {
-            port: weights[port] * (owner == k) for k, port in enumerate(ports)
-        }
+        _disjoint(tables, n_in, rng)
     parameters = {
         name: _parameter(value, model.parameters[name].shape, n, rng, f"{where}: {name}")
         for name, value in entry.parameters.items()
     }
     return Layer(model, n_in, n, entry.recurrent, **tables, parameters=parameters)
+
+
+def _disjoint(
+    tables: dict[str, dict[str, np.ndarray]], n_in: int, rng: np.random.Generator
+) -> None:
+    """Leave each neuron one port for each of its sources, as evenly as can be."""
+    inputs, back = tables["input_weights"], tables.get("recurrent_weights", {})
+    n, ports = len(next(iter(inputs.values()))), list(inputs)
+    sources = np.arange(n_in + (n if back else 0))
+    owner = rng.permuted(np.tile(sources % len(ports), (n, 1)), axis=1)
+    for k, port in enumerate(ports):
+        inputs[port] *= owner[:, :n_in] == k
+        if port in back:
+            back[port] *= owner[:, n_in:] == k
 
 
 def _tables(

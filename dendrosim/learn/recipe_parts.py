@@ -37,7 +37,8 @@ class LayerRecipe:
     weights, recurrent_weights, bias
         Starting values, see `dendrosim.learn.draws`; one for all ports, or a table by port.
     mask
-        ``"disjoint"``: each source reaches one port, drawn at random, and no other.
+        ``"disjoint"``: each source, a neuron of the layer itself too, reaches one port of a neuron,
+        drawn at random for each, and no other.  With fewer ports in `weights` there are fewer.
     self_weights
         Whether a neuron's recurrent weight onto itself may differ from 0.
     dropout
