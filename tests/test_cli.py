@@ -150,7 +150,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(name, capsys, here):
 def test_the_process_ends_with_2_and_help_is_quick(here):
     """In a process of its own: no traceback, nothing from Brian2's exception hook."""
     run = subprocess.run(
-        [sys.executable, "-m", "dendrosim.cli", "run", "lif", "constant", "--set", "beta=1 mV"],
+        [sys.executable, "-m", "dendrosim", "run", "lif", "constant", "--set", "beta=1 mV"],
         capture_output=True, text=True, cwd=here, env=os.environ, check=False,
     )  # fmt: skip
     assert run.returncode == 2 and run.stdout == "" and run.stderr.count("\n") == 1

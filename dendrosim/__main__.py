@@ -1,0 +1,7 @@
+"""``python -m dendrosim``: the command line, where no script is on the path."""
+
+import sys
+
+from dendrosim.cli import main
+
+sys.exit(main())
