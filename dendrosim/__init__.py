@@ -18,7 +18,7 @@ _HOME = {
     "DendrosimError": "errors",
     "DivergenceError": "errors",
     "Model": "model",
-    "load_model": "model",
+    "load_model": "model_table",
     "Protocol": "protocol",
     "load_protocol": "protocol",
     "Stimulus": "stimuli",

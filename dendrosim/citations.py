@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from dendrosim import library
 from dendrosim._version import __version__
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 
 if TYPE_CHECKING:
     import os

@@ -105,7 +105,7 @@ def list_protocols(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show a model or protocol: equations, values with units and source, citation."""
     from dendrosim import catalogue
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol
 
     if _is_protocol(name):

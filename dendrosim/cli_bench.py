@@ -83,7 +83,7 @@ def _measured(model: str, source: ModuleType | None) -> list[dict[str, Any]]:
 
 def _own(model: str) -> list[dict[str, Any]]:
     """Time dendrosim alone, where there is no checkout with the other programs."""
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.protocol import Protocol
     from dendrosim.simulation import simulate
     from dendrosim.stimuli import Stimulus

@@ -77,7 +77,7 @@ def prepare(
     names: list[str], protocol: str, recording: str | None, settings: Sequence[str]
 ) -> tuple[list[Any], Any]:
     """Load models and protocol and apply every NAME=VALUE to what has that name."""
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol
 
     models = [load_model(name) for name in names]

@@ -145,7 +145,7 @@ def compare(
 def demo(out: str) -> None:
     """Compare two biophysical neurons with their reductions: f-I curve and a dendritic step."""
     from dendrosim import comparison
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol
     from dendrosim.reduction import reduce
 

@@ -18,7 +18,8 @@ import pandas as pd
 
 from dendrosim import measures, scores
 from dendrosim.errors import DendrosimError
-from dendrosim.model import Model, load_model, time_step
+from dendrosim.model import Model, time_step
+from dendrosim.model_table import load_model
 from dendrosim.protocol import Protocol
 from dendrosim.recording import Recording, replacing
 from dendrosim.scores import RECORDED

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
 from dendrosim.network_files import FORMAT, read_safetensors
 from dendrosim.proposal import TARGET, propose

@@ -16,7 +16,8 @@ from dendrosim.architecture import recurrent_layers, sizes_of
 from dendrosim.conventions import CONVENTIONS, Count, rule_of
 from dendrosim.energy_runs import count, counts, inner_spikes
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 from dendrosim.operations import E_AC, E_MAC, Operations, spikes
 
 if TYPE_CHECKING:

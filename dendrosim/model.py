@@ -1,13 +1,12 @@
 """A model: the text of a file and its values, frozen.
 
-`load_model` reads a TOML file into a `Model`; `Model.with_` returns a changed copy.  The text is
-checked once, when the model is made: every name known, every unit right, nothing that could run.
+`Model.with_` returns a changed copy.  The text is checked once, when the model is made: every name
+known, every unit right, nothing that could run.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -17,7 +16,6 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import Dimension
 
-from dendrosim import library
 from dendrosim.equations import (
     Equation,
     in_order,
@@ -29,15 +27,14 @@ from dendrosim.model_checks import check_model
 from dendrosim.model_parts import (
     Parameter,
     Scales,
+    read_derived,
     read_names,
-    read_parameter,
     read_refractory,
-    read_scales,
     read_threshold,
     time_step,
 )
 from dendrosim.quantities import describe, quantity
-from dendrosim.text import Expression, Statement, parse_number, parse_statements
+from dendrosim.text import Expression, Statement, parse_statements
 
 #: Names by which a protocol may call a place where current enters, in any model.
 USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
@@ -231,12 +228,12 @@ class Model:
                     f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
                 )
             changed["derived"] = MappingProxyType(
-                self.derived | _derived(table["derived"], f"{where}, derived")
+                self.derived | read_derived(table["derived"], f"{where}, derived")
             )
         if "inputs" in table:
             changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
         changed["recurrent"] = table.get("recurrent", self.recurrent)
-        result = _checked(replace(self, **changed))
+        result = checked(replace(self, **changed))
         return result.with_(
             parameters=table.get("parameters", {}), initial=table.get("initial", {})
         )
@@ -296,123 +293,20 @@ class Model:
             changed["method"] = method
         if dt is not None:
             changed["dt"] = time_step(dt, f"{source}: dt")
-        return _checked(replace(model, **changed))
+        return checked(replace(model, **changed))
 
 
-def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
-    """Read a model from the shelf or from a file.
-
-    Parameters
-    ----------
-    name
-        A name (``"pinsky_rinzel_1994"``), a name with a variant
-        (``"kepecs_wang_2000:printed_nap"``) or the path of a TOML file.
-    variant
-        Name of a variant, instead of the ``:variant`` form.
-
-    Returns
-    -------
-    Model
+def checked(model: Model) -> Model:
+    """Return the model with what follows from its parts: dimensions, a value for every state.
 
     Raises
     ------
     DendrosimError
-        If there is no such model, or naming the file, the key and what would be valid.
+        If its parts do not fit together.
     """
-    text = library.path_text(name, "model")
-    if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
-        text, _, variant = text.rpartition(":")
-    path = library.find(text, "models")
-    model = model_from_table(library.read_toml(path), str(path), path.stem)
-    return model if variant is None else model.variant(variant)
-
-
-_TABLE = {
-    "title": str, "reference": str, "doi": str, "description": str, "kind": str,
-    "inputs": (dict, list), "potentials": dict, "output": str,
-    "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
-    "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
-    "scales": dict, "variants": dict, "corrections": list, "recurrent": bool, "ports": list,
-}  # fmt: skip
-_ONLY = {
-    "continuous": {"equations", "threshold", "refractory", "reset", "method"},
-    "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
-}
-_OTHER = {"continuous": "discrete", "discrete": "continuous"}
-_VARIANT = {
-    "title": str, "equations": str, "update": str, "parameters": dict, "derived": dict,
-    "initial": dict, "inputs": (dict, list), "recurrent": bool,
-}  # fmt: skip
-_VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.items()}
-
-
-def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
-    """Make a model from the contents of a TOML file.
-
-    Raises
-    ------
-    DendrosimError
-        Naming the source, the key and what would be valid.
-    """
-    library.check_keys(table, _TABLE, source)
-    kind = table.get("kind", "")
-    if kind not in _ONLY:
-        raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
-    for other in sorted(_ONLY[_OTHER[kind]] & table.keys()):
-        raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
-    body = "equations" if kind == "continuous" else "update"
-    for key in ("title", "inputs", body):
-        if not table.get(key):
-            raise DendrosimError(f"{source}: the key {key!r} is missing")
-    valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
-    for key, variant in table.get("variants", {}).items():
-        library.check_keys(variant, valid, f"{source}: variants.{key}")
-    model = Model(
-        name=name,
-        kind=kind,
-        source=source,
-        inputs=read_names(table["inputs"], f"{source}: inputs"),
-        potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
-        output=table.get("output"),
-        equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
-        update=parse_statements(table.get("update", ""), f"{source}: update"),
-        threshold=read_threshold(table.get("threshold", ""), f"{source}: threshold"),
-        refractory=read_refractory(table.get("refractory", ""), f"{source}: refractory"),
-        reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
-        method=table.get("method"),
-        dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
-        parameters=MappingProxyType(
-            {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
-        ),
-        derived=MappingProxyType(_derived(table.get("derived", {}), f"{source}: derived")),
-        initial=MappingProxyType(
-            {
-                key: quantity(value, f"{source}: initial.{key}")
-                for key, value in table.get("initial", {}).items()
-            }
-        ),
-        scales=read_scales(table["scales"], source) if "scales" in table else None,
-        recurrent=table.get("recurrent", True),
-        given_ports=tuple(table.get("ports", ())),
-        variants=MappingProxyType(dict(table.get("variants", {}))),
-        corrections=tuple(map(str, table.get("corrections", ()))),
-        **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
-    )
-    model = _checked(model)
-    for variant in model.variants:  # a wrong variant is found now, not when it is asked for
-        model.variant(variant)
-    return model
-
-
-def _checked(model: Model) -> Model:
-    """Return the model with what follows from its parts: dimensions, a value for every state."""
     dims = check_model(model)
     initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
-
-
-def _derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
-    return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
 
 
 def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:

@@ -15,7 +15,7 @@ from dendrosim import library
 from dendrosim.errors import DendrosimError
 from dendrosim.names import is_name
 from dendrosim.quantities import UNITS, describe, parse_unit, quantity
-from dendrosim.text import Expression, parse_condition, parse_expression
+from dendrosim.text import Expression, parse_condition, parse_expression, parse_number
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,11 @@ def read_names(table: dict | list, where: str) -> Mapping[str, str]:
     if len(set(names)) < len(names):
         raise DendrosimError(f"{where}: {', '.join(names)} names a variable twice")
     return MappingProxyType(dict(pairs))
+
+
+def read_derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
+    """Read the values that follow from the parameters."""
+    return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
 
 
 def read_scales(table: dict, source: str) -> Scales:

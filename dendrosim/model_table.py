@@ -1,15 +1,135 @@
-"""A model as the table of a model file: what `load_model` reads, made from the values."""
+"""A model and its file: `load_model` reads it, `to_table` gives what a file of it would hold."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from brian2 import Quantity
 
-from dendrosim.model import Model
-from dendrosim.quantities import unit_text
-from dendrosim.text import Expression
+from dendrosim import library
+from dendrosim.equations import parse_equations
+from dendrosim.errors import DendrosimError
+from dendrosim.model import Model, checked
+from dendrosim.model_parts import (
+    read_derived,
+    read_names,
+    read_parameter,
+    read_refractory,
+    read_scales,
+    read_threshold,
+    time_step,
+)
+from dendrosim.quantities import quantity, unit_text
+from dendrosim.text import Expression, parse_statements
+
+
+def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
+    """Read a model from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"pinsky_rinzel_1994"``), a name with a variant
+        (``"kepecs_wang_2000:printed_nap"``) or the path of a TOML file.
+    variant
+        Name of a variant, instead of the ``:variant`` form.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such model, or naming the file, the key and what would be valid.
+    """
+    text = library.path_text(name, "model")
+    if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
+        text, _, variant = text.rpartition(":")
+    path = library.find(text, "models")
+    model = model_from_table(library.read_toml(path), str(path), path.stem)
+    return model if variant is None else model.variant(variant)
+
+
+_TABLE = {
+    "title": str, "reference": str, "doi": str, "description": str, "kind": str,
+    "inputs": (dict, list), "potentials": dict, "output": str,
+    "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
+    "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
+    "scales": dict, "variants": dict, "corrections": list, "recurrent": bool, "ports": list,
+}  # fmt: skip
+_ONLY = {
+    "continuous": {"equations", "threshold", "refractory", "reset", "method"},
+    "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
+}
+_OTHER = {"continuous": "discrete", "discrete": "continuous"}
+_VARIANT = {
+    "title": str, "equations": str, "update": str, "parameters": dict, "derived": dict,
+    "initial": dict, "inputs": (dict, list), "recurrent": bool,
+}  # fmt: skip
+_VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.items()}
+
+
+def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
+    """Make a model from the contents of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the source, the key and what would be valid.
+    """
+    library.check_keys(table, _TABLE, source)
+    kind = table.get("kind", "")
+    if kind not in _ONLY:
+        raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
+    for other in sorted(_ONLY[_OTHER[kind]] & table.keys()):
+        raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
+    body = "equations" if kind == "continuous" else "update"
+    for key in ("title", "inputs", body):
+        if not table.get(key):
+            raise DendrosimError(f"{source}: the key {key!r} is missing")
+    valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
+    for key, variant in table.get("variants", {}).items():
+        library.check_keys(variant, valid, f"{source}: variants.{key}")
+    model = Model(
+        name=name,
+        kind=kind,
+        source=source,
+        inputs=read_names(table["inputs"], f"{source}: inputs"),
+        potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
+        output=table.get("output"),
+        equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
+        update=parse_statements(table.get("update", ""), f"{source}: update"),
+        threshold=read_threshold(table.get("threshold", ""), f"{source}: threshold"),
+        refractory=read_refractory(table.get("refractory", ""), f"{source}: refractory"),
+        reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
+        method=table.get("method"),
+        dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
+        parameters=MappingProxyType(
+            {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
+        ),
+        derived=MappingProxyType(read_derived(table.get("derived", {}), f"{source}: derived")),
+        initial=MappingProxyType(
+            {
+                key: quantity(value, f"{source}: initial.{key}")
+                for key, value in table.get("initial", {}).items()
+            }
+        ),
+        scales=read_scales(table["scales"], source) if "scales" in table else None,
+        recurrent=table.get("recurrent", True),
+        given_ports=tuple(table.get("ports", ())),
+        variants=MappingProxyType(dict(table.get("variants", {}))),
+        corrections=tuple(map(str, table.get("corrections", ()))),
+        **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
+    )
+    model = checked(model)
+    for variant in model.variants:  # a wrong variant is found now, not when it is asked for
+        model.variant(variant)
+    return model
 
 
 def to_table(model: Model) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 from dendrosim.quantities import quantity
 
 Array = np.ndarray

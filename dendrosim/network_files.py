@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim.errors import DendrosimError
-from dendrosim.model import model_from_table
-from dendrosim.model_table import to_table
+from dendrosim.model_table import model_from_table, to_table
 from dendrosim.network import Array, Layer, Network
 from dendrosim.recording import replacing
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
 from dendrosim.nir_files import nir_package, read_graph
 from dendrosim.nir_paths import Step, steps

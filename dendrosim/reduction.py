@@ -27,8 +27,8 @@ from scipy.linalg import expm
 from dendrosim import library
 from dendrosim.dynamics import Dynamics
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model import Model, Scales, load_model, time_step
-from dendrosim.model_table import to_table
+from dendrosim.model import Model, Scales, time_step
+from dendrosim.model_table import load_model, to_table
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.recording import replacing

@@ -8,7 +8,7 @@ import pytest
 import dendrosim as ds
 from dendrosim import cpp_target
 from dendrosim.errors import DivergenceError
-from dendrosim.model import model_from_table
+from dendrosim.model_table import model_from_table
 from dendrosim.toolchain import compiler
 
 PROGRAM = r"""

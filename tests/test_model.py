@@ -224,7 +224,7 @@ DISCRETE_TABLE = {
 
 
 def make(base, **changes):
-    from dendrosim.model import model_from_table
+    from dendrosim.model_table import model_from_table
 
     merged = {key: value for key, value in {**base, **changes}.items() if value is not None}
     return model_from_table(merged, "mine.toml", "mine")

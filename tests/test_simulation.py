@@ -16,7 +16,7 @@ from runs import I_D, MS, bursters, four, same_units
 
 import dendrosim as ds
 from dendrosim.errors import DendrosimError, DivergenceError
-from dendrosim.model import model_from_table
+from dendrosim.model_table import model_from_table
 from dendrosim.text import parse_statements
 
 DEVICES = ["numpy", "cython", "cpp"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import dendrosim as ds
-from dendrosim.model import model_from_table
+from dendrosim.model_table import model_from_table
 
 STEPS = 60
 MS = 1e-3

@@ -18,7 +18,8 @@ from torch import Tensor
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.functions import as_like, torch_functions
 from dendrosim.learn.step import DiscreteStep
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 from dendrosim.text import CONSTANTS, Statement
 
 Array = np.ndarray

@@ -11,7 +11,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.learn.draws import read_draw
 from dendrosim.learn.recipe import Recipe
 from dendrosim.learn.recipe_parts import LayerRecipe
-from dendrosim.model import load_model
+from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
 
 

@@ -22,7 +22,8 @@ from dendrosim.learn.recipe_parts import (
     section,
 )
 from dendrosim.learn.torch_cells import CELLS
-from dendrosim.model import Model, load_model
+from dendrosim.model import Model
+from dendrosim.model_table import load_model
 
 
 @dataclass(frozen=True, eq=False)

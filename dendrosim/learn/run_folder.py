@@ -26,7 +26,7 @@ from dendrosim.learn.resume import load_state, save_state
 from dendrosim.learn.torch_cells import CELLS
 from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.learn.trainer import Trainer
-from dendrosim.model import load_model
+from dendrosim.model_table import load_model
 from dendrosim.network import Network
 
 if TYPE_CHECKING:

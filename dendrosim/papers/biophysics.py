@@ -24,7 +24,7 @@ def still_bursts(variant: str) -> Found:
 
 def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
     """Tell whether eqs 6-7 have these signs of beta_1 and beta_2 when they are derived."""
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.reduction import reduce
 
     found = reduce(load_model("kepecs_wang_2000"), dt="0.1 ms", method="euler").coefficients
@@ -36,7 +36,7 @@ def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
 @lru_cache
 def _spikes_per_burst(variant: str) -> float:
     from dendrosim.bursts import bursts
-    from dendrosim.model import load_model
+    from dendrosim.model_table import load_model
     from dendrosim.protocol import Protocol
     from dendrosim.simulation import simulate
     from dendrosim.stimuli import Stimulus
