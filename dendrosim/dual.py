@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import exprel
 
-from dendrosim.text import FUNCTIONS
+from dendrosim.syntax import FUNCTIONS
 
 
 class Dual:

@@ -11,7 +11,8 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model_parts import Scales
 from dendrosim.names import is_name
 from dendrosim.quantities import UNITS, quantity
-from dendrosim.text import CONSTANTS, Expression, check_names
+from dendrosim.syntax import CONSTANTS
+from dendrosim.text import Expression, check_names
 
 if TYPE_CHECKING:
     from dendrosim.model import Model

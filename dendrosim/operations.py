@@ -25,7 +25,8 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.model import Model
 from dendrosim.switches import switches
-from dendrosim.text import CONSTANTS, parse_number
+from dendrosim.syntax import CONSTANTS
+from dendrosim.text import parse_number
 
 #: Picojoule an operation in 45 nm CMOS, 32-bit floating point (Horowitz 2014).
 E_AC, E_MAC = 0.9, 4.6

@@ -14,48 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from scipy.special import exprel
-
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.names import is_name
 from dendrosim.quantities import UNITS
+from dendrosim.syntax import CONSTANTS, FUNCTIONS, evaluate, is_condition
+from dendrosim.whitelist import check
 
-#: Functions that model text may call, with their numpy meaning.
-FUNCTIONS: dict[str, Callable] = {
-    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil,
-    "clip": np.clip, "exprel": exprel,
-    "int": lambda condition: np.asarray(condition).astype(float),
-}  # fmt: skip
-
-#: Names that mean the same in every text.
-CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
-
-_ARITHMETIC = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-    ast.Mod: lambda a, b: a % b,
-}
-_COMPARISONS = {
-    ast.Gt: lambda a, b: a > b,
-    ast.GtE: lambda a, b: a >= b,
-    ast.Lt: lambda a, b: a < b,
-    ast.LtE: lambda a, b: a <= b,
-    ast.Eq: lambda a, b: a == b,
-    ast.NotEq: lambda a, b: a != b,
-}
-_LOGIC = {ast.And: lambda a, b: a & b, ast.Or: lambda a, b: a | b}
 MAX_LENGTH = 10_000
 MAX_LINES = 1_000
-MAX_DEPTH = 80
-MAX_INTEGER = 2**53
 
 
 @dataclass(frozen=True)
@@ -81,7 +47,7 @@ class Expression:
     @property
     def is_condition(self) -> bool:
         """Whether it is true or false rather than a number."""
-        return _is_condition(self.tree)
+        return is_condition(self.tree)
 
     def renamed(self, names: Mapping[str, str]) -> Expression:
         """Return the expression with the identifiers of `names` written as their values."""
@@ -100,7 +66,7 @@ class Expression:
         functions
             What the function names mean; numpy's by default.
         """
-        return _evaluate(self.tree, values, functions)
+        return evaluate(self.tree, values, functions)
 
 
 @dataclass(frozen=True)
@@ -152,8 +118,7 @@ def parse_expression(text: Any, where: str = "expression") -> Expression:
         tree = ast.parse(flat, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise DendrosimError(f"{where}: {flat!r} is not an expression") from None
-    _check(tree, flat, where, 0)
-    _check_numbers(tree, flat, where)
+    check(tree, flat, where)
     if any(isinstance(node, ast.Name) and node.id == "sigmoid" for node in ast.walk(tree)):
         tree = _WriteOutSigmoid().visit(tree)
         flat = ast.unparse(tree)
@@ -240,105 +205,6 @@ def _tree(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise DendrosimError(f"{where}: an expression is nested more than {MAX_DEPTH} deep")
-    conditions = False  # whether the children are to be conditions; numbers otherwise
-    match node:
-        case ast.Constant(value=bool()):
-            return
-        case ast.Constant(value=int() | float()):
-            return
-        case ast.Name(id=name) if "__" not in name:
-            return
-        case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
-            children = [node.left, node.right]
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() as op):
-            children, conditions = [node.operand], isinstance(op, ast.Not)
-        case ast.BoolOp():
-            children, conditions = node.values, True
-        case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
-            children = [node.left, *node.comparators]
-        case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS | {"sigmoid": 0}:
-            wanted = 3 if name == "clip" else 1
-            if len(node.args) != wanted:
-                raise DendrosimError(f"{where}: {name} takes {wanted} argument(s) in {text!r}")
-            children, conditions = node.args, name == "int"
-        case ast.Call(func=ast.Name(id=name)):
-            raise DendrosimError(
-                f"{where}: {name!r} in {text!r} is not a function of model text; "
-                f"{did_you_mean(name, [*FUNCTIONS, 'sigmoid'])}"
-            )
-        case _:
-            raise DendrosimError(
-                f"{where}: {text!r} holds something other than arithmetic, comparisons "
-                "and the functions of model text"
-            )
-    for child in children:
-        _check(child, text, where, depth + 1)
-        # numpy and C++ do not agree on what arithmetic with true and false is
-        if _is_condition(child) is not conditions:
-            kind = "condition" if conditions else "number"
-            raise DendrosimError(
-                f"{where}: {ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) makes a "
-                "number of a condition, and a comparison makes a condition of numbers"
-            )
-
-
-def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] | None:
-    """Refuse a number, written or computed from numbers alone, that no device could hold.
-
-    Brian2 computes such parts with Python's numbers: 9**9**9 would take forever.  Return the
-    numbers that `node` is made of, None where it depends on a name.
-    """
-    if isinstance(node, ast.Name):
-        return None
-    numbers: list[ast.Constant] | None = [node] if isinstance(node, ast.Constant) else []
-    called = node.func if isinstance(node, ast.Call) else None
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) and child is not called:
-            inside = _check_numbers(child, text, where)
-            numbers = None if numbers is None or inside is None else numbers + inside
-    if numbers is not None and not _is_condition(node):
-        whole = all(isinstance(number.value, int) for number in numbers)
-        if whole and _is_inverse(node):  # Brian2 makes 0 of 10**-2
-            raise DendrosimError(
-                f"{where}: {ast.unparse(node)!r} in {text!r} is a whole number to a negative "
-                "power; write a decimal point"
-            )
-        if not abs(_number(node)) <= (MAX_INTEGER if whole else np.finfo(float).max):
-            raise DendrosimError(f"{where}: {text!r} holds a number that is out of range")
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mod):
-        divisor = _check_numbers(node.right, text, where)
-        if divisor is not None and _number(node.right) == 0:
-            raise DendrosimError(f"{where}: {text!r} divides by 0")
-    return numbers
-
-
-def _is_inverse(node: ast.expr) -> bool:
-    """Whether a node is a power, below 0, of whole numbers that are not divided."""
-    match node:
-        case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
-            divided = any(isinstance(part, ast.Div) for part in ast.walk(base))
-            return not divided and _number(exponent) < 0
-    return False
-
-
-def _number(node: ast.expr) -> float:
-    try:
-        with np.errstate(all="ignore"):
-            return float(_evaluate(node, {}, FUNCTIONS | {"sigmoid": np.tanh}))
-    except OverflowError:  # an integer beyond every float
-        return np.inf
-
-
-def _is_condition(node: ast.expr) -> bool:
-    match node:
-        case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
-            return True
-    return False
-
-
 class _Rename(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
@@ -354,42 +220,3 @@ class _WriteOutSigmoid(ast.NodeTransformer):
         if node.func.id != "sigmoid":
             return node
         return ast.parse(f"1/(1 + exp(-({ast.unparse(node.args[0])})))", mode="eval").body
-
-
-def _arithmetic(operation: Callable, a: Any, b: Any) -> Any:
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        # as on the devices: no endless integers, no complex numbers, 1/0 is infinite
-        with np.errstate(all="ignore"):
-            return float(operation(np.float64(a), np.float64(b)))
-    return operation(a, b)
-
-
-def _evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return values[name] if name in values else CONSTANTS[name]
-        case ast.BinOp(left=left, op=op, right=right):
-            return _arithmetic(
-                _ARITHMETIC[type(op)],
-                _evaluate(left, values, functions),
-                _evaluate(right, values, functions),
-            )
-        case ast.UnaryOp(op=op, operand=operand):
-            value = _evaluate(operand, values, functions)
-            if isinstance(op, ast.USub):
-                return -value
-            return value if isinstance(op, ast.UAdd) else value == 0
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _COMPARISONS[type(op)](
-                _evaluate(left, values, functions), _evaluate(right, values, functions)
-            )
-        case ast.BoolOp(op=op, values=operands):
-            result = _evaluate(operands[0], values, functions)
-            for operand in operands[1:]:
-                result = _LOGIC[type(op)](result, _evaluate(operand, values, functions))
-            return result
-        case ast.Call(func=ast.Name(id=name), args=args):
-            return functions[name](*(_evaluate(arg, values, functions) for arg in args))
-    raise AssertionError(f"unchecked node {ast.dump(node)}")

@@ -20,7 +20,8 @@ import pytest
 import dendrosim as ds
 from dendrosim import library
 from dendrosim.model import Model
-from dendrosim.text import CONSTANTS, FUNCTIONS, Expression
+from dendrosim.syntax import CONSTANTS, FUNCTIONS
+from dendrosim.text import Expression
 
 PACKAGE = Path(__file__).parents[1] / "dendrosim"
 MODELS = sorted(library.names("models"))

@@ -13,7 +13,8 @@ from dendrosim.dynamics import Dynamics
 from dendrosim.fitting import walk
 from dendrosim.quantities import unit_text
 from dendrosim.reduction import reduce
-from dendrosim.text import FUNCTIONS, parse_expression
+from dendrosim.syntax import FUNCTIONS
+from dendrosim.text import parse_expression
 
 BIOPHYSICAL = ["kepecs_wang_2000", "pinsky_rinzel_1994"]
 

@@ -14,9 +14,8 @@ from scipy.special import exprel
 
 from dendrosim.errors import DendrosimError
 from dendrosim.names import is_name
+from dendrosim.syntax import FUNCTIONS
 from dendrosim.text import (
-    FUNCTIONS,
-    MAX_DEPTH,
     check_names,
     join_lines,
     parse_condition,
@@ -24,6 +23,7 @@ from dendrosim.text import (
     parse_number,
     parse_statements,
 )
+from dendrosim.whitelist import MAX_DEPTH
 
 VALUES = {
     "a": np.array([-2.5, -1.0, 0.0, 0.5, 3.0]),

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dendrosim.text import CONSTANTS, FUNCTIONS, Expression, Statement
+from dendrosim.syntax import CONSTANTS, FUNCTIONS
+from dendrosim.text import Expression, Statement
 
 #: Derivative by each argument, in C++, of ``o = f(a)``; what is not here has derivative 0.
 _SLOPES = {

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dendrosim.text import FUNCTIONS, Expression
+from dendrosim.syntax import FUNCTIONS
+from dendrosim.text import Expression
 
 
 def exprel(x: Tensor) -> Tensor:

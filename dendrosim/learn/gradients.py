@@ -20,7 +20,8 @@ from dendrosim.learn.functions import as_like, torch_functions
 from dendrosim.learn.step import DiscreteStep
 from dendrosim.model import Model
 from dendrosim.model_table import load_model
-from dendrosim.text import CONSTANTS, Statement
+from dendrosim.syntax import CONSTANTS
+from dendrosim.text import Statement
 
 Array = np.ndarray
 Values = Mapping[str, Any]

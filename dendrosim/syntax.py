@@ -1,0 +1,93 @@
+"""What the parts of model text mean: its functions, constants and operators, and numpy's values.
+
+A node of a syntax tree that has been checked is walked here; nothing is ever passed to ``eval``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import exprel
+
+#: Functions that model text may call, with their numpy meaning.
+FUNCTIONS: dict[str, Callable] = {
+    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
+    "abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil,
+    "clip": np.clip, "exprel": exprel,
+    "int": lambda condition: np.asarray(condition).astype(float),
+}  # fmt: skip
+
+#: Names that mean the same in every text.
+CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
+
+ARITHMETIC = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: lambda a, b: a**b,
+    ast.Mod: lambda a, b: a % b,
+}
+COMPARISONS = {
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+}
+_LOGIC = {ast.And: lambda a, b: a & b, ast.Or: lambda a, b: a | b}
+
+
+def is_condition(node: ast.expr) -> bool:
+    """Tell whether a node is true or false rather than a number."""
+    match node:
+        case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
+            return True
+    return False
+
+
+def _arithmetic(operation: Callable, a: Any, b: Any) -> Any:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        # as on the devices: no endless integers, no complex numbers, 1/0 is infinite
+        with np.errstate(all="ignore"):
+            return float(operation(np.float64(a), np.float64(b)))
+    return operation(a, b)
+
+
+def evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
+    """Return the value of a checked node, with any array type for which operators work."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return values[name] if name in values else CONSTANTS[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _arithmetic(
+                ARITHMETIC[type(op)],
+                evaluate(left, values, functions),
+                evaluate(right, values, functions),
+            )
+        case ast.UnaryOp(op=op, operand=operand):
+            value = evaluate(operand, values, functions)
+            if isinstance(op, ast.USub):
+                return -value
+            return value if isinstance(op, ast.UAdd) else value == 0
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return COMPARISONS[type(op)](
+                evaluate(left, values, functions), evaluate(right, values, functions)
+            )
+        case ast.BoolOp(op=op, values=operands):
+            result = evaluate(operands[0], values, functions)
+            for operand in operands[1:]:
+                result = _LOGIC[type(op)](result, evaluate(operand, values, functions))
+            return result
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return functions[name](*(evaluate(arg, values, functions) for arg in args))
+    raise AssertionError(f"unchecked node {ast.dump(node)}")
