@@ -775,18 +775,24 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_
     """The weights stay as they were, the log counts it, and the run goes on."""
     from dendrosim.learn import trainer
 
-    real, calls = trainer.nn.utils.clip_grad_norm_, []
+    real, calls, norms = trainer.nn.utils.clip_grad_norm_, [], []
 
     def norm(parameters, limit):
         parameters = list(parameters)
         before = [p.detach().clone() for p in parameters]
         calls.append((parameters, before))
         found = real(parameters, limit)
+        norms.append(found.item())
         return found * math.inf if len(calls) == 2 else found
 
     monkeypatch.setattr(trainer.nn.utils, "clip_grad_norm_", norm)
     done = learn.train(tiny, tmp_path / "run", threads=1, progress=False)
     assert [row["skipped_steps"] for row in done.history] == [1, *[0] * (len(done.history) - 1)]
+    del norms[1]  # the step that was left out has no part in the mean
+    steps = len(norms) // len(done.history) + 1
+    parts = [norms[: steps - 1], *np.split(np.array(norms[steps - 1 :]), len(done.history) - 1)]
+    logged = [row["gradient_norm"] for row in done.history]
+    assert logged == pytest.approx([np.mean(part) for part in parts])
     for first, second, third in zip(*(call[1] for call in calls[:3]), strict=True):
         del first
         assert torch.equal(second, third)  # the second step changed nothing

@@ -29,6 +29,8 @@ class Progress:
         Epochs done, and steps done in the one that runs.
     skipped
         Steps of this epoch that were left out because their gradient was not finite.
+    norms
+        Sum of the norms of the gradients of its other steps, before they are clipped.
     totals
         Loss, hits and count summed over these steps, shape (3,).
     seconds
@@ -42,6 +44,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     skipped: int = 0
+    norms: float = 0.0
     totals: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -160,6 +160,7 @@ class Trainer:
         if not torch.isfinite(norm):  # a gradient beyond every number says no direction
             progress.skipped += 1
             return
+        progress.norms += norm.item()
         self.optimizer.step()
         self.project()
 
@@ -203,6 +204,7 @@ class Trainer:
         loss, hits, count = self.progress.totals.tolist()
         row = {"epoch": self.progress.epoch + 1, "lr": rate}
         row |= {"train_loss": loss / count, "train_accuracy": hits / count}
+        row["gradient_norm"] = self.progress.norms / max(self.steps - self.progress.skipped, 1)
         row["skipped_steps"] = self.progress.skipped
         return row | self.validate()
 
@@ -216,6 +218,7 @@ class Trainer:
                              "weights": weights}  # fmt: skip
         progress.history.append(row)
         progress.epoch, progress.step, progress.skipped = progress.epoch + 1, 0, 0
+        progress.norms = 0.0
         progress.totals = torch.zeros_like(progress.totals)
 
     def check_finite(self) -> None:
@@ -256,7 +259,8 @@ class Trainer:
         """Go on from what was saved."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        since = {"norms": math.nan}  # a run from before they were kept does not know its own
+        self.progress = Progress(**since | state["progress"])
         self.progress.totals = self.progress.totals.to(self.device)
 
 
