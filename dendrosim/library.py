@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tomllib
@@ -57,6 +58,17 @@ def find(name: str | os.PathLike, kind: str) -> Path:
             f"{text!r} is not a {kind[:-1]} on the shelf; {did_you_mean(text, names(kind))}"
         )
     return path
+
+
+def beside(name: str, folder: Path | None) -> str:
+    """Return the path of a file that a file in `folder` names, and any other name as it is.
+
+    A relative path is looked up beside the file that names it first, then where the user is.
+    """
+    path, dot, variant = name.partition(".toml")
+    if folder is None or not dot or Path(path).is_absolute():
+        return name
+    return f"{found}{variant}" if is_file(found := folder / f"{path}.toml") else name
 
 
 def path_text(name: Any, what: str) -> str:
@@ -173,4 +185,6 @@ def _toml_value(value: Any) -> str:
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     if isinstance(value, str) and "\n" in value and "'''" not in value:
         return f"'''\n{value}'''"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf and nan, which JSON writes otherwise
     return json.dumps(value, ensure_ascii=False)

@@ -112,6 +112,19 @@ class Model:
         """Short: name, kind and states."""
         return f"<Model {self.name!r}: {self.kind}, states {' '.join(self.states)}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy the views of tables, which cannot be pickled, as tables."""
+        return {
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in vars(self).items()
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Make views of the tables again."""
+        for name, value in state.items():
+            kept = MappingProxyType(value) if isinstance(value, dict) else value
+            object.__setattr__(self, name, kept)
+
     @property
     def states(self) -> tuple[str, ...]:
         """Names of the state variables, in the order of the text."""

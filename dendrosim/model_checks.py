@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
@@ -114,6 +115,12 @@ def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimensio
             f"{where}: output = {model.output!r} is not assigned in update; "
             f"{did_you_mean(str(model.output), model.states)}"
         )
+    (fired,) = (s.expression for s in model.update if s.target == model.output)
+    if not _is_spike(fired.tree):
+        raise DendrosimError(
+            f"{where}: update of {model.output}: {fired.text!r} is the output, so it has to be 0 "
+            "or 1: int(...) of a condition, such as int(U > V_th), or a product of these"
+        )
     for port in model.given_ports:
         if port not in model.inputs.values():
             raise DendrosimError(
@@ -123,6 +130,18 @@ def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimensio
     if model.scales is not None:
         _check_scales(model, model.scales, where)
     return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
+
+
+def _is_spike(node: ast.expr) -> bool:
+    """Whether a number is 0 or 1 by its form: a condition, its complement, a product of these."""
+    match node:
+        case ast.Call(func=ast.Name(id="int")):
+            return True
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _is_spike(left) and _is_spike(right)
+        case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=right):
+            return _is_spike(right)
+    return False
 
 
 def _check_scales(model: Model, scales: Scales, where: str) -> None:

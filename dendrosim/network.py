@@ -23,7 +23,7 @@ from dendrosim.quantities import quantity
 Array = np.ndarray
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Layer:
     """Neurons of one model and what flows into them.
 
@@ -77,6 +77,8 @@ class Layer:
         for label, size in (("n_in", n_in), ("n", n)):
             if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
                 raise DendrosimError(f"{where}: {label} = {size!r} is not a whole number from 1")
+        if not isinstance(recurrent, bool | np.bool_):
+            raise DendrosimError(f"{where}: recurrent = {recurrent!r} is not True or False")
         if recurrent and not model.recurrent:
             raise DendrosimError(f"{where}: this model has no recurrent connections")
         if recurrent_weights and not recurrent:
@@ -113,6 +115,16 @@ class Layer:
         }  # fmt: skip
         for label, value in fields.items():
             object.__setattr__(self, label, value)
+
+    def __repr__(self) -> str:
+        """Short: sizes and model."""
+        kind = "recurrent " if self.recurrent else ""
+        return f"<Layer {self.n_in}-{self.n} of {kind}{self.model.name}, {self.n_weights} weights>"
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy by what the layer is made of, checked again."""
+        tables = (self.input_weights, self.recurrent_weights, self.bias, self.parameters)
+        return Layer, (self.model, self.n_in, self.n, self.recurrent, *map(dict, tables))
 
     @property
     def is_drawn(self) -> bool:
@@ -221,6 +233,12 @@ class Network:
         models = ", ".join(dict.fromkeys(layer.model.name for layer in self.layers))
         return f"<Network {sizes} of {models}, {self.n_weights} weights>"
 
+    def __reduce__(self) -> tuple:
+        """Pickle and copy by what the network is made of, checked again."""
+        return Network, (
+            self.layers, self.readout_weights, self.readout_bias, dict(self.metadata),
+        )  # fmt: skip
+
     @property
     def n_in(self) -> int:
         """Number of inputs."""
@@ -301,6 +319,32 @@ def _orthogonal(rng: np.random.Generator, n: int) -> Array:
     # QR of a Gaussian matrix, signs fixed so that the law is uniform (Mezzadri 2007)
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
     return q * np.sign(np.diag(r))
+
+
+def as_record(
+    network: Network, record: Mapping[int, str | Sequence[str]] | None
+) -> dict[int, tuple[str, ...]]:
+    """Return which variables of which layer are recorded, all of them known.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such layer, or it has no such variable.
+    """
+    found = {
+        k: (names,) if isinstance(names, str) else tuple(names)
+        for k, names in (record or {}).items()
+    }
+    for k, names in found.items():
+        if k not in range(len(network.layers)):
+            raise DendrosimError(f"record: there is no layer {k!r}")
+        known = network.layers[k].model.states
+        for name in names:
+            if name not in known:
+                raise DendrosimError(
+                    f"record: layer {k} has no {name!r}; {did_you_mean(name, known)}"
+                )
+    return found
 
 
 def as_input(network: Network, x: Any) -> Array:

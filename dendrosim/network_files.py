@@ -14,6 +14,7 @@ from dendrosim.network import Array, Layer, Network
 from dendrosim.recording import replacing
 
 FORMAT = "dendrosim network 1"
+ORDER = "layer k+1 sees layer k in the same step; recurrent spikes act one step later"
 MAX_BYTES = 4_000_000_000
 
 _TABLES = ("input_weights", "recurrent_weights", "bias", "parameters")
@@ -34,8 +35,8 @@ def write(network: Network, path: str | os.PathLike) -> None:
         })  # fmt: skip
     tensors["readout.weights"] = np.ascontiguousarray(network.readout_weights)
     tensors["readout.bias"] = np.ascontiguousarray(network.readout_bias)
-    order = "layer k+1 sees layer k in the same step; recurrent spikes act one step later"
-    head = {"format": FORMAT, "order": order, "layers": json.dumps(layers)}
+    head = {"format": FORMAT, "order": ORDER, "layers": json.dumps(layers)}
+    head["tensors"] = json.dumps(list(tensors))
     try:
         head["metadata"] = json.dumps(dict(network.metadata))
     except (TypeError, ValueError) as error:
@@ -57,7 +58,12 @@ def load_network(path: str | os.PathLike) -> Network:
     head, tensors = read_safetensors(path)
     if head.get("format") != FORMAT:
         raise DendrosimError(f"{path}: a safetensors file, but not a dendrosim network")
+    if head.get("order", ORDER) != ORDER:
+        raise DendrosimError(f"{path}: order = {head['order']!r} is not known; valid: {ORDER!r}")
     try:
+        listed = json.loads(head.get("tensors", "[]"))  # files of before the list have none
+        if missing := [name for name in listed if name not in tensors]:
+            raise DendrosimError(f"{path}: lacks {', '.join(map(str, missing))}")
         entries, metadata = json.loads(head["layers"]), json.loads(head.get("metadata", "{}"))
         layers = [_layer(entry, k, tensors, path) for k, entry in enumerate(entries)]
         readout = tensors.pop("readout.weights"), tensors.pop("readout.bias")

@@ -17,9 +17,9 @@ import numpy as np
 
 from dendrosim import devices, raster, signals
 from dendrosim.dense import dense
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, control_group
-from dendrosim.network import Layer, Network, as_input
+from dendrosim.network import Layer, Network, as_input, as_record
 from dendrosim.simulation import progress_bar
 
 Array = np.ndarray
@@ -94,19 +94,7 @@ def run_network(
     devices.check_device(device, threads)
     devices.check_dtype(dtype)
     x = as_input(network, x)
-    record = {
-        k: (names,) if isinstance(names, str) else tuple(names)
-        for k, names in (record or {}).items()
-    }
-    for k, names in record.items():
-        if k not in range(len(network.layers)):
-            raise DendrosimError(f"record: there is no layer {k!r}")
-        for name in names:
-            known = network.layers[k].model.states
-            if name not in known:
-                raise DendrosimError(
-                    f"record: layer {k} has no {name!r}; {did_you_mean(name, known)}"
-                )
+    record = as_record(network, record)
     if batch is not None and (
         isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
     ):

@@ -83,7 +83,7 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
     path, readout = steps(graph, where)
     how = _How(float(dt), convention, reset or RESETS[0], where)
     layers = [_layer(step, how) for step in path]
-    nodes = {step.name: f"layers.{k} ({layers[k]!r})" for k, step in enumerate(path)}
+    nodes = {step.name: f"layers.{k} ({layers[k].model.name})" for k, step in enumerate(path)}
     nodes |= {name: f"layers.{k}" for k, step in enumerate(path) for name in step.weights}
     for k, step in enumerate(path[:-1]):
         if step.type == "LI":

@@ -17,9 +17,10 @@ import torch
 
 from dendrosim.devices import DEVICES
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.learn.losses import UNSCORED, scores
+from dendrosim.learn.losses import scores
 from dendrosim.learn.recipe_parts import Readout, section
 from dendrosim.learn.run import run_torch
+from dendrosim.learn.tasks.task import UNSCORED, checked
 from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.network import Network
 from dendrosim.network_run import run_network
@@ -133,7 +134,7 @@ def evaluate(
     predicted, targets, fired, seconds = [], [], 0.0, 0.0
     with progress_bar(progress, f"{network!r} on {task.name}, {device}") as tell:
         for start in range(0, n, side):
-            x, target = split.batch(chosen[start : start + side])
+            x, target = checked(task, split.batch(chosen[start : start + side]))
             values, spikes, took = _run(network, x, side, device, threads)
             last = torch.from_numpy(spikes[-1].astype(float)) if spikes else None
             predicted.append(scores(values, last, readout).argmax(-1).numpy())

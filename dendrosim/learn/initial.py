@@ -11,7 +11,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.learn.draws import read_draw
 from dendrosim.learn.recipe import Recipe
 from dendrosim.learn.recipe_parts import LayerRecipe
-from dendrosim.model_table import load_model
+from dendrosim.model import Model
 from dendrosim.network import Layer, Network
 
 
@@ -43,7 +43,11 @@ def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network
     for k, entry in enumerate(recipe.layers):
         where = f"{recipe.name}: layers.{k}"
         try:
-            layers.append(_layer(entry, layers[-1].n if layers else n_in, rng, where))
+            layers.append(
+                _layer(
+                    entry, recipe.model(entry.model), layers[-1].n if layers else n_in, rng, where
+                )
+            )
         except DendrosimError as error:
             told = str(error)
             raise DendrosimError(told if told.startswith(where) else f"{where}: {told}") from None
@@ -62,9 +66,10 @@ def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network
     return Network(layers, weights, bias)
 
 
-def _layer(entry: LayerRecipe, n_in: int, rng: np.random.Generator, where: str) -> Layer:
-    model, n = load_model(entry.model), entry.n
-    ports = model.ports
+def _layer(
+    entry: LayerRecipe, model: Model, n_in: int, rng: np.random.Generator, where: str
+) -> Layer:
+    n, ports = entry.n, model.ports
     tables = {
         "input_weights": _tables(entry.weights, ports, (n, n_in), n_in, rng, where),
         "bias": _tables(entry.bias, ports, (n,), n_in, rng, where),

@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.recipe_parts import Readout
-
-#: A step with this target is not scored.
-UNSCORED = -1
+from dendrosim.learn.tasks.task import UNSCORED
 
 
 class Sums(NamedTuple):

@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,8 @@ class Recipe:
         Name of a parameter to how it moves.
     text
         The recipe as TOML, with every change.
+    folder
+        Where its file is; paths of models are looked up beside it.
     """
 
     name: str
@@ -59,11 +62,16 @@ class Recipe:
     schedule: Schedule
     anneal: Mapping[str, Anneal]
     text: str
+    folder: Path | None = None
 
     def __repr__(self) -> str:
         """Short: name, layers and task."""
         sizes = "-".join(str(layer.n) for layer in self.layers)
         return f"<Recipe {self.name}: {sizes} on {self.task}>"
+
+    def model(self, name: str) -> Model:
+        """Return the model that a layer of the recipe names."""
+        return load_model(library.beside(name, self.folder))
 
     @property
     def hash(self) -> str:
@@ -95,15 +103,17 @@ def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -
     """
     if isinstance(name, Recipe):
         table, short, where = tomllib.loads(name.text), name.name, name.name
+        folder = name.folder
     else:
         path = library.find(name, "recipes")
         table, short, where = library.read_toml(path), path.stem, str(path)
+        folder = path.parent
     for change in changes:
         _set(table, change)
-    return _recipe(table, short, where)
+    return _recipe(table, short, where, folder)
 
 
-def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
+def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -> Recipe:
     library.check_keys(table, _TOP, where)
     for key in ("title", "task", "layers", "training"):
         if key not in table:
@@ -125,7 +135,7 @@ def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
     if any(layer.model in CELLS for layer in layers):
         _check_cells(layers, readout, anneal, where)
     else:
-        _check_names(layers, anneal, where)
+        _check_names(layers, anneal, where, folder)
     return Recipe(
         name=name,
         title=table["title"],
@@ -140,6 +150,7 @@ def _recipe(table: dict[str, Any], name: str, where: str) -> Recipe:
         schedule=section(Schedule, table.get("schedule", {}), f"{where}: [schedule]"),
         anneal=MappingProxyType(anneal),
         text=library.toml_text(table),
+        folder=folder,
     )
 
 
@@ -169,11 +180,13 @@ def _check_cells(
         raise DendrosimError(f"{where}: anneal: {layers[0].model} has no such parameters")
 
 
-def _check_names(layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str) -> None:
+def _check_names(
+    layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str, folder: Path | None
+) -> None:
     """Refuse a port or parameter that the model of the layer has not."""
     fixed: set[str] = set()
     for k, layer in enumerate(layers):
-        model = load_model(layer.model)
+        model = load_model(library.beside(layer.model, folder))
         parameters = model.parameters
         trained = {name for name, p in parameters.items() if p.trainable}
         fixed |= parameters.keys() - trained

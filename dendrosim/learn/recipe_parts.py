@@ -28,8 +28,8 @@ class LayerRecipe:
     Attributes
     ----------
     model
-        Name or path of a discrete model, or ``lstm`` or ``srnn_relu``: torch's units, which have
-        only `n` and `dropout` besides.
+        Name of a discrete model, its path (from the folder of the recipe), or ``lstm`` or
+        ``srnn_relu``: torch's units, which have only `n` and `dropout` besides.
     n
         Number of neurons.
     recurrent
@@ -79,7 +79,8 @@ class LayerRecipe:
             numbers = isinstance(pair, list) and all(type(x) in (int, float) for x in pair)
             if not numbers or len(pair) != 2 or not pair[0] < pair[1]:
                 raise DendrosimError(
-                    f"{where}: limits.{name} = {pair!r} should be [lowest, highest]"
+                    f"{where}: limits.{name} = {pair!r} should be [lowest, highest], such as "
+                    "[0, 1] or [1, inf]"
                 )
 
 
@@ -204,6 +205,8 @@ class Schedule:
         in_range(self.patience, 0, None, f"{where}: patience")
         if self.rule == "milestones" and not self.epochs:
             raise DendrosimError(f"{where}: milestones need epochs, such as epochs = [60, 80]")
+        for epoch in self.epochs:
+            in_range(epoch, 0, None, f"{where}: epochs", open_low=True)
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,8 @@ class Anneal:
     def check(self, where: str) -> None:
         """Refuse epochs that do not follow each other."""
         in_range(self.first, 0, None, f"{where}: first")
+        for name in ("start", "end", "last"):
+            in_range(getattr(self, name), None, None, f"{where}: {name}")
         if not self.last > self.first:
             raise DendrosimError(f"{where}: last = {self.last} is not after first = {self.first}")
 
@@ -286,4 +291,5 @@ def in_range(
     if below or above or not math.isfinite(value):
         parts = [f"{'above' if open_low else 'from'} {low}"] if low is not None else []
         parts += [f"{'below' if open_high else 'up to'} {high}"] if high is not None else []
-        raise DendrosimError(f"{where} = {value!r} should be a finite number {' and '.join(parts)}")
+        wanted = " ".join(["a finite number", " and ".join(parts)]).strip()
+        raise DendrosimError(f"{where} = {value!r} should be {wanted}")

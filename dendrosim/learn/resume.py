@@ -91,14 +91,24 @@ def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     whole = isinstance(state, dict) and isinstance(state.get("identity"), dict)
     if not whole or state.get("format") != FORMAT:
         raise DendrosimError(f"{path}: not the state of a training run")
+    check_identity(path, state, identity)
+    return state
+
+
+def check_identity(path: Path, state: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse the state of a run of another recipe, model, seed or task.
+
+    Raises
+    ------
+    DendrosimError
+    """
     for key, value in identity.items():
         found = state["identity"].get(key)
-        if found != value:
+        if found != value and not (key == "task" and found is None):  # not kept in earlier states
             raise DendrosimError(
                 f"{path}: is of a run with {key} {_short(found)}, not {_short(value)}; give "
-                "another --out, or resume with the same recipe, changes and seed"
+                "another --out, or resume with the same recipe, changes, data and seed"
             )
-    return state
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.torch_network import TorchNetwork
-from dendrosim.network import Network, as_input
+from dendrosim.network import Network, as_input, as_record
 from dendrosim.network_run import NetworkOutput
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -48,12 +48,7 @@ def run_torch(
     if dtype not in DTYPES:
         raise DendrosimError(f"dtype = {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")
     x = as_input(network, x)
-    record = {k: tuple(names) for k, names in (record or {}).items()}
-    for k, names in record.items():
-        known = network.layers[k].model.states if k in range(len(network.layers)) else ()
-        for name in set(names) - set(known):
-            hint = did_you_mean(name, known)
-            raise DendrosimError(f"record: layer {k!r} has no {name!r}; {hint}")
+    record = as_record(network, record)
     module = TorchNetwork(network, dtype=DTYPES[dtype], fused=False)
     started, used = time.perf_counter(), time.process_time()
     with torch.inference_mode():

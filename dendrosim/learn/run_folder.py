@@ -7,8 +7,11 @@ does.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +25,10 @@ from dendrosim.learn.evaluation import evaluate
 from dendrosim.learn.log import Board, provenance, training_bar, write_json, write_rows
 from dendrosim.learn.parallel import World
 from dendrosim.learn.recipe import Recipe
-from dendrosim.learn.resume import load_state, save_state
+from dendrosim.learn.resume import check_identity, load_state, save_state
 from dendrosim.learn.torch_cells import CELLS
 from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.learn.trainer import Trainer
-from dendrosim.model_table import load_model
 from dendrosim.network import Network
 
 if TYPE_CHECKING:
@@ -77,9 +79,10 @@ class RunFolder:
     ) -> None:  # fmt: skip
         self.recipe, self.folder, self.seed = recipe, folder, seed
         self.processes, self.device, self.precision = processes, device, precision
+        self.made: bool | None = None  # whether the folder is of this run
         models = {layer.model for layer in recipe.layers} - CELLS.keys()
         self.identity = {"recipe": recipe.hash, "seed": seed}
-        self.identity |= {f"model {name}": load_model(name).hash for name in sorted(models)}
+        self.identity |= {f"model {name}": recipe.model(name).hash for name in sorted(models)}
 
     def open(
         self, resume: bool, task: Task | None, data: str | os.PathLike | None, keep_threads: bool
@@ -95,6 +98,9 @@ class RunFolder:
         if state and not keep_threads:
             torch.set_num_threads(state["threads"])
         self.task = task or _load_task(self.recipe, data)
+        self.identity["task"] = _hash(self.task)
+        if state:
+            check_identity(last, state, self.identity)
         self.trainer = Trainer(
             self.recipe, self.task, self.seed, self.device, self.precision, self.processes
         )
@@ -102,6 +108,7 @@ class RunFolder:
             self.trainer.restore(state)
         self.processes.wait()  # no process may see what the first one is about to write
         if self.processes.first:
+            self.made = not self.folder.exists()
             _make(self.folder)
             for left in self.folder.glob(".*-*"):  # what a killed run had begun to write
                 left.unlink(missing_ok=True)
@@ -141,6 +148,16 @@ class RunFolder:
                         on_epoch(row)
         if board:
             board.close()
+
+    def leave(self) -> None:
+        """Take away what a run that never got to a state of its own has written."""
+        if not self.processes.first or (self.folder / "last.pt").exists() or self.made is None:
+            return
+        (self.folder / "run.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+        if self.made:
+            with contextlib.suppress(OSError):  # something else is in it by now
+                self.folder.rmdir()
 
     def save(self) -> None:
         """Write the state of the run."""
@@ -207,6 +224,17 @@ def _load_task(recipe: Recipe, data: str | os.PathLike | None) -> Task:
     from dendrosim.learn.tasks import load_task
 
     return load_task(recipe.task, data=data, **recipe.task_options)
+
+
+def _hash(task: Task) -> str:
+    try:
+        text = json.dumps(dict(task.facts), sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise DendrosimError(
+            f"{task.name}: its facts cannot be kept as JSON ({error}); plain text, numbers and "
+            "lists can"
+        ) from None
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _make(folder: Path) -> None:

@@ -46,27 +46,47 @@ def with_spikes(expression: Expression) -> Expression:
 
 
 def with_detached(expression: Expression, spikes: Collection[str]) -> Expression:
-    """Return the expression with the gradient of every spike that it subtracts cut."""
-    return changed(expression, lambda tree: _detached(tree, spikes, False))
+    """Return the expression with the gradient of every spike that it subtracts cut.
+
+    Such a spike is cut wherever it stands in the expression: ``(1 - S)*H + S*V_r`` puts back by
+    both of its parts.
+    """
+    cut = _subtracted(expression.tree, 1) & set(spikes)
+    return changed(expression, _Detach(cut).visit) if cut else expression
 
 
-def _detached(node: ast.AST, spikes: Collection[str], minus: bool) -> ast.AST:
-    """Follow the sign of each name through sums and products."""
+def _subtracted(node: ast.AST, sign: int) -> set[str]:
+    """Return the names that stand under a minus, their signs followed through sums and products."""
     match node:
-        case ast.Name(id=name) if minus and name in spikes:
-            return ast.Call(ast.Name("detached", ast.Load()), [node], [])
-        case ast.UnaryOp(op=ast.USub()):
-            node.operand = _detached(node.operand, spikes, not minus)
+        case ast.Name(id=name):
+            return {name} if sign < 0 else set()
+        case ast.UnaryOp(op=op, operand=operand):
+            return _subtracted(operand, -sign if isinstance(op, ast.USub) else sign)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            of = -1 if _is_negative(left) else 1, -1 if _is_negative(right) else 1
+            return _subtracted(left, sign * of[1]) | _subtracted(right, sign * of[0])
         case ast.BinOp(left=left, op=op, right=right):
-            flip = isinstance(op, ast.Sub) or (
-                isinstance(op, ast.Mult) and isinstance(left, ast.UnaryOp)
-                and isinstance(left.op, ast.USub)
-            )  # fmt: skip
-            node.left = _detached(left, spikes, minus)
-            node.right = _detached(right, spikes, minus ^ flip)
+            other = -sign if isinstance(op, ast.Sub) else sign
+            return _subtracted(left, sign) | _subtracted(right, other)
         case ast.Call(args=args):
-            node.args = [_detached(arg, spikes, minus) for arg in args]
-    return node
+            return set().union(*(_subtracted(arg, 1) for arg in args))
+    return set()
+
+
+def _is_negative(node: ast.AST) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+
+
+class _Detach(ast.NodeTransformer):
+    """Write ``S`` as ``detached(S)``."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in self.names:
+            return node
+        return ast.Call(ast.Name("detached", ast.Load()), [node], [])
 
 
 class DiscreteStep:
@@ -79,8 +99,9 @@ class DiscreteStep:
     surrogate, width
         Of every spike in the text.
     detach_reset
-        Whether the gradient through the reset is cut: through every spike that the text
-        subtracts, as in ``- V_th*S``.  Kept by default, as both papers have it.
+        Whether the gradient through the reset is cut: through every spike that a line of the text
+        subtracts, as in ``- V_th*S`` or ``(1 - S)*H + S*V_r``, and wherever it stands in that line.
+        Kept by default, as both papers have it.
 
     Raises
     ------
@@ -106,7 +127,7 @@ class DiscreteStep:
         self.model = model
         self.carried = model.carried
         find_surrogate(surrogate, width)  # refuses what is not one
-        self.surrogate = surrogate
+        self.surrogate, self.detach_reset = surrogate, detach_reset
         self.width = SURROGATES[surrogate].width if width is None else width
         self.spikes = spike_functions(surrogate, width) | {"detached": _detach}
         statements = [Statement(s.target, with_spikes(s.expression)) for s in model.update]
@@ -116,6 +137,10 @@ class DiscreteStep:
                 Statement(s.target, with_detached(s.expression, fired)) for s in statements
             ]
         self.statements = statements
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy by what the step is made of."""
+        return DiscreteStep, (self.model, self.surrogate, self.width, self.detach_reset)
 
     def __call__(
         self, state: Mapping[str, Tensor], ports: Mapping[str, Tensor], values: Mapping[str, Any]

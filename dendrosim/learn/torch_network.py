@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.learn.functions import torch_functions, with_sigmoid
 from dendrosim.learn.fused import fits, run_layer
 from dendrosim.learn.step import DiscreteStep
-from dendrosim.network import Layer, Network
+from dendrosim.network import Layer, Network, as_record
 
 
 @dataclass
@@ -149,8 +149,13 @@ class TorchLayer(nn.Module):
             label: {port: _numpy(w) for port, w in getattr(self, label).items()}
             for label in ("input_weights", "recurrent_weights", "bias")
         }
-        trained = {name: _numpy(value) for name, value in self.parameters_.items()}
-        return self.layer.with_(**changes, parameters={**self.layer.parameters, **trained})
+        now = {name: _numpy(value) for name, value in self.parameters_.items()}
+        own = self.layer.values()
+        for name in self.layer.model.parameters.keys() - now.keys():
+            buffer = getattr(self, f"value_{name}")  # an annealed parameter has moved
+            if not torch.equal(buffer, torch.tensor(own[name]).to(buffer)):
+                now[name] = _numpy(buffer)
+        return self.layer.with_(**changes, parameters={**self.layer.parameters, **now})
 
 
 class TorchNetwork(nn.Module):
@@ -204,7 +209,7 @@ class TorchNetwork(nn.Module):
         self.to(dtype)
 
     def forward(
-        self, x: Tensor, record: Mapping[int, tuple[str, ...]] | None = None
+        self, x: Tensor, record: Mapping[int, str | Sequence[str]] | None = None
     ) -> TorchOutput:
         """Run all layers over all steps.
 
@@ -214,21 +219,34 @@ class TorchNetwork(nn.Module):
             Shape (B, T, n_in).
         record
             Layer number to the variables to keep.
+
+        Raises
+        ------
+        DendrosimError
+            If the input has another shape, no step, or, on the CPU, a number that is not finite (on
+            a GPU the question would hold up the next launch); if a layer has no such variable.
         """
-        if x.ndim != 3 or x.shape[2] != self.network.n_in:
-            raise DendrosimError(
-                f"input has shape {tuple(x.shape)}, but (B, T, {self.network.n_in}) is needed"
-            )
+        self._check(x)
+        record = as_record(self.network, record)
         x = x.to(self.readout_weights)
         spikes, states = [], []
         for k, layer in enumerate(self.layers):
-            x, kept = layer(x, tuple((record or {}).get(k, ())))
+            x, kept = layer(x, record.get(k, ()))
             spikes.append(x)
             states.append(kept)
         # Time first is how the last layer's spikes lie in memory
         readout = nn.functional.linear(x.transpose(0, 1), self.readout_weights, self.readout_bias)
         readout = readout.transpose(0, 1)
         return TorchOutput(spikes, readout, states)
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 3 or x.shape[2] != self.network.n_in or not x.shape[1]:
+            raise DendrosimError(
+                f"input has shape {tuple(x.shape)}, but (B, T, {self.network.n_in}) is needed"
+            )
+        # A threshold compares NaN as false: it would pass as silence
+        if x.device.type == "cpu" and not torch.isfinite(x).all():
+            raise DendrosimError("input holds a number that is not finite")
 
     def to_network(self) -> Network:
         """Return the network with the weights and parameters as they are now."""

@@ -21,6 +21,7 @@ from dendrosim.learn.recipe_parts import Readout
 from dendrosim.learn.resume import Progress
 from dendrosim.learn.schedules import annealed, rate_factor
 from dendrosim.learn.starting import starting_module
+from dendrosim.learn.tasks.task import checked
 from dendrosim.learn.torch_cells import CellNetwork
 from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.network import Network
@@ -75,14 +76,18 @@ class Trainer:
             torch.device(device)
         )  # fmt: skip
         self.precision = precision
-        for part in ("train", "validation"):
-            if len(getattr(task, part)) < processes.size:
+        for part in ("train", "validation", "test"):
+            least = 1 if part == "test" else processes.size
+            if len(getattr(task, part)) < least:
                 raise DendrosimError(
                     f"{task.name}: its {part} part has {len(getattr(task, part))} samples, but "
-                    f"each of {processes.size} process(es) needs one"
+                    f"each of {least} process(es) needs one"
                 )
-        _, target = task.train.batch(np.arange(1))
-        check_targets(recipe.readout, torch.as_tensor(target), task.steps, recipe.name)
+        for split in (task.train, task.validation):
+            _, target = checked(
+                task, split.batch(np.arange(min(recipe.training.batch, len(split))))
+            )
+            check_targets(recipe.readout, torch.as_tensor(target), task.steps, recipe.name)
         self.network = starting_module(recipe, task.n_in, task.n_out, seed).to(self.device)
         self.project = constraints(recipe, self.network)
         self.optimizer = _optimizer(recipe, self.network)
@@ -167,7 +172,7 @@ class Trainer:
     def _sums(
         self, split: Split, indices: np.ndarray, module: nn.Module
     ) -> tuple[Sums, Tensor]:  # fmt: skip
-        x, target = split.batch(indices)
+        x, target = checked(self.task, split.batch(indices))
         x = torch.from_numpy(np.ascontiguousarray(x)).to(self.device, non_blocking=True)
         target = torch.as_tensor(target, dtype=torch.int64).to(self.device, non_blocking=True)
         low = self.precision == "bf16" and module.training
@@ -191,6 +196,8 @@ class Trainer:
             totals = totals + torch.cat([row, row.new_tensor([len(part)])])
         totals = self.processes.total(totals).tolist()
         loss, hits, count, *activity, samples = totals
+        if not count:
+            raise DendrosimError(f"{self.task.name}: nothing of its validation part is scored")
         told = {"validation_loss": loss / count, "validation_accuracy": hits / count}
         return told | {f"activity_{k}": rate / samples for k, rate in enumerate(activity)}
 
@@ -202,6 +209,8 @@ class Trainer:
 
     def _row(self, rate: float) -> dict[str, Any]:
         loss, hits, count = self.progress.totals.tolist()
+        if not count:
+            raise DendrosimError(f"{self.task.name}: nothing of its train part is scored")
         row = {"epoch": self.progress.epoch + 1, "lr": rate}
         row |= {"train_loss": loss / count, "train_accuracy": hits / count}
         row["gradient_norm"] = self.progress.norms / max(self.steps - self.progress.skipped, 1)

@@ -95,7 +95,11 @@ def train(
     with world(place) as processes, _threads(threads), memory.kept():
         run = RunFolder(recipe, folder, seed, processes, place, precision)
         run.open(resume, task, data, keep_threads=threads is not None)
-        run.go(save_seconds, save_steps, progress, on_epoch)
+        try:
+            run.go(save_seconds, save_steps, progress, on_epoch)
+        except DendrosimError:
+            run.leave()
+            raise
         return run.finish()
 
 

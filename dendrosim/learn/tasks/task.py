@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.stream import Stream
 
 Array = np.ndarray
 Batch = tuple[Array, Array]
+#: A step with this target is not scored.
+UNSCORED = -1
 
 
 class Split(ABC):
@@ -147,6 +150,31 @@ class Task:
     validation: Split
     test: Split
     facts: Mapping[str, Any]
+
+
+def checked(task: Task, batch: Batch) -> Batch:
+    """Return samples, refusing what is not as their task says of itself.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the task, what it gave and what it should.
+    """
+    x, target = batch
+    if x.shape[1:] != (task.steps, task.n_in):
+        raise DendrosimError(
+            f"{task.name}: its samples have shape {x.shape[1:]}, but the task says "
+            f"{(task.steps, task.n_in)}: steps, inputs"
+        )
+    if not np.isfinite(x).all():
+        raise DendrosimError(f"{task.name}: a sample holds a number that is not finite")
+    low, high = int(np.min(target)), int(np.max(target))
+    if low < UNSCORED or high >= task.n_out:
+        raise DendrosimError(
+            f"{task.name}: a target of {high if high >= task.n_out else low}, but its classes are "
+            f"0 to {task.n_out - 1}, and {UNSCORED} where nothing is scored"
+        )
+    return batch
 
 
 def within(indices: Array, length: int | None) -> Array:
