@@ -317,7 +317,7 @@ class TestText:
             "c = 0.5\nU = 0.9*U + I*c + pi - 3*S\nS = int(U > 1)",
             "U = 0.5\nS = int(U > I)",
             "S = int(0.5 > 0.2)\nU = U + I",
-            "U = 0.9*U + clip(I, -k, k) + floor(I)*sign(I)*exprel(I)\nS = int(U > 1) - 0*U",
+            "U = 0.9*U + clip(I, -k, k) + floor(I)*sign(I)*exprel(I)\nS = int(U > 1)*int(I < 9)",
         ],
     )
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -353,6 +353,7 @@ class TestText:
         [
             ("U = 0.5*U + I - S", True), ("U = 0.5*(U - V_th*S) + I", True),
             ("U = -V_th*S + I + 0.5*U", True), ("U = 0.5*U*(1 - S) + I", True),
+            ("U = (1 - S)*(0.5*U + I) + S*V_th", True), ("U = 0.5*U + I + S*(-V_th)", True),
             ("U = 0.5*U + I - V_th*(2*S)", True), ("U = I - (-(-S)) + 0.5*U", True),
             ("U = 0.5*U + I + V_th*S", False), ("U = 0.5*U + I - V_th*(-S)", False),
         ],

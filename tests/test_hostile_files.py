@@ -233,6 +233,13 @@ NETWORKS = {
         lambda: network_file(head={"metadata": "1" * 10**5}), "not a dendrosim"),
     "another format": (lambda: network_file(head={"format": "x"}), "not a dendrosim network"),
     "no metadata": (lambda: save({"w": np.ones(3)}), "not a dendrosim network"),
+    "a listed tensor is not there": (
+        lambda: network_file(head={"tensors": '["layers.0.bias.I", "gone"]'}), "lacks gone"),
+    "a list of tensors that is a number": (
+        lambda: network_file(head={"tensors": "3"}), "not a dendrosim"),
+    "another order of the steps": (
+        lambda: network_file(head={"order": "backwards"}), "order = 'backwards' is not known"),
+    "recurrent by a word": (entry(recurrent="no"), "recurrent = 'no' is not True or False"),
     "more neurons than weights": (entry(n=10**12), "shape"),
     "a size that is text": (entry(n="3"), "whole number"),
     "a size below 1": (entry(n=-3), "whole number"),
@@ -247,7 +254,8 @@ NETWORKS = {
     "no weights": (lambda: network_file(drop=["layers.0.input_weights.I"]), "layers.0"),
     "no recurrent weights": (
         lambda: network_file(drop=["layers.0.recurrent_weights.I"]), "layers.0"),
-    "no readout": (lambda: network_file(drop=["readout.weights"]), "not a dendrosim network"),
+    "no readout": (lambda: network_file(drop=["readout.weights"]), "lacks readout"),
+    "no bias": (lambda: network_file(drop=("layers.0.bias.I",)), "lacks layers.0.bias.I"),
     "cut short": (lambda: network_file()[:-9], "not a readable safetensors"),
     "cut in the header": (lambda: network_file()[:40], "not a readable safetensors"),
     "nothing": (lambda: b"", "not a readable safetensors"),

@@ -1,6 +1,8 @@
 """Models: what is on the shelf, and what a change of a model does and does not change."""
 
+import copy
 import dataclasses
+import pickle
 import re
 import tomllib
 
@@ -90,6 +92,16 @@ class TestShelf:
         model, changed = ds.load_model(name), ds.load_model(name, variant)
         if set(table(name)["variants"][variant]) != {"title", "recurrent"}:
             assert model.hash != changed.hash
+
+
+@pytest.mark.parametrize("name", ["kepecs_wang_2000", "lrmm_alif:unscaled", "lm_h"])
+def test_a_model_can_be_copied_and_pickled(name):
+    model = ds.load_model(name)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.hash == model.hash and other.values().keys() == model.values().keys()
+        assert all(other.dims[name] is dim for name, dim in model.dims.items())
+        with pytest.raises(TypeError):
+            other.parameters["new"] = 1
 
 
 class TestLoad:
@@ -201,10 +213,11 @@ class TestWith:
 
     def test_inputs_and_output_are_part_of_the_hash(self, tmp_path):
         text = (library.shelf("models") / "two_compartment.toml").read_text()
+        text = text.replace('"""\n\n[parameters]', 'D = int(U_D > 1)\n"""\n\n[parameters]')
         swapped = text.replace(
             '{ dendrite = "I", soma = "I_s" }', '{ dendrite = "I_s", soma = "I" }'
         )
-        other = text.replace('output      = "S"', 'output      = "U_S"')
+        other = text.replace('output      = "S"', 'output      = "D"')
         hashes = []
         for k, version in enumerate((text, swapped, other)):
             (tmp_path / f"{k}.toml").write_text(version)
@@ -311,6 +324,10 @@ SCALED = {"voltage": "1 mV", "current": {"I": {"soma": "1 meter**2/amp"}}}
         ({"update": "I = 1\nS = int(I > 1)"}, "update assigns to 'I', an input"),
         ({"update": "b = 1\nS = int(I > b)"}, "'b' cannot be the name of a parameter"),
         ({"update": "S = I > 1"}, "'I > 1' is a condition, not a number"),
+        ({"update": "S = b*S + I"}, "so it has to be 0 or 1: int(...) of a condition"),
+        ({"update": "S = int(I > 1) + int(I > 2)"}, "so it has to be 0 or 1"),
+        ({"update": "S = int(I > 1) - int(I < -1)"}, "so it has to be 0 or 1"),
+        ({"update": "S = 2*int(I > 1)"}, "so it has to be 0 or 1"),
         ({"threshold": "U > 1"}, "a discrete model has no key 'threshold'"),
         ({"parameters": {"b": "1 mV"}}, "a discrete model is dimensionless"),
         ({"parameters": {"b": "1", "I": "1"}}, "'I' cannot be the name of a parameter"),

@@ -6,7 +6,9 @@ checked on networks so small that their rasters are written here by hand.
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
 from itertools import pairwise
 
@@ -378,6 +380,55 @@ class TestState:
         assert out.readout.shape == (1, 20, 5)
 
 
+class TestCopies:
+    """A network in torch is a module like any other: averaged, sent to workers, kept as it was."""
+
+    def test_a_network_and_its_module_can_be_copied_and_pickled(self):
+        case = Case.of("lrmm")
+        module = TorchNetwork(case.network, detach_reset=True)
+        x = torch.as_tensor(case.x[:2, :20])
+        before = module(x).readout
+        for network in (copy.deepcopy(case.network), pickle.loads(pickle.dumps(case.network))):
+            assert np.array_equal(network.readout_weights, case.network.readout_weights)
+            assert network.layers[0].model.hash == case.network.layers[0].model.hash
+            assert not network.layers[0].input_weights["I"].flags.writeable
+        averaged = torch.optim.swa_utils.AveragedModel(module)
+        for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), averaged):
+            assert torch.equal(other(x).readout, before)
+        with torch.no_grad():
+            copy.deepcopy(module).readout_weights.zero_()
+        assert torch.equal(module(x).readout, before)  # nothing is shared
+
+    def test_what_is_not_trained_but_moved_is_exported(self):
+        """Annealing moves buffers; the network that is saved is the one that was validated."""
+        network = ds.Network.random([ds.Layer("lif", 3, 8)], n_out=2)
+        module = TorchNetwork(network, dtype=torch.float64)
+        assert module.to_network().layers[0].parameters.keys() == set()
+        module.layers[0].value_V_th.fill_(0.3)
+        x = np.random.default_rng(0).normal(size=(4, 50, 3))
+        spikes = module(torch.tensor(x)).spikes[0].detach().numpy()
+        out = on("numpy", module.to_network(), x)
+        assert np.array_equal(out.spikes[0], spikes > 0.5)
+        assert not np.array_equal(on("numpy", network, x).spikes[0], spikes > 0.5)
+
+
+class TestRefusedInTorch:
+    @pytest.mark.parametrize(
+        ("x", "record", "told"),
+        [
+            (torch.full((1, 4, 3), torch.nan), None, "a number that is not finite"),
+            (torch.full((1, 4, 3), torch.inf), None, "a number that is not finite"),
+            (torch.zeros(1, 0, 3), None, "input has shape (1, 0, 3)"),
+            (torch.zeros(1, 4, 3), {0: ("Q",)}, "record: layer 0 has no 'Q'"),
+            (torch.zeros(1, 4, 3), {7: "U"}, "record: there is no layer 7"),
+        ],
+    )
+    def test_what_brian2_refuses_torch_refuses_too(self, x, record, told):
+        network = ds.Network.random([ds.Layer("lif", 3, 8)], n_out=2)
+        said(told, TorchNetwork(network), x, record)
+        said(told, ds.run_network, network, x.numpy(), device="numpy", record=record)
+
+
 class TestVariants:
     """The ablations of Table 2 equal the oracle with what they take away."""
 
@@ -394,6 +445,12 @@ class TestVariants:
         (drawn,) = circuits.draw([rule], N_IN, 16, seed=6)
         synapses = circuits.keywords(drawn)["synapses"] | {"NC_NM": 0.0}
         self.both(layer_of(drawn, model=f"{rule}:no_feedback"), drawn, synapses=synapses)
+
+    def test_only_the_threshold_adapts(self):
+        """N_I and N_O by eqs 6 and 9 with B in place of V_th."""
+        (drawn,) = circuits.draw(["lrmm_alif"], N_IN, 16, seed=6)
+        drawn = drawn._replace(parameters=drawn.parameters | {"b_0": 0.6, "kappa": 0.9})
+        self.both(layer_of(drawn, model="lrmm_alif:unscaled"), drawn, scaled=False)
 
     @pytest.mark.parametrize("rule", ["lrmm", "lrmm_alif"])
     def test_no_recurrence(self, rule):

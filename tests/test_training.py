@@ -29,6 +29,7 @@ from dendrosim.learn.parallel import World
 from dendrosim.learn.recipe_parts import Anneal, Readout, Schedule
 from dendrosim.learn.schedules import annealed, rate_factor
 from dendrosim.learn.tasks import load_task
+from dendrosim.learn.tasks.task import Stored, Task
 from dendrosim.learn.trained_cells import load_trained
 from dendrosim.learn.trainer import Trainer
 from dendrosim.network_files import read_safetensors
@@ -159,6 +160,11 @@ WRONG = [
     ("[anneal.m]", "[anneal.w_I]", "no layer has such a parameter that is not trained"),
     ("last = 2", "last = 0", "[anneal.m]: last = 0 is not after first = 0"),
     ('name = "binary_adding", ', "", "[task] has no name"),
+    ("last = 2", "last = nan", "[anneal.m]: last = nan should be a finite number"),
+    ("end = 1.0", "end = inf", "[anneal.m]: end = inf should be a finite number"),
+    ("alpha_I = [0.5, 0.96]", "alpha_I = [0.5, nan]", "should be [lowest, highest]"),
+    ('rule = "plateau"', 'rule = "milestones"\nepochs = [2, nan]', "epochs = nan should be a fini"),
+    ('rule = "plateau"', 'rule = "milestones"\nepochs = [-3]', "epochs = -3 should be a finite"),
     ("patience = 0", "patience = -1", "[schedule]: patience = -1"),
     ('fixed = ["w_O"]', "fixed = [1]", "fixed = [1] should be a list of names"),
 ]
@@ -170,6 +176,32 @@ def test_a_wrong_recipe_is_told_by_file_key_and_value(tiny, old, new, told):
         learn.load_recipe(changed(tiny, old, new))
     assert told in str(error.value)
     assert "tiny.toml" in str(error.value) or "alif" in told
+
+
+def test_a_limit_may_be_infinite(tiny):
+    recipe = learn.load_recipe(changed(tiny, "alpha_I = [0.5, 0.96]", "alpha_I = [0.5, inf]"))
+    assert learn.load_recipe(recipe).layers[0].limits == {"alpha_I": [0.5, math.inf]}
+
+
+def test_a_model_is_looked_up_beside_the_recipe(tiny, tmp_path, monkeypatch):
+    shelf = ds.library.shelf("models")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.toml").write_text((shelf / "lrmm.toml").read_text())
+    path = tmp_path / "own" / "recipe.toml"
+    path.write_text(TINY.replace('model = "lrmm"', 'model = "mine.toml:no_feedback"'))
+    hashes = set()
+    for place in (tmp_path, tmp_path / "own", Path("/")):
+        monkeypatch.chdir(place)
+        recipe = learn.load_recipe(path)
+        network = initial_network(learn.load_recipe(recipe, ["training.lr=0.1"]), 2, 10, 0)
+        assert network.layers[0].model.name == "mine:no_feedback"
+        hashes.add(recipe.hash)
+    assert len(hashes) == 1  # wherever one stands, it is the same recipe
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.toml").write_text((shelf / "lif.toml").read_text())
+    path.write_text(path.read_text().replace("mine.toml:no_feedback", "here.toml"))
+    with pytest.raises(DendrosimError, match="here has no"):
+        learn.load_recipe(path)  # found where the user is, and it has no such parameters
 
 
 @pytest.mark.parametrize(
@@ -437,6 +469,65 @@ def test_what_is_fixed_limited_or_masked_stays(trained):
     assert np.all(first.parameters["alpha_I"] <= np.float32(0.96))
     assert np.all(np.diag(second.recurrent_weights["I"]) == 0)
     assert first.values()["m"] == 1  # annealing is over where it is used
+
+
+def test_what_was_annealed_is_in_the_network_that_is_saved(tiny, tmp_path):
+    """The hits of the validation part are those that chose the epoch, on every device."""
+    changed(tiny, "[anneal.m]\nstart = 0.0\nend = 1.0", "[anneal.V_th]\nstart = 1.0\nend = 1.5")
+    result = learn.train(tiny, tmp_path / "run", threads=1, progress=False)
+    network = ds.load_network(result.folder / "best.safetensors")
+    assert network.layers[0].values()["V_th"] == 1.5 != ds.load_model("lrmm").values()["V_th"]
+    task = load_task(**network.metadata["task"])
+    for device in ("torch", "numpy"):
+        found = learn.evaluate(network, task, device, part="validation", progress=False)
+        assert found.accuracy == result.meta["validation_accuracy"]
+
+
+def own_task(**changes):
+    """Return a task made by hand: 12 steps of 2 inputs, 10 classes."""
+    rng = np.random.default_rng(0)
+    parts = {
+        name: Stored(rng.random((n, 12, 2)), rng.integers(0, 10, n))
+        for name, n in (("train", 40), ("validation", 10), ("test", 10))
+    }
+    fields = {
+        "name": "mine", "title": "Mine", "reference": "none", "n_in": 2, "n_out": 10, "steps": 12,
+        "facts": {"made": "by hand"}, **parts,
+    }  # fmt: skip
+    return Task(**fields | changes)
+
+
+def test_a_task_of_ones_own_trains(tiny, tmp_path):
+    result = learn.train(tiny, tmp_path / "run", task=own_task(), threads=1, progress=False)
+    assert result.meta["test_count"] == 10 and len(result.history) == 3
+    other = own_task(facts={"made": "otherwise"})
+    with pytest.raises(DendrosimError, match="is of a run with task"):
+        learn.train(tiny, tmp_path / "run", task=other, resume=True, threads=1, progress=False)
+
+
+NAN = Stored(np.full((40, 12, 2), np.nan), np.zeros(40))
+LATE = Stored(np.r_[np.zeros((39, 12, 2)), np.full((1, 12, 2), np.nan)], np.zeros(40))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"n_out": 4}, "a target of 9, but its classes are 0 to 3"),
+        ({"steps": 500}, "samples have shape (12, 2), but the task says (500, 2)"),
+        ({"n_in": 3}, "samples have shape (12, 2), but the task says (12, 3)"),
+        ({"test": Stored(np.zeros((0, 12, 2)), np.zeros(0))}, "its test part has 0 samples"),
+        ({"facts": {"n": np.int64(3)}}, "its facts cannot be kept as JSON"),
+        ({"train": NAN}, "a sample holds a number that is not finite"),
+        ({"train": LATE}, "a sample holds a number that is not finite"),
+        ({"train": Stored(np.zeros((40, 12, 2)), np.full(40, -1))}, "nothing of its train part"),
+        ({"validation": Stored(np.zeros((9, 12, 2)), np.full(9, -1))}, "nothing of its validation"),
+    ],
+)
+def test_a_wrong_task_is_told_and_leaves_nothing(tiny, tmp_path, changes, told):
+    with pytest.raises(DendrosimError) as error:
+        learn.train(tiny, tmp_path / "run", task=own_task(**changes), threads=1, progress=False)
+    assert told in str(error.value) and str(error.value).startswith("mine: ")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("ports", [None, ("I", "O")])

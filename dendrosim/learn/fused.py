@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from dendrosim.learn import cuda_driver, spike_products
 from dendrosim.learn.cpp_kernels import CppKernel
@@ -74,6 +75,7 @@ class _Steps(torch.autograd.Function):
         return spikes, *states
 
     @staticmethod
+    @once_differentiable  # a second derivative needs autograd: fused=False
     def backward(ctx: Any, by_spikes: Tensor, *_: Tensor | None):
         code = ctx.run.kernel.code
         drive, recurrent, output, *rest = ctx.saved_tensors

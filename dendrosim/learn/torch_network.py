@@ -177,7 +177,8 @@ class TorchNetwork(nn.Module):
         Whether a layer runs on compiled kernels where it can: on the CPU with a C++ compiler, on
         an NVIDIA GPU with the compiler that torch for CUDA brings.  The first run of a text
         compiles for seconds.  The operations and their order are those of autograd; matrix
-        products and sums over samples may round their last place otherwise.
+        products and sums over samples may round their last place otherwise.  Second derivatives
+        need ``False``.
 
     Examples
     --------

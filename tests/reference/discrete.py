@@ -186,11 +186,14 @@ def lstm_lif_code(x, w_in=None, w_rec=None, bias=None, *, c_1=0.0, c_2=0.0, gamm
     return _run(rule, ("V_1", "V_2", "S"), x, _width(x, w_in))
 
 
-def _alif_cell(u, a, s, current, alpha, rho, b_0=0.01, kappa=1.8):
+def _alif_cell(u, a, s, current, alpha, rho, b_0=0.01, kappa=1.8, scaled=True):
     """Return u, a and the threshold one step later; a is the adaptation (REFERENCE 3d, YIN)."""
     a = rho * a + (1.0 - rho) * s  # b <- rho b + (1 - rho) s_prev
     threshold = b_0 + kappa * a  # B = .01 + 1.8 b
-    u = alpha * u + (1.0 - alpha) * current - threshold * s  # soft reset by the new threshold
+    if scaled:
+        u = alpha * u + (1.0 - alpha) * current - threshold * s  # soft reset by the new threshold
+    else:
+        u = alpha * (u - threshold * s) + current
     return u, a, threshold
 
 
@@ -284,6 +287,7 @@ def lrmm_alif(
     b_0=0.01,
     kappa=1.8,
     alif_cells=("I", "O"),
+    scaled=True,
 ):
     """LRMM-ALIF layer: N_I and N_O are ALIF, N_M and N_C stay LIF (seed 002, caption of Table 1).
 
@@ -301,6 +305,8 @@ def lrmm_alif(
         As in ``alif``.
     alif_cells : sequence of str
         Which of "I", "M", "C", "O" are ALIF.
+    scaled : bool
+        Whether these take (1 - alpha) of their current; else eq. 22 with the moving threshold.
 
     Returns
     -------
@@ -313,6 +319,7 @@ def lrmm_alif(
             "rho": _of(alif_rho, cell),
             "b_0": b_0,
             "kappa": kappa,
+            "scaled": scaled,
         }
         for cell in alif_cells
     }
