@@ -22,6 +22,7 @@ MAX_NAME = 60
 _BRIAN2 = {
     *DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *dir(builtins), "sigmoid", "t", "dt", "t_in_timesteps",
     "i", "N", "xi", "refractory", "lastspike", "not_refractory", "variables",
+    "source",  # of a monitor
 }  # fmt: skip
 _RECORDING = {"time", "neuron", "spike", "spike_time", "spike_neuron"}
 _CPP = {
@@ -49,6 +50,7 @@ def is_name(text: Any) -> bool:
         and re.fullmatch(r"[A-Za-z]\w*", text, re.ASCII) is not None
         and "__" not in text
         and not text.endswith("_")  # Brian2: the value without its unit
+        and not text.endswith(("_pre", "_post"))  # Brian2: of the two ends of a synapse
         and not text.startswith(("stimulus_", "run_", "xi_"))
         and text not in _TAKEN
         and not keyword.iskeyword(text)

@@ -146,7 +146,9 @@ def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
         if not equals or expression.startswith("=") or not is_name(target):
             raise DendrosimError(f"{where}: {line!r} is not an assignment 'name = expression'")
         if any(statement.target == target for statement in statements):
-            raise DendrosimError(f"{where}: {target!r} is assigned twice")
+            raise DendrosimError(
+                f"{where}: {target!r} is assigned twice; a second value needs a name of its own"
+            )
         statements.append(Statement(target, parse_number(expression, f"{where}, {target}")))
     return tuple(statements)
 
