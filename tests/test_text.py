@@ -340,7 +340,8 @@ class TestStatements:
 GOOD = ["v_s", "I", "C", "E", "S", "beta_1", "gamma", "Ca", "s", "m", "h", "U_D", "x2", "ds"]
 TAKEN = [
     "", "2x", "_x", "x_", "a__b", "a b", "é", "ｖ", "x" * 61, "x\n",
-    "t", "dt", "i", "N", "xi", "xi_1", "N_pre", "v_post", "source", "lastspike", "not_refractory", "refractory",
+    "t", "dt", "i", "N", "xi", "xi_1", "N_pre", "v_post", "source", "lastspike", "not_refractory",
+    "refractory",
     "t_in_timesteps", "variables",  # Brian2
     "exp", "int", "clip", "sigmoid", "rand", "timestep", "pi", "e", "inf",  # functions, constants
     "mV", "second", "volt", "mS", "amp",  # units
