@@ -160,10 +160,10 @@ def advance(built: Built) -> str:
     """
 
 
-def check(device: Device, variable: object) -> str:
-    """Return C++ that sets `bad` to the first index at which a variable is not finite."""
+def check(device: Device, variable: object, limit: float) -> str:
+    """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
     array = device.get_array_name(variable)
-    return f"if (bad < 0) bad = dendrosim::first_not_finite({array}, {variable.size});"
+    return f"if (bad < 0) bad = dendrosim::first_beyond({array}, {variable.size}, {limit!r});"
 
 
 def prepare(device: Device, built: Built) -> str:

@@ -254,14 +254,14 @@ def advance(built: Built) -> str:
     """
 
 
-def check(device: Device, variable: object) -> str:
-    """Return C++ that sets `bad` to the first index at which a variable is not finite."""
+def check(device: Device, variable: object, limit: float) -> str:
+    """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
     name = device.get_array_name(variable)
     size = f"sizeof({name}[0])*{variable.size}"
     return f"""
     CUDA_SAFE_CALL(cudaMemcpy({name}, dev{name}, {size}, cudaMemcpyDeviceToHost));
     for (int j = 0; j < {variable.size} && bad < 0; j++)
-        if (!std::isfinite({name}[j])) bad = j;
+        if (!std::isfinite({name}[j]) || std::fabs({name}[j]) > {limit!r}) bad = j;
     """
 
 

@@ -73,7 +73,7 @@ def execute(job: Job, device: str, threads: int = 1, progress: Progress | None =
     Raises
     ------
     DivergenceError
-        If a state is no longer finite.
+        If a state has diverged; see `job.limit_of`.
     DendrosimError
         If the method does not suit the equations, the compiler fails, or Brian2 refuses anything
         else; what it said is the error's cause.

@@ -26,7 +26,7 @@ def _one_line(text: str) -> str:
 
 
 class DivergenceError(DendrosimError):
-    """A run whose state is no longer finite."""
+    """A run whose state has diverged: it is not finite, or beyond any that can be meant."""
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ make jobs and know nothing of devices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,7 +44,7 @@ class Built:
     outputs
         Name to the variable that is given back.
     finite
-        What is checked now and then: a label such as ``"v_s"`` to a variable.
+        States that are checked now and then: a label such as ``"v_s"`` to a variable.
     slower
         Other clocks, and how many steps each of their ticks lasts.
     keep
@@ -81,6 +81,8 @@ class Job(Protocol):
         For messages: method and step, such as ``"method rk4, dt 0.05 ms"``.
     dtype
         ``"float64"`` or ``"float32"``: the type of every variable but time.
+    potentials
+        Which of the labels of `Built.finite` are potentials in volt.
     """
 
     structure: Mapping[str, Any]
@@ -90,6 +92,7 @@ class Job(Protocol):
     duration: float
     what: str
     dtype: str
+    potentials: Collection[str]
 
     def build(self) -> Built:
         """Make the Brian2 objects, on whatever device is set."""
@@ -129,8 +132,18 @@ def steps_between_checks(job: Job) -> int:
     return max(1, min(100, steps_of(job) // 100))
 
 
+#: A state beyond this (SI units) has diverged, as in Brian2; so has a potential beyond that (volt),
+#: a hundred times what breaks a membrane.
+LARGEST, LARGEST_POTENTIAL = 1e50, 10.0
+
+
+def limit_of(job: Job, label: str) -> float:
+    """Return the magnitude beyond which a state has diverged, in SI units."""
+    return LARGEST_POTENTIAL if label in job.potentials else LARGEST
+
+
 def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
-    """Refuse a state that is not finite.
+    """Refuse a state that is not finite, or beyond the limit of `limit_of`.
 
     Raises
     ------
@@ -138,10 +151,13 @@ def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
         Naming variable, neuron and time.
     """
     for label, values in states.items():
-        bad = np.flatnonzero(~np.isfinite(values))
+        # float32 holds no 1e50: what it holds is within that
+        limit = min(limit_of(job, label), float(np.finfo(values.dtype).max))
+        bad = np.flatnonzero(~(np.abs(values) <= limit))
         if bad.size:
+            unit = "V" if label in job.potentials else "in SI units"
+            how = f"beyond {limit:g} {unit}" if np.isfinite(values[bad[0]]) else "not finite"
             remedy = "; try a smaller dt or another method" if "method" in job.what else ""
             raise DivergenceError(
-                f"{label} of neuron {bad[0]} is not finite at t = {at * 1e3:g} ms "
-                f"({job.what}){remedy}"
+                f"{label} of neuron {bad[0]} is {how} at t = {at * 1e3:g} ms ({job.what}){remedy}"
             )

@@ -152,6 +152,7 @@ class NetworkJob:
     dtype: str = "float64"
     dt: float = STEP
     what: str = "a network"
+    potentials: tuple[str, ...] = ()  # a circuit has no volt
 
     @property
     def duration(self) -> float:

@@ -114,6 +114,11 @@ class NeuronJob:
         return values
 
     @property
+    def potentials(self) -> tuple[str, ...]:
+        """States that are potentials in volt."""
+        return self.plan.potentials
+
+    @property
     def what(self) -> str:
         """Method and step."""
         method = f"method {self.plan.method}, " if self.plan.method else ""

@@ -51,6 +51,8 @@ class Plan:
         Name of a sampled signal to its values, (samples,) or (samples, neurons), and time step.
     states
         Names of the state variables.
+    potentials
+        Those that are potentials in volt.
     record
         Names to record.
     record_neurons
@@ -69,6 +71,7 @@ class Plan:
     values: Mapping[str, float | np.ndarray]
     samples: Mapping[str, tuple[np.ndarray, float]]
     states: tuple[str, ...]
+    potentials: tuple[str, ...]
     record: tuple[str, ...]
     record_neurons: np.ndarray | None
     dt: float
@@ -84,6 +87,7 @@ class Plan:
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
             "neurons": self.neurons, "record": self.record, "samples": shapes,
+            "potentials": self.potentials,
             "record_every": round(self.record_dt / self.dt),
             "record_neurons": None if self.record_neurons is None else len(self.record_neurons),
         }  # fmt: skip
@@ -174,6 +178,7 @@ def make_plan(
         values=values,
         samples=samples,
         states=model.states,
+        potentials=_in_volt(model),
         record=tuple(record),
         record_neurons=chosen if record else None,
         dt=dt,
@@ -181,6 +186,13 @@ def make_plan(
         record_dt=every * dt,
         units={name: names[name] for name in record},
     )
+
+
+def _in_volt(model: Model) -> tuple[str, ...]:
+    if model.kind == "discrete":
+        return ()
+    volt = parse_unit("volt").dim
+    return tuple(dict.fromkeys(v for v in model.potentials.values() if model.dims[v] is volt))
 
 
 def _chosen(wanted: Any, neurons: int) -> np.ndarray | None:

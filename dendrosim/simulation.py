@@ -78,7 +78,8 @@ def simulate(
     DendrosimError
         If something does not fit, in one sentence.
     DivergenceError
-        If a state is no longer finite, naming model, variable, neuron and time.
+        If a state has diverged, naming model, variable, neuron and time: it is not finite, or a
+        potential of the model is beyond 10 V, or any other state beyond 1e50 in SI units.
 
     Examples
     --------

@@ -26,7 +26,7 @@ from brian2.devices.device import Device, get_device, reset_device, set_device
 
 from dendrosim import arguments, cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
-from dendrosim.job import Built, Done, Job, Progress, check_finite
+from dendrosim.job import Built, Done, Job, Progress, check_finite, limit_of
 from dendrosim.toolchain import cache_folder, scratch_folder
 
 #: What is particular to each kind of program.
@@ -67,7 +67,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "dtype": job.dtype,
         "threads": threads,
         "brian2": b2.__version__,
-        "format": 12,
+        "format": 13,
         "target": TARGETS[device].fingerprint(),
     }
     key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
@@ -126,7 +126,7 @@ def write_project(
         built = job.build()
         standalone.apply_run_args()
         standalone.insert_code("before_start", arguments.check(job, built, target.AS_READ))
-        standalone.insert_code("before_network_run", _main_loop(built, standalone, target))
+        standalone.insert_code("before_network_run", _main_loop(job, built, standalone, target))
         with target.own_code():
             built.network.run(0 * b2.second, namespace={})
         target.write_headers(folder)
@@ -170,8 +170,8 @@ def _quiet(log: Path) -> Iterator[None]:
             os.close(saved[1])
 
 
-def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
-    """C++ that runs the network in pieces, and stops when a state is not finite.
+def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> str:
+    """C++ that runs the network in pieces, and stops when a state has diverged.
 
     Brian2 prints duration and time step into the program; here both come with its arguments.
     """
@@ -180,7 +180,10 @@ def _main_loop(built: Built, device: Device, target: ModuleType) -> str:
         return device.get_array_name(variable)
 
     control = built.control.variables
-    checks = "\n".join(target.check(device, variable) for variable in built.finite.values())
+    checks = "\n".join(
+        target.check(device, variable, limit_of(job, label))
+        for label, variable in built.finite.items()
+    )
     slower = "\n".join(
         f"{array(clock.variables['dt'])}[0] = {every}*{array(control['run_dt'])}[0];"
         for clock, every in built.slower.items()
@@ -227,7 +230,7 @@ def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
     Raises
     ------
     DivergenceError
-        If a state is no longer finite.
+        If a state has diverged.
     DendrosimError
         If the program fails.
     """
