@@ -80,6 +80,11 @@ def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimens
                 raise DendrosimError(
                     f"{where}: {label}: {part.text!r} is neither a condition nor a time"
                 )
+    if model.reset and model.threshold is None:
+        raise DendrosimError(
+            f"{where}: the key 'reset' needs the key 'threshold', a condition on "
+            f"{' or '.join(model.states)}: without one nothing is reset"
+        )
     for statement in model.reset:
         here = f"{where}: reset of {statement.target}"
         if statement.target not in model.states:

@@ -291,6 +291,7 @@ def test_the_tables_below_are_models_but_for_their_change():
         ({"refractory": "v"}, "neither a condition nor a time"),
         ({"refractory": "5 mV"}, "refractory"),
         ({"refractory": "-5 ms"}, "below 0"),
+        ({"reset": "v = 0", "threshold": None}, "'reset' needs the key 'threshold'"),
         ({"reset": "I = 0"}, "reset of I: not a state"),
         ({"reset": "v = 1*mV"}, "has another unit"),
         ({"reset": "v"}, "is not an assignment"),
