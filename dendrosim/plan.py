@@ -23,7 +23,7 @@ from dendrosim.quantities import describe, parse_unit, unit_text
 from dendrosim.stimuli import SHAPES, WINDOW, Stimulus, spread
 from dendrosim.text import Expression
 
-_DENSITY = parse_unit("amp/meter**2").dim
+_DENSITY, _AMPERE = parse_unit("amp/meter**2").dim, parse_unit("amp").dim
 MAX_NEURONS = 10_000_000
 MAX_STEPS = 10_000_000_000
 MAX_RECORDED = 1_000_000_000
@@ -298,6 +298,8 @@ def _inputs(
             raise DendrosimError(
                 f"{where}: the inputs {', '.join(sorted(places))} have different units"
             )
+        if stimulus.shape == "recorded":
+            _check_recorded(stimulus, model, places, dim, where)
         text = _stimulus_text(stimulus, name, neurons, duration, dim, where, lines, values)
         sampled = stimulus.samples(duration, neurons, stream)
         if sampled is not None:
@@ -350,13 +352,29 @@ def _place(model: Model, sites: Mapping, into: str, where: str) -> str:
     return place
 
 
+def _check_recorded(
+    stimulus: Stimulus, model: Model, places: set[str], dim: Dimension, where: str
+) -> None:
+    inputs = " and ".join(sorted(model.inputs.get(place, place) for place in places))
+    if dim not in (_AMPERE, _DENSITY):
+        raise DendrosimError(
+            f"{where}: a recorded current goes into an input in amp or, by its area, in "
+            f"amp/meter**2, but {inputs} of {model.name} is in {unit_text(dim)}"
+        )
+    if dim is _DENSITY and "area" not in stimulus.values:
+        raise DendrosimError(
+            f"{where}: a recorded current needs the key 'area' to go into {inputs} of "
+            f"{model.name}, in amp/meter**2"
+        )
+
+
 def _stimulus_text(
     stimulus: Stimulus, name: str, neurons: int, duration: float, dim: Dimension, where: str,
     lines: list[str], values: dict[str, float | np.ndarray],
 ) -> Expression:  # fmt: skip
     """Declare the values of a stimulus and return its text with their names in it."""
     shape = SHAPES[stimulus.shape]
-    text, names = shape.expression, {}
+    text, names = stimulus.expression(dim is _AMPERE), {}
     read = text.names | WINDOW.names
     given = {key: value for key, value in stimulus.values.items() if key in read}
     given.setdefault("stop", Quantity(duration, dim=parse_unit("second").dim))

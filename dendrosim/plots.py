@@ -233,9 +233,11 @@ def _current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) 
     places = list(dict.fromkeys(USUAL_INPUTS.get(i, i) for s in protocol.stimuli for i in s.into))
     dt = recording.meta["dt"]
     times = np.arange(0, recording.duration, max(dt, recording.duration / 20000))
-    unit = current_unit(protocol)
+    # what an older file lacks
+    in_ampere = "amp" in recording.meta.get("input_units", {}).values()
+    unit = current_unit(protocol, in_ampere)
     for k, place in enumerate(places):
-        values = protocol.current(place, times, dt)
+        values = protocol.current(place, times, dt, in_ampere=in_ampere)
         column = values[:, neuron * values.shape[1] // recording.n] / float(parse_unit(unit))
         style = ("-", "--", ":")[k % 3]
         axes.plot(times * 1e3, column, color="#404040", ls=style, lw=1.0, label=place)
@@ -253,11 +255,11 @@ def _current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) 
                    size=8.5, pad=3)  # fmt: skip
 
 
-def current_unit(protocol: Protocol) -> str:
-    """Return the unit that the currents of a protocol are shown in."""
+def current_unit(protocol: Protocol, in_ampere: bool = False) -> str:
+    """Return the unit that the currents of a protocol into a model are shown in."""
     for stimulus in protocol.stimuli:
         if stimulus.shape == "recorded":
-            return "uA/cm**2"
+            return "pA" if in_ampere else "uA/cm**2"
         for key, (dimension, _) in SHAPES[stimulus.shape].values.items():
             value = stimulus.values.get(key)
             if dimension is None and value is not None and np.any(np.asarray(value)):

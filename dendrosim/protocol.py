@@ -149,7 +149,9 @@ class Protocol:
                 return "sweep", quantity(list(sweeps))
         return None
 
-    def current(self, place: str, times: np.ndarray, dt: float, n: int = 1) -> np.ndarray:
+    def current(
+        self, place: str, times: np.ndarray, dt: float, n: int = 1, in_ampere: bool = False
+    ) -> np.ndarray:
         """Evaluate the current into a place.
 
         Parameters
@@ -162,6 +164,8 @@ class Protocol:
             Time step of the simulation in seconds, on which edges fall.
         n
             Neurons for each point of the grid.
+        in_ampere
+            Whether the model's input is: then a recorded current is not divided by its area.
 
         Returns
         -------
@@ -172,7 +176,9 @@ class Protocol:
         total = np.zeros((len(times), neurons))
         for stimulus, stream in zip(self.stimuli, self.streams, strict=True):
             if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
-                total += stimulus.current(times, dt, float(self.duration), neurons, stream)
+                total += stimulus.current(
+                    times, dt, float(self.duration), neurons, stream, in_ampere
+                )
         return total
 
     @property

@@ -235,6 +235,7 @@ def _describe(model: Model, protocol: Protocol, plan: Plan) -> dict[str, Any]:
         "parameters": {name: describe(value) for name, value in model.values().items()},
         "initial": {name: describe(value) for name, value in model.initial.items()},
         "potentials": dict(model.potentials),
+        "input_units": _input_units(model),
         "scales": _scales(model),
         "protocol": protocol.name,
         "stimuli": [
@@ -260,6 +261,12 @@ def _describe(model: Model, protocol: Protocol, plan: Plan) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _input_units(model: Model) -> dict[str, str]:
+    if model.kind == "discrete":
+        return {}
+    return {place: unit_text(model.dims[name]) for place, name in model.inputs.items()}
 
 
 def _scales(model: Model) -> Mapping[str, Any] | None:

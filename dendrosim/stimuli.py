@@ -45,6 +45,8 @@ class Shape:
         current, else the current of the beginning of the step holds for the whole step.
     needs_window
         Whether ``start`` and ``stop`` must be given.
+    optional
+        Values without a default that need not be given.
     doc
         One line for people.
     """
@@ -54,6 +56,7 @@ class Shape:
     doc: str
     smooth: bool = False
     needs_window: bool = False
+    optional: tuple[str, ...] = ()
 
     @property
     def expression(self) -> Expression:
@@ -125,8 +128,11 @@ SHAPES: dict[str, Shape] = {
         "samples*amp/area",
         {"area": (_AREA, None)},
         "the commanded current of a current-clamp file, one sweep a neuron",
+        optional=("area",),
     ),
 }
+#: What an electrode gives, without an area to divide by: for an input in ampere.
+_WHOLE = Shape("samples*amp", {}, "the commanded current itself")
 _OPTIONS = {"ou": {"seed": 0, "independent": False}, "recorded": {"file": None, "sweeps": None}}
 #: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
@@ -191,7 +197,8 @@ class Stimulus:
             if key not in result and default is not None:
                 # "0" stands for no current of whatever dimension the input has
                 result[key] = quantity(default)
-        missing = wanted.keys() - result.keys() - (set() if spec.needs_window else {"stop"})
+        missing = wanted.keys() - result.keys() - {*spec.optional}
+        missing -= set() if spec.needs_window else {"stop"}
         if missing:
             raise DendrosimError(f"{where}: {shape} needs {', '.join(sorted(missing))}")
         for key in _POSITIVE:
@@ -213,6 +220,11 @@ class Stimulus:
     def accepts(self, key: str) -> bool:
         """Whether `key` is a value or an option of this shape."""
         return key in {"start", "stop", "into", *SHAPES[self.shape].values, *self.options}
+
+    def expression(self, in_ampere: bool) -> Expression:
+        """Return the text of the shape, for an input in ampere or in another unit."""
+        whole = self.shape == "recorded" and (in_ampere or "area" not in self.values)
+        return (_WHOLE if whole else SHAPES[self.shape]).expression
 
     @cached_property
     def recording(self) -> Any:
@@ -280,8 +292,9 @@ class Stimulus:
         return (path if columns > 1 else path[:, 0]), dt
 
     def current(
-        self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0
-    ) -> np.ndarray:
+        self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0,
+        in_ampere: bool = False,
+    ) -> np.ndarray:  # fmt: skip
         """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
         times = np.asarray(times, dtype=float)[:, None]
         values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
@@ -293,7 +306,7 @@ class Stimulus:
             signal = signal[sample_at(times[:, 0], step, len(signal))]
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
         values["gate"] = WINDOW(values)
-        result = SHAPES[self.shape].expression(values)
+        result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
 
 

@@ -771,4 +771,4 @@ class TestRefusals:
         path = tmp_path / "wild.toml"
         path.write_text(OWN.replace("decay*U + I - S", "exp(decay*U) + I"))
         network = ds.Network([ds.Layer(path, 1, 2, input_weights={"I": [[1.0], [1.0]]})])
-        said("layer 0: U of neuron 0 is not finite", on, "numpy", network, np.ones((1, 50, 1)))
+        said("layer 0: U of neuron 0 is beyond 1e+50", on, "numpy", network, np.ones((1, 50, 1)))

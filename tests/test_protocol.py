@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import dendrosim as ds
 from dendrosim import ephys, library
 from dendrosim.errors import DendrosimError
+from dendrosim.model_table import model_from_table
+from dendrosim.plots import current_unit
 from dendrosim.protocol import protocol_from_table
 from dendrosim.quantities import quantity
 from dendrosim.stimuli import SHAPES, Stimulus
@@ -219,6 +221,49 @@ class TestRecorded:
         assert_allclose(found, np.outer(clamp.command[:, 2], [-0.5, 0, 1]) / 1e-10 * 5)
         assert protocol.sweep[0] == "sweep"
         assert_array_equal(np.asarray(protocol.sweep[1]), [0, 1, 2])
+
+    def test_picoampere_go_whole_into_an_input_in_ampere(self, clamp):
+        """A capacitor: its potential is the charge so far, whatever the area."""
+        model = model_from_table(
+            {
+                "title": "Capacitor", "kind": "continuous", "inputs": {"soma": "I"},
+                "potentials": {"soma": "v"}, "method": "euler", "dt": "0.5 ms",
+                "equations": "dv/dt = I/C : volt\nI : amp",
+                "parameters": {"C": {"value": "100 pF"}}, "initial": {"v": "0 mV"},
+            }, "capacitor", "capacitor",
+        )  # fmt: skip
+        shelf = ds.load_protocol("recorded").with_(file="cell.abf")
+        bare = ds.Protocol(stimuli=[Stimulus("soma", "recorded", file="cell.abf")])
+        for protocol in (shelf, bare):
+            run = ds.simulate(model, protocol, device="numpy", record=["v", "I"], progress=False)
+            assert_allclose(run.traces["I"], clamp.command, atol=1e-18)
+            # 100 pA for 4 ms into 100 pF
+            assert_allclose(run.traces["v"].values[-1], np.array([-2e-3, 0, 4e-3]), atol=1e-12)
+        assert current_unit(shelf, in_ampere=True) == "pA"
+        times = np.arange(16) * 0.5e-3
+        found = shelf.current("soma", times, 0.5e-3, in_ampere=True)
+        assert_allclose(found, clamp.command)
+
+    @pytest.mark.parametrize(
+        ("unit", "area", "told"),
+        [
+            ("1", {"area": "1 cm**2"}, "I of leak is in 1"),
+            ("volt", {"area": "1 cm**2"}, "I of leak is in volt"),
+            ("amp/meter**2", {}, "needs the key 'area' to go into I of leak"),
+        ],
+    )
+    def test_an_input_that_it_cannot_go_into_is_told(self, clamp, unit, area, told):
+        model = model_from_table(
+            {
+                "title": "Leak", "kind": "continuous", "inputs": {"soma": "I"}, "method": "euler",
+                "dt": "0.5 ms", "equations": f"dx/dt = (I - x)/ms : {unit}\nI : {unit}",
+                "initial": {"x": f"0 {unit}"},
+            }, "leak", "leak",
+        )  # fmt: skip
+        protocol = ds.Protocol(stimuli=[Stimulus("soma", "recorded", file="cell.abf", **area)])
+        with pytest.raises(DendrosimError, match=re.escape(told)) as error:
+            ds.simulate(model, protocol, device="numpy", progress=False)
+        assert "protocol: stimuli.0: a recorded current" in str(error.value)
 
     @pytest.mark.parametrize("dt", [0.5, 0.25, 0.1, 0.5 / 3])
     def test_a_sample_holds_until_the_next(self, clamp, dt):
