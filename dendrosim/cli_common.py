@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,37 +70,3 @@ def read_array(path: str) -> Any:
     if array.size * 8 > MAX_BYTES:
         raise DendrosimError(f"{path}: {array.size:,} numbers are more than are read")
     return np.array(array)
-
-
-def prepare(
-    names: list[str], protocol: str, recording: str | None, settings: Sequence[str]
-) -> tuple[list[Any], Any]:
-    """Load models and protocol and apply every NAME=VALUE to what has that name."""
-    from dendrosim.model_table import load_model
-    from dendrosim.protocol import load_protocol
-
-    models = [load_model(name) for name in names]
-    how = load_protocol(protocol)
-    if recording is not None:
-        how = how.with_(file=recording)
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        name, value = name.strip(), value.strip()
-        if not equals or not name or not value:
-            raise DendrosimError(f"--set {setting!r} is not NAME=VALUE")
-        used = False
-        for k, model in enumerate(models):
-            kind, _, inner = name.rpartition(".")
-            if kind == "initial" and inner in model.initial:
-                models[k], used = model.with_(initial={inner: value}), True
-            elif kind in ("", "parameters") and inner in model.parameters:
-                models[k], used = model.with_(parameters={inner: value}), True
-        if name == "duration":
-            how, used = how.with_(duration=value), True
-        elif any(stimulus.accepts(name) for stimulus in how.stimuli):
-            how, used = how.with_(**{name: value}), True
-        if not used:
-            raise DendrosimError(
-                f"--set {name}: neither {', '.join(m.name for m in models)} nor {how.name} has it"
-            )
-    return models, how

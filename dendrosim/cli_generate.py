@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from dendrosim.cli_common import JSON, prepare, print_json, read_array
+from dendrosim.cli_common import JSON, print_json, read_array
+from dendrosim.cli_settings import SET, prepare
 from dendrosim.errors import DendrosimError
 
 
@@ -19,7 +20,7 @@ from dendrosim.errors import DendrosimError
 @click.option("--build", is_flag=True, help="Make the program.")
 @click.option("--input", "x", help="For a network: .npy of shape (B, T, n_in) or (T, n_in).")
 @click.option("--recording", help="ABF file that gives the current of protocol 'recorded'.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a value.")
+@SET
 @click.option("--n", default=1, show_default=True, help="Neurons for each point of a grid.")
 @click.option("--record", multiple=True, help="Variable to record; the potentials by default.")
 @click.option("--dt", help='Time step, such as "0.05 ms".')

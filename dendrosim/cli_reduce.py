@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dendrosim.cli_common import JSON, check_writable, prepare, print_json
+from dendrosim.cli_common import JSON, check_writable, print_json
+from dendrosim.cli_settings import prepare
 
 
 @click.command("reduce")
@@ -29,7 +30,7 @@ def reduce_command(
     from dendrosim.quantities import describe
     from dendrosim.reduction import reduce
 
-    (neuron,), _ = prepare([model], "constant", None, settings)
+    (neuron,), _ = prepare([model], None, None, settings)
     check_writable(out, (".toml",))
     options = {"device": device} if fit else {}
     result = reduce(

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dendrosim.cli_common import JSON, check_writable, prepare, print_json
+from dendrosim.cli_common import JSON, check_writable, print_json
+from dendrosim.cli_settings import SET, prepare
 from dendrosim.errors import DendrosimError
 
 
@@ -18,10 +19,7 @@ def _running(*, several: bool) -> Callable:
     options = [
         click.option("--protocol", help="Name or path of a protocol."),
         click.option("--recording", help="ABF file that gives the current of protocol 'recorded'."),
-        click.option(
-            "--set", "settings", multiple=True, metavar="NAME=VALUE",
-            help='Change a value: g_c="5 mS/cm**2", initial.v_s="-70 mV", amplitude="1 uA/cm**2".',
-        ),
+        SET,
         click.option("--dt", help='Time step, such as "0.05 ms".'),
         click.option("--method", help="Integration method of Brian2, such as rk4."),
         click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp."),

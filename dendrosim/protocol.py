@@ -192,11 +192,18 @@ class Protocol:
         noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
         return self.with_(seed=seed) if noisy else self
 
-    def with_(self, *, duration: Any = None, measure: Any = None, **values: Any) -> Protocol:
+    def with_(
+        self, *, duration: Any = None, measure: Any = None,
+        stimuli: Mapping[int, Mapping[str, Any]] | None = None, **values: Any,
+    ) -> Protocol:  # fmt: skip
         """Return a copy with another duration, window, or values of its stimuli.
 
         Parameters
         ----------
+        duration, measure
+            As in `Protocol`.
+        stimuli
+            Number of a stimulus, from 0, to values of that one.
         values
             Such as ``amplitude="1 uA/cm**2"`` or ``into="dendrite"``; each goes to every stimulus
             that has it.
@@ -204,20 +211,27 @@ class Protocol:
         Raises
         ------
         DendrosimError
-            If no stimulus has such a value.
+            If no stimulus, or not the one that is meant, has such a value.
         """
         where = self.source or self.name
+        own = {} if stimuli is None else stimuli
+        for k in own:
+            if isinstance(k, bool) or k not in range(len(self.stimuli)):
+                numbers = did_you_mean("", range(len(self.stimuli)))
+                raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
         known = {key for key in values if any(s.accepts(key) for s in self.stimuli)}
         for key in values.keys() - known:
-            keys = {k for s in self.stimuli for k in (*s.values, *s.options, "into")}
+            keys = {k for s in self.stimuli for k in s.keys}
             raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
-        stimuli = [
+        changed = [
             s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)})
             for s in self.stimuli
         ]
+        for k, new in own.items():
+            changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
         return Protocol(
             duration=self.given_duration if duration is None else duration,
-            stimuli=stimuli,
+            stimuli=changed,
             measure=self.given_measure if measure is None else measure,
             title=self.title,
             description=self.description,

@@ -214,12 +214,21 @@ class Stimulus:
 
     def with_(self, where: str = "stimulus", **values: Any) -> Stimulus:
         """Return a copy with other values (and ``into``)."""
+        for key in values.keys() - {*self.keys}:
+            raise DendrosimError(
+                f"{where}: {key} is not a key of {self.shape}; {did_you_mean(key, self.keys)}"
+            )
         into = values.pop("into", self.into)
         return Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
 
     def accepts(self, key: str) -> bool:
         """Whether `key` is a value or an option of this shape."""
-        return key in {"start", "stop", "into", *SHAPES[self.shape].values, *self.options}
+        return key in self.keys
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of all its values and options."""
+        return ("into", "start", "stop", *SHAPES[self.shape].values, *self.options)
 
     def expression(self, in_ampere: bool) -> Expression:
         """Return the text of the shape, for an input in ampere or in another unit."""
@@ -333,9 +342,10 @@ def _option(key: str, value: Any, where: str) -> Any:
         value = str(value)
     if key == "seed" and isinstance(value, np.integer):
         value = int(value)
+    words = {"seed": "a whole number from 0", "independent": "true or false", "file": "a path"}
     wrong_bool = isinstance(value, bool) and key != "independent"
     if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
-        raise DendrosimError(f"{where} = {value!r} should be {kinds[key].__name__}")
+        raise DendrosimError(f"{where} = {value!r} should be {words[key]}")
     if key == "seed" and (value is None or value < 0):
         raise DendrosimError(f"{where} = {value!r} should be a whole number from 0")
     return value
