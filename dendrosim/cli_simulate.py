@@ -51,8 +51,12 @@ def run(
     recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
     dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
 ) -> None:  # fmt: skip
-    """Run MODEL under PROTOCOL and print the spikes of each neuron."""
+    """Run MODEL under PROTOCOL and print the spikes of each neuron.
+
+    Spikes and rate are those of the protocol's measured window.
+    """
     from dendrosim.simulation import simulate
+    from dendrosim.trains import in_window
 
     name = protocol_name or protocol or "constant"
     (neuron,), how = prepare([model], name, recording, settings)
@@ -67,12 +71,13 @@ def run(
     sweep = result.sweep
     rows = []
     for k, times in enumerate(result.trains):
-        inside = times[(times >= start) & (times < stop)]
+        inside = int(in_window(times, start, stop).sum())
         row = {"neuron": k}
         if sweep:
             row[sweep[0]] = float(sweep[1][k])
-        row |= {"spikes": len(times), "rate_hz": len(inside) / (stop - start)}
-        rows.append(row | {"first_spike_ms": float(times[0] * 1e3) if len(times) else math.nan})
+        row |= {"spikes": inside, "rate_hz": inside / (stop - start)}
+        first = float(times[0] * 1e3) if len(times) else math.nan
+        rows.append(row | {"spikes_whole_run": len(times), "first_spike_ms": first})
     if as_json:
         print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
@@ -91,6 +96,9 @@ def run(
         f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
         f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
     )
+    if start > 0 or stop < result.duration * (1 - 1e-12):
+        window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
+        click.echo(f"spikes and rate {window}, first spike of the whole run")
     unit = parse_unit(sweep[2]) if sweep else None
     header = ["neuron", *([sweep[0]] if sweep else []), "spikes", "rate (Hz)", "first spike (ms)"]
     cells = [

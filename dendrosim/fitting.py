@@ -24,6 +24,7 @@ from dendrosim.quantities import quantity
 from dendrosim.recording import Recording
 from dendrosim.reduction import Reduction
 from dendrosim.simulation import progress_bar, simulate
+from dendrosim.trains import in_window
 
 Array = np.ndarray
 
@@ -51,9 +52,8 @@ class Target:
     def rates(self) -> Array:
         """Firing rates in the measured window, one a neuron, in hertz."""
         start, stop = self.window
-        return np.array([np.sum((t >= start) & (t < stop)) for t in self.recording.trains]) / (
-            stop - start
-        )
+        counts = [np.sum(in_window(t, start, stop)) for t in self.recording.trains]
+        return np.array(counts) / (stop - start)
 
     @property
     def silent(self) -> Array:
@@ -156,7 +156,7 @@ def _rate_error(
         progress=False,
     )  # fmt: skip
     start, stop = target.window
-    inside = run.spike_i[(run.spike_t >= start) & (run.spike_t < stop)]
+    inside = run.spike_i[in_window(run.spike_t, start, stop)]
     counts = np.bincount(inside, minlength=run.n).reshape(neurons, number)
     errors = counts / (stop - start) - target.rates[:, None]
     scale = max(float(np.sqrt(np.mean(target.rates**2))), 1.0)
@@ -288,7 +288,7 @@ def judge(reduction: Reduction, target: Target) -> dict[str, float]:
         volts[k] = state["U_S"]
     volts = float(model.scales.rest["U_S"]) + float(model.scales.voltage) * volts
     times = (np.arange(len(fired)) + 1) * step
-    rates = fired[(times >= start) & (times < stop)].sum(axis=0) / (stop - start)
+    rates = fired[in_window(times, start, stop)].sum(axis=0) / (stop - start)
     trains = [times[fired[:, k]] for k in range(neurons)]
     gammas = [
         coincidence_factor(reference, train, PRECISION, target.recording.duration)

@@ -20,7 +20,7 @@ from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
 from dendrosim.spike_distance import coincidence_factor, van_rossum, victor_purpura
 from dendrosim.stimuli import SHAPES, Stimulus, spread
-from dendrosim.trains import first_spike_latency, gain, rheobase, sorted_train
+from dendrosim.trains import first_spike_latency, gain, in_window, rheobase, sorted_train
 
 Array = NDArray[np.float64]
 Trains = Sequence[Array]
@@ -132,7 +132,7 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
         Column name to array of one value a neuron.
     """
     start, stop = protocol.measure
-    counts = np.array([np.sum((t >= start) & (t < stop)) for t in trains], dtype=np.int64)
+    counts = np.array([np.sum(in_window(t, start, stop)) for t in trains], dtype=np.int64)
     pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
     latency = [np.nan if np.isnan(at) else first_spike_latency(t, at) for t, at in pairs]
     steady = is_steady(protocol)
@@ -170,7 +170,7 @@ def burst_shape(
         pause among them can be either, and both numbers are nan.
     """
     train = sorted_train(train)
-    inside = train[(train >= start) & (train < stop)]
+    inside = train[in_window(train, start, stop)]
     longest = burst_threshold(inside)
     if np.isnan(longest) and steady and inside.size > 1:
         interval = np.diff(inside).max()
@@ -183,7 +183,7 @@ def burst_shape(
         return (float(np.diff(inside).mean()), 1.0) if steady else (np.nan, np.nan)
     found = bursts(train, float(longest))
     last = train[np.searchsorted(train, found.onsets) + found.sizes - 1]
-    begun = (found.onsets >= start) & (found.onsets < stop)
+    begun = in_window(found.onsets, start, stop)
     whole = begun & (last + longest <= end)
     sizes = found.sizes[whole if whole.any() else begun]
     periods = np.diff(found.onsets[begun])
@@ -220,7 +220,7 @@ def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
     turns = [np.empty(0)]
     for k, train in enumerate(trains):
         start, stop, f_0, f_1 = chirp_values(chirp, protocol, k, len(trains))
-        begin = bursts(train[(train >= start) & (train < stop)]).onsets - start
+        begin = bursts(train[in_window(train, start, stop)]).onsets - start
         turns.append(f_0 * begin + 0.5 * (f_1 - f_0) * begin**2 / (stop - start))
     # of a sine of 1 Hz, a time in seconds is a number of turns
     phase = burst_phase(np.concatenate(turns), 1.0)
@@ -254,7 +254,7 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
         van Rossum and Victor-Purpura distances.
     """
     pairs = [
-        tuple(t[(t >= start) & (t < stop)] for t in pair)
+        tuple(t[in_window(t, start, stop)] for t in pair)
         for pair in zip(reference, trains, strict=True)
     ]
     length = stop - start

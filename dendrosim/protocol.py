@@ -28,8 +28,8 @@ class Protocol:
     stimuli
         They add up; a place that none goes into has no current.
     measure
-        ``start`` and ``stop`` of the window in which rates and bursts are counted; all of the
-        run by default.
+        ``start`` and ``stop`` of the window in which spikes, rates and bursts are counted, see
+        `trains.in_window`; all of the run by default.
     title, description, name, source
         For people: what it is, its name on the shelf and the path of its file.
 

@@ -47,8 +47,26 @@ def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
 # Rates and intervals
 
 
+def in_window(times: ArrayLike, start: float, stop: float) -> NDArray[np.bool_]:
+    """Return which times lie in a window, ``start < t <= stop``.
+
+    A spike has the time of the end of its step, so one at exactly `stop` is of the last step in
+    the window, and one at exactly `start` of the step before it.  Times are multiples of a step
+    but for rounding: what is within a billionth of an edge is at the edge.
+
+    Parameters
+    ----------
+    times
+        In s, of any shape.
+    start, stop
+        The window in s.
+    """
+    times, rounding = np.asarray(times, dtype=float), 1e-9 * max(abs(start), abs(stop))
+    return (times > start + rounding) & (times <= stop + rounding)
+
+
 def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
-    """Return the number of spikes in ``start <= t < stop`` over the length of that window, in Hz.
+    """Return the number of spikes in ``start < t <= stop`` over the length of that window, in Hz.
 
     Parameters
     ----------
@@ -65,7 +83,7 @@ def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
     if not stop > start:
         raise DendrosimError(f"firing_rate: stop ({stop} s) must come after start ({start} s)")
     train = sorted_train(spikes)
-    return float(np.sum((train >= start) & (train < stop)) / (stop - start))
+    return float(np.sum(in_window(train, start, stop)) / (stop - start))
 
 
 def first_spike_latency(spikes: ArrayLike, start: float = 0.0) -> float:

@@ -75,6 +75,39 @@ def test_run_of_a_users_own_model(capsys, here):
     assert (here / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_the_rate_of_a_run_is_that_of_all_its_spikes(capsys):
+    """One spike each 3 ms, the last at 1500 ms, the end of the run."""
+    arguments = ["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "numpy"]
+    (row,) = json.loads(out(capsys, *arguments, "--json"))["neurons"]
+    assert (row["spikes"], row["spikes_whole_run"]) == (500, 500)
+    assert row["rate_hz"] == pytest.approx(1000 / 3) and row["first_spike_ms"] == 3
+    text = out(capsys, *arguments)
+    assert text.split()[-3:] == ["500", "333.3", "3"] and "whole run" not in text
+
+
+def test_a_run_counts_in_the_measured_window_and_says_so(capsys, here):
+    """Of the spikes at 3, 6, ... 60 ms: 15 is before the window, 45 the end of its last step."""
+    (here / "w.toml").write_text("""
+title = "Window"
+duration = "60 ms"
+measure = { start = "15 ms", stop = "45 ms" }
+[[stimuli]]
+into = "soma"
+shape = "constant"
+amplitude = "0.5"
+""")
+    arguments = ["run", "lif", "w.toml", "--device", "numpy"]
+    made = json.loads(out(capsys, *arguments, "--json"))
+    (row,) = made["neurons"]
+    assert (row["spikes"], row["spikes_whole_run"], len(made["spike_times_s"][0])) == (10, 20, 20)
+    assert row["rate_hz"] == pytest.approx(10 / 0.03)
+    text = out(capsys, *arguments)
+    assert "spikes and rate from 15 to 45 ms, first spike of the whole run" in text
+    assert text.split()[-3:] == ["10", "333.3", "3"]
+    text = out(capsys, "compare", "lif", "--protocol", "w.toml", "--device", "numpy")
+    assert "333.3" in text
+
+
 def test_reduce_prints_what_it_saves(capsys, here):
     text = out(capsys, "reduce", "kepecs_wang_2000", "--method", "euler", "--out", "r.toml")
     assert "alpha_1" in text and "0.8644" in text

@@ -72,7 +72,7 @@ def test_the_table_agrees_with_the_recordings(neurons):
     biophysical = compare(neurons, ds.load_protocol("fi_curve"))
     table, curves = biophysical.table, biophysical.curves
     for name, one in zip(biophysical.names, biophysical.recordings, strict=True):
-        counts = np.array([np.sum((t >= 0.5) & (t < 1.5)) for t in one.trains])
+        counts = np.array([np.sum((t > 0.5 + 1e-9) & (t < 1.5 + 1e-9)) for t in one.trains])
         rows = curves[curves["model"] == name]
         assert (rows["spikes"] == counts).all()
         assert table.loc[name, "spikes"] == counts.sum()
@@ -88,7 +88,7 @@ def test_the_table_agrees_with_the_recordings(neurons):
 
 #: Two trains of whole milliseconds, either of which may be empty.
 TRAINS = st.lists(
-    st.lists(st.integers(0, 999), max_size=12, unique=True).map(lambda k: np.sort(k) / 1e3),
+    st.lists(st.integers(1, 999), max_size=12, unique=True).map(lambda k: np.sort(k) / 1e3),
     min_size=2,
     max_size=2,
 )
@@ -201,6 +201,11 @@ class TestBurstShape:
         assert_allclose(measures.burst_shape(train, 0.453, 1.458, 2.0), (0.2, 4))
         # the run ends within the last burst
         assert_allclose(measures.burst_shape(train[:-2], 0.4, 1.455, 1.455), (0.2, 4))
+
+    def test_a_burst_that_begins_at_an_edge_is_of_the_step_that_ends_there(self):
+        train = np.delete(self.train(8), [10, 11])  # the third, at 0.45, has two spikes
+        assert_allclose(measures.burst_shape(train, 0.45, 1.25, 2.0), (0.2, 4))
+        assert_allclose(measures.burst_shape(train, 0.05, 0.45, 2.0), (0.2, 3))
 
     def test_one_burst_alone_has_no_period(self):
         period, size = measures.burst_shape(self.train(1), 0.0, 1.0, 1.0)

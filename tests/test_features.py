@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from dendrosim import features
 from dendrosim.errors import DendrosimError
+from dendrosim.trains import in_window
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -30,8 +31,19 @@ def poisson(rate, duration, seed):
 
 
 class TestTrain:
-    def test_counts_in_a_half_open_window(self):
-        assert features.firing_rate([0.0, 0.1, 0.2, 0.5], 0.1, 0.5) == pytest.approx(2 / 0.4)
+    def test_counts_the_steps_that_end_in_the_window(self):
+        # one step ends at 0.1, where the window begins, and one where it ends
+        assert features.firing_rate([0.0, 0.1, 0.2, 0.3, 0.5], 0.1, 0.5) == pytest.approx(3 / 0.4)
+        assert features.firing_rate([0.1, 0.2], 0.1, 0.5) == pytest.approx(1 / 0.4)
+
+    @pytest.mark.parametrize("dt", [1e-3, 1e-4, 2e-5, 5e-5 / 3])
+    def test_a_time_at_an_edge_is_there_whatever_its_rounding(self, dt):
+        for step in (1, 3, 7, 1000, 30_001):
+            edges = np.array([step * dt, np.nextafter(step * dt, 0), np.nextafter(step * dt, 1e9)])
+            assert in_window(edges, 0.0, step * dt).all()
+            assert not in_window(edges, step * dt, 2 * step * dt).any()
+            assert in_window((step + 1) * dt, step * dt, 2 * step * dt)
+
         assert features.firing_rate([], 0, 1) == 0
 
     def test_latency_counts_from_the_stimulus(self):
