@@ -58,6 +58,10 @@ def run(
     from dendrosim.simulation import simulate
     from dendrosim.trains import in_window
 
+    if protocol_name is not None and protocol is not None:
+        raise DendrosimError(
+            f"two protocols are given, {protocol_name} and --protocol {protocol}; give one"
+        )
     name = protocol_name or protocol or "constant"
     (neuron,), how = prepare([model], name, recording, settings)
     check_writable(out, (".nc", ".csv", ".png"))

@@ -158,6 +158,7 @@ BAD = {
     "no argument": ["run"],
     "divergence": ["run", "pinsky_rinzel_1994", "constant", "--method", "euler", "--dt", "1 ms",
                    "--device", "numpy", "--out", "a.nc"],
+    "two protocols": ["run", "mine.toml", "constant", "--protocol", "step"],
     "threads on numpy": ["run", "mine.toml", "constant", "--threads", "2", "--device", "numpy"],
     "negative seed": ["run", "mine.toml", "ou_noise", "--seed", "-1"],
     "reduction of a discrete model": ["reduce", "lif"],
