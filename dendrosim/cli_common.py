@@ -48,6 +48,21 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
         raise DendrosimError(f"--out {out}: there is no folder {path.parent}")
 
 
+def check_folder(out: str | None) -> None:
+    """Refuse an output folder whose name is that of a file, or that lies in one.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if out is None:
+        return
+    path = Path(out)
+    there = next((p for p in (path, *path.parents) if p.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise DendrosimError(f"--out {out}: should be a folder, and {there} is a file")
+
+
 def read_array(path: str) -> Any:
     """Read the numbers of a .npy file; nothing in it is run.
 

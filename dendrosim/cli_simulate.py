@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dendrosim.cli_common import JSON, check_writable, print_json
+from dendrosim.cli_common import JSON, check_folder, check_writable, print_json
 from dendrosim.cli_settings import SET, prepare
 from dendrosim.errors import DendrosimError
 
@@ -65,6 +65,11 @@ def run(
     name = protocol_name or protocol or "constant"
     (neuron,), how = prepare([model], name, recording, settings)
     check_writable(out, (".nc", ".csv", ".png"))
+    if out and Path(out).suffix == ".png" and not neuron.potentials:
+        raise DendrosimError(
+            f"--out {out}: a figure shows potentials, and {neuron.source or neuron.name} lacks the "
+            "key 'potentials', which names them"
+        )
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
         record=list(record) or None, record_neurons=list(record_neuron) or None,
@@ -132,6 +137,7 @@ def compare(
     from dendrosim.reduction import reduce
 
     neurons, how = prepare(list(models), protocol or "fi_curve", recording, settings)
+    check_folder(out)
     if reduced:
         for neuron in list(neurons):
             if neuron.kind == "continuous":
@@ -154,6 +160,7 @@ def compare(
 @click.option("--out", default="demo", show_default=True, help="Folder to write into.")
 def demo(out: str) -> None:
     """Compare two biophysical neurons with their reductions: f-I curve and a dendritic step."""
+    check_folder(out)
     from dendrosim import comparison
     from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol

@@ -129,6 +129,33 @@ def test_compare_on_a_real_recording(capsys, here):
     assert (here / "folder/comparison.png").is_file()
 
 
+EARLY = {
+    "a file is no folder": ["compare", "mine.toml", "--protocol", "constant", "--out", "mine.toml"],
+    "nor has it any": ["compare", "mine.toml", "--protocol", "constant", "--out", "mine.toml/a"],
+    "no figure without a potential": ["run", "blind.toml", "constant", "--out", "a.png"],
+    "no demonstration in a file": ["demo", "--out", "mine.toml"],
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_what_cannot_be_written_is_told_before_the_run(name, capsys, here, monkeypatch):
+    from dendrosim import comparison, reduction, simulation
+
+    def too_late(*_, **__):
+        raise AssertionError("it ran")
+
+    for room, function in (
+        (comparison, "compare"),
+        (simulation, "simulate"),
+        (reduction, "reduce"),
+    ):
+        monkeypatch.setattr(room, function, too_late)
+    (here / "blind.toml").write_text(MODEL.replace('potentials = { soma = "v" }', ""))
+    assert main(EARLY[name]) == 2
+    assert capsys.readouterr().err.startswith("dendrosim: --out ")
+    assert (here / "mine.toml").read_text() == MODEL
+
+
 BAD = {
     "no such model": ["run", "kepecs", "constant"],
     "no such variant": ["run", "lif:foo", "constant"],
