@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -138,6 +140,8 @@ def write_project(
             for name, v in (*built.outputs.items(), *_watched(built))
         }
     except RuntimeError as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from None
         log = (folder / "build.log").read_text(errors="replace") if folder.is_dir() else ""
         wrong = next((line for line in log.splitlines() if "error" in line.lower()), str(error))
         raise DendrosimError(
@@ -146,6 +150,16 @@ def write_project(
     finally:
         standalone.reinit()
         reset_device("runtime")
+
+
+def _interrupted(error: RuntimeError) -> bool:
+    """Whether Ctrl-C ended make.
+
+    While it runs only make hears of it: Python's `os.system` has the signal ignored here, and
+    Brian2 puts the status that it returns into a sentence.
+    """
+    status = re.search(r"error code: ([0-9]+)", str(error))
+    return bool(status) and os.waitstatus_to_exitcode(int(status[1])) == -signal.SIGINT
 
 
 def _watched(built: Built) -> list[tuple[str, object]]:
