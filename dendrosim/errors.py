@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from typing import Any
 
 MAX_MESSAGE = 600
 
@@ -23,6 +25,23 @@ def _one_line(text: str) -> str:
         text = f"{text[: MAX_MESSAGE // 2]} ... {text[-MAX_MESSAGE // 2 :]}"
     flat = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in flat)
+
+
+def not_a_bug_of_brian2() -> None:
+    """Let Brian2 not ask for a report where a script ends with a `DendrosimError`.
+
+    Its hook for uncaught exceptions calls every one an error of its own; one of another program,
+    such as IPython's, stays as it is.
+    """
+    hook = sys.excepthook
+    if getattr(hook, "__module__", None) != "brian2.utils.logger":
+        return
+
+    def told(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        shown = sys.__excepthook__ if issubclass(kind, DendrosimError) else hook
+        shown(kind, error, trace)
+
+    sys.excepthook = told
 
 
 class DivergenceError(DendrosimError):

@@ -15,7 +15,9 @@ import numpy as np
 from brian2 import DEFAULT_UNITS, Quantity, mS
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensions
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, did_you_mean, not_a_bug_of_brian2
+
+not_a_bug_of_brian2()  # here, the first room that imports Brian2, its hook is in place
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TEXT = re.compile(rf"({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\]) ?\*? ?(.*)")

@@ -1,4 +1,4 @@
-"""How a process ends: by Ctrl-C in the middle of a build."""
+"""How a process ends: by Ctrl-C in the middle of a build, and by an error that nobody catches."""
 
 from __future__ import annotations
 
@@ -34,3 +34,31 @@ def test_ctrl_c_while_compiling_stops_and_leaves_nothing(tmp_path):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "\ndendrosim: stopped\n")
     assert [p.name for p in cache.rglob("*") if p.is_file()] == []
+
+
+def ends(code, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    return run.stderr
+
+
+@pytest.mark.parametrize("first", ["", "import brian2\n"])
+def test_an_uncaught_error_is_not_reported_as_a_bug_of_brian2(first, tmp_path):
+    err = ends(f"{first}import dendrosim as ds\nds.load_model('nowhere')", tmp_path)
+    assert err.startswith("Traceback") and "Brian 2" not in err
+    assert err.splitlines()[-1].startswith("dendrosim.errors.DendrosimError: ")
+
+
+def test_another_error_is_brian2s_to_report(tmp_path):
+    err = ends("import dendrosim as ds\nds.load_model('lif')\n1/0", tmp_path)
+    assert "Brian 2 encountered an unexpected error" in err and "ZeroDivisionError" in err
+
+
+def test_a_hook_of_another_program_stays(tmp_path):
+    code = (
+        "import sys, brian2\nsys.excepthook = lambda *_: print('mine', file=sys.stderr)\n"
+        "import dendrosim as ds\nds.load_model('nowhere')"
+    )
+    assert ends(code, tmp_path) == "mine\n"
