@@ -179,7 +179,11 @@ def _target(reduction: Reduction, model: Model, given: str | Protocol, options: 
         device=options["device"], dt=options["dt"], progress=options["progress"],
     )  # fmt: skip
     times = np.arange(round(float(protocol.duration) / step)) * step
-    currents = {place: protocol.current(place, times, step) for place in reduction.model.potentials}
+    shares = model.shares()
+    currents = {
+        place: protocol.current(place, times, step, share=float(shares.get(place, 1.0)))
+        for place in reduction.model.potentials
+    }
     return Target(protocol, recording, currents, recording.voltage("soma"))
 
 

@@ -277,6 +277,8 @@ def _inputs(
     # port takes a weighted sum of them; else port and place are the same
     sites = {place: _site_dim(model, place) for place in _places(model)}
     sums: dict[str, list[str]] = {place: [] for place in sites}
+    # An electrode's current is spread over the membrane that a density into its place refers to
+    shares, used = model.shares(), set()
     for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
         where = f"{protocol.source or protocol.name}: stimuli.{k}"
@@ -295,7 +297,13 @@ def _inputs(
         flag = "" if SHAPES[stimulus.shape].smooth else " (constant over dt)"
         lines.append(f"{name} = {text.text} : {unit_text(dim)}{flag}")
         for place in places:
-            sums[place].append(name)
+            divided = stimulus.shape == "recorded" and place in shares
+            sums[place].append(f"{name}/run_share_{place}" if divided else name)
+            used |= {place} if divided else set()
+    for place in sorted(used):
+        flag = "constant" if shares[place].size > 1 else "shared, constant"
+        lines.append(f"run_share_{place} : 1 ({flag})")
+        values[f"run_share_{place}"] = _per_neuron(f"areas.{place}", shares[place], neurons)
     totals = {
         place: " + ".join(names) or f"0*{unit_text(sites[place])}" for place, names in sums.items()
     }

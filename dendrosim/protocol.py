@@ -149,7 +149,9 @@ class Protocol:
                 return "sweep", quantity(list(sweeps))
         return None
 
-    def current(self, place: str, times: np.ndarray, dt: float, n: int = 1) -> np.ndarray:
+    def current(
+        self, place: str, times: np.ndarray, dt: float, n: int = 1, share: float = 1.0
+    ) -> np.ndarray:
         """Evaluate the current into a place.
 
         Parameters
@@ -162,6 +164,9 @@ class Protocol:
             Time step of the simulation in seconds, on which edges fall.
         n
             Neurons for each point of the grid.
+        share
+            Of the cell's membrane that a density into this place refers to (`Model.shares`): a
+            recorded current is divided by it.
 
         Returns
         -------
@@ -172,7 +177,8 @@ class Protocol:
         total = np.zeros((len(times), neurons))
         for stimulus, stream in zip(self.stimuli, self.streams, strict=True):
             if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
-                total += stimulus.current(times, dt, float(self.duration), neurons, stream)
+                own = stimulus.current(times, dt, float(self.duration), neurons, stream)
+                total += own / share if stimulus.shape == "recorded" else own
         return total
 
     @property

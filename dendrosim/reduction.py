@@ -32,6 +32,7 @@ from dendrosim.model_table import load_model, to_table
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.recording import replacing
+from dendrosim.text import parse_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,7 +292,14 @@ def _assemble(
     )
     base = load_model("two_compartment")
     reduced = base.with_(parameters=coefficients, dt=Quantity(dt, dim=UNITS["second"].dim))
-    reduced = replace(reduced, name=f"{model.name} ({method})", scales=scales)
+    # a density into the reduced neuron is one into the model: it refers to the same membrane
+    areas = {
+        place: parse_number(repr(float(share)), f"areas.{place}")
+        for place, share in model.shares().items()
+        if place in PLACES
+    }
+    name = f"{model.name} ({method})"
+    reduced = replace(reduced, name=name, scales=scales, areas=MappingProxyType(areas))
     return Reduction(
         model=reduced,
         method=method,

@@ -209,6 +209,10 @@ def clamp(monkeypatch):
     return recording
 
 
+def never_fires(model):
+    return ds.reduce(model, "0.1 ms").model.with_(parameters={"V_th": 1e9})
+
+
 class TestRecorded:
     def test_picoampere_become_a_density_by_the_area(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", area="2e-5 cm**2")
@@ -219,6 +223,29 @@ class TestRecorded:
         assert_allclose(found, np.outer(clamp.command[:, 2], [-0.5, 0, 1]) / 1e-10 * 5)
         assert protocol.sweep[0] == "sweep"
         assert_array_equal(np.asarray(protocol.sweep[1]), [0, 1, 2])
+
+    @pytest.mark.parametrize(
+        "make", [lambda m: m.variant("passive"), never_fires], ids=["channels", "reduced"]
+    )
+    @pytest.mark.parametrize("name", ["kepecs_wang_2000", "pinsky_rinzel_1994"])
+    def test_the_same_current_meets_the_input_resistance_of_the_whole_cell(
+        self, name, make, monkeypatch
+    ):
+        """Law: R_in of two leaky compartments of one cell of known area, from Ohm and Kirchhoff."""
+        command = np.outer(np.ones(8), [-100e-12, 100e-12])
+        held = ephys.ClampRecording("cell.abf", 0.05, command, command)
+        monkeypatch.setattr(ephys, "read_abf", lambda path, sweeps=None: held)
+        source = ds.load_model(name)
+        p, g_L, g_c = (float(source.parameters[k].value) for k in ("p", "g_L", "g_c"))
+        area = 2e-8  # m**2
+        conductance = area * np.array([[p * g_L + g_c, -g_c], [-g_c, (1 - p) * g_L + g_c]])
+        protocol = ds.load_protocol("recorded").with_(file="cell.abf", area="2e-4 cm**2")
+        model = make(source)
+        run = ds.simulate(model, protocol, device="numpy", dt="0.1 ms", record_dt="1 ms",
+                          record=[model.potentials["soma"]], progress=False)  # fmt: skip
+        resistance = np.diff(run.voltage("soma")[-1])[0] / 200e-12
+        assert resistance == pytest.approx(np.linalg.inv(conductance)[0, 0], rel=1e-3)
+        assert resistance > 1 / (area * g_L)  # the leak of all of the membrane alone
 
     @pytest.mark.parametrize("dt", [0.5, 0.25, 0.1, 0.5 / 3])
     def test_a_sample_holds_until_the_next(self, clamp, dt):
