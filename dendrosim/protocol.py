@@ -29,7 +29,8 @@ class Protocol:
         They add up; a place that none goes into has no current.
     measure
         ``start`` and ``stop`` of the window in which rates and bursts are counted; all of the
-        run by default.
+        run by default, and of a recorded stimulus from the first to the last sample in which the
+        command of any sweep is away from the value it is held at.
     title, description, name, source
         For people: what it is, its name on the shelf and the path of its file.
 
@@ -103,14 +104,26 @@ class Protocol:
             If the window does not lie in the protocol.
         """
         end = float(self.duration)
-        start = float(self.given_measure.get("start", 0.0))
-        stop = float(self.given_measure.get("stop", end))
+        default = self._driven(end)
+        start, stop = (
+            float(self.given_measure.get(key, value))
+            for key, value in zip(("start", "stop"), default, strict=True)
+        )
         if not 0 <= start < stop <= end * (1 + 1e-12):
             raise DendrosimError(
                 f"{self.source or self.name}: the measured window {start:g} s to {stop:g} s does "
                 f"not lie in the protocol of {describe(self.duration)}"
             )
         return start, stop
+
+    def _driven(self, end: float) -> tuple[float, float]:
+        """Return the window that is measured where the protocol does not say which."""
+        windows = [s.recording.driven for s in self.stimuli if s.shape == "recorded"]
+        # with another stimulus beside it, the command is not all that drives the neuron
+        if len(windows) < len(self.stimuli) or not windows:
+            return 0.0, end
+        start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
+        return (start, stop) if start < stop else (0.0, end)
 
     @property
     def sizes(self) -> dict[str, int]:

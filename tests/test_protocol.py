@@ -10,10 +10,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
-from dendrosim import ephys, library
+from dendrosim import ephys, library, measures
 from dendrosim.errors import DendrosimError
+from dendrosim.plan import make_plan
 from dendrosim.protocol import protocol_from_table
-from dendrosim.quantities import quantity
+from dendrosim.quantities import quantity, unit_text
+from dendrosim.stimuli import _OPTIONS as OPTIONS
 from dendrosim.stimuli import SHAPES, Stimulus
 
 MS, UA = 1e-3, 1e-2  # a millisecond and a uA/cm**2 in SI
@@ -254,6 +256,20 @@ class TestRecorded:
         steps = np.arange(int(np.ceil(8 / dt - 1e-9)))
         found = protocol.current("soma", steps * dt * MS, dt * MS)[:, 0] / UA
         assert_allclose(found, inside(steps, dt, 2.0, 6.0) * 1.0)
+
+    def test_what_is_measured_is_where_the_command_leaves_its_holding_value(self, clamp):
+        protocol = ds.load_protocol("recorded").with_(file="cell.abf")
+        assert protocol.measure == pytest.approx((2e-3, 6e-3))  # samples 4 to 11 of 0.5 ms
+        trains = [np.array([1e-3, 3e-3, 5e-3, 7e-3])] * 3
+        assert_allclose(measures.curve(trains, protocol)["rate (Hz)"], 2 / 4e-3)
+        given = protocol.with_(measure={"start": "1 ms"})
+        assert given.measure == pytest.approx((1e-3, 6e-3))
+        assert protocol.with_(sweeps=1).measure == (0, pytest.approx(8e-3))  # 0 pA throughout
+        assert protocol.with_(duration="4 ms").measure == pytest.approx((2e-3, 4e-3))
+        assert protocol.with_(duration="2 ms").measure == (0, pytest.approx(2e-3))
+        noise = Stimulus("soma", "ou", sigma="1 uA/cm**2")
+        both = ds.Protocol(stimuli=[*protocol.stimuli, noise])
+        assert both.measure == (0, pytest.approx(8e-3))
 
     def test_sweeps_are_selected(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", sweeps=[2, 0])
