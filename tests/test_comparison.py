@@ -239,6 +239,30 @@ def test_a_blocked_neuron_ends_its_gain_at_its_highest_rate():
     assert found["rheobase (uA/cm**2)"] == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "key", "values", "steady"),
+    [
+        ("constant", "amplitude", {}, True),
+        ("step", "amplitude", {"start": "100 ms", "stop": "900 ms"}, True),
+        ("constant", "start", {"amplitude": "1 uA/cm**2"}, False),
+        ("ou", "sigma", {}, False),
+        ("ou", "mean", {"sigma": "1 uA/cm**2"}, False),
+        ("alpha", "amplitude", {"tau": "5 ms"}, False),
+        ("ramp", "amplitude", {}, False),
+        ("sine", "amplitude", {"frequency": "5 Hz"}, False),
+    ],
+)
+def test_only_a_current_that_stands_still_has_an_f_i_curve(shape, key, values, steady):
+    grid = "[0, 100] ms" if key == "start" else "[0, 1] uA/cm**2"
+    swept = ds.Protocol("1 s", [ds.Stimulus("soma", shape, **values, **{key: grid})])
+    made = comparison([recording([[], [0.5]])], swept)
+    assert made.grid.name == key
+    assert any(name.startswith("rheobase") for name in made.table) is steady
+    figure = made.plot()
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert ("f–I curve" in titles, "Firing rate" in titles) == (steady, not steady)
+
+
 @pytest.mark.parametrize(("f_0", "f_1"), [(2, 2.0001), (0, 10), (10, 1)])
 def test_a_burst_at_each_crest_of_a_chirp_has_phase_90(f_0, f_1):
     chirp = ds.load_protocol("chirp").with_(f_0=f"{f_0} Hz", f_1=f"{f_1} Hz")
