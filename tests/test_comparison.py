@@ -293,6 +293,10 @@ def test_the_impedance_of_a_leaky_membrane():
     assert table["Q"].iloc[0] == pytest.approx(1, abs=0.01)
     assert table["impedance error (%)"].iloc[1] == pytest.approx(10, rel=1e-6)
     assert table.loc["spiking", ["Q", "resonance (Hz)"]].isna().all()
+    told = comparison([spiking, *made], chirp)  # errors against a reference that has no impedance
+    assert "impedance error (%)" not in told.table
+    assert "No impedance of spiking: it fires during the chirp" in told.text()
+    assert "No impedance" not in comparison(made, chirp).text()
 
 
 # Published numbers, and a real cell

@@ -72,6 +72,16 @@ class TestClosedForms:
         phase = 2 * np.pi * (0.020 * since + 0.5 * rate * since**2)
         assert_allclose(found[:, 0], 0.5 * np.sin(phase) * inside(k, dt, 3.0, DURATION), atol=1e-9)
 
+    def test_sine(self, dt):
+        found, k = current(
+            "sine", dt, amplitude="0.5 uA/cm**2", frequency="80 Hz", phase="0.75", start="3 ms",
+            stop="24 ms",
+        )  # fmt: skip
+        wave = 0.5 * np.sin(2 * np.pi * 0.080 * (k * dt - 3.0) + 0.75)
+        assert_allclose(found[:, 0], wave * inside(k, dt, 3.0, 24.0), atol=1e-9)
+        plain, _ = current("sine", dt, amplitude="0.5 uA/cm**2", frequency="80 Hz")
+        assert_allclose(plain[:, 0], 0.5 * np.sin(2 * np.pi * 0.080 * k * dt), atol=1e-9)
+
     def test_pulse_train(self, dt):
         start, width, period = grid(3, dt), grid(2, dt), grid(6, dt)
         found, k = current(
@@ -102,9 +112,24 @@ class TestClosedForms:
 
 
 def test_every_shape_is_tested_here_and_says_what_it_is():
-    tested = {"constant", "step", "ramp", "chirp", "pulse_train", "paired_pulse", "alpha"}
+    tested = {"constant", "step", "ramp", "sine", "chirp", "pulse_train", "paired_pulse",
+              "alpha"}  # fmt: skip
     assert tested | {"ou", "recorded"} == set(SHAPES)
     assert all(shape.doc for shape in SHAPES.values())
+
+
+def test_the_guide_has_every_shape_with_its_keys():
+    page = (Path(__file__).parents[1] / "docs" / "guide" / "protocols.md").read_text("utf-8")
+    rows = []
+    for name, shape in SHAPES.items():
+        keys = []
+        for key, (dimension, default) in shape.values.items():
+            unit = "current" if dimension is None else unit_text(dimension).replace("1", "number")
+            keys.append(f"`{key}` ({unit})" if default is None else f"`{key}` ({unit}, {default})")
+        for key, default in OPTIONS.get(name, {}).items():
+            keys.append(f"`{key}`" if default is None else f"`{key}` ({default})".lower())
+        rows.append(f"| `{name}` | {shape.doc} | {', '.join(keys)} |")
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows
 
 
 def test_alpha_peaks_at_its_time_constant_and_ends():
