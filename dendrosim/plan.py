@@ -21,6 +21,7 @@ from dendrosim.model import Model
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import describe, parse_unit, unit_text
 from dendrosim.stimuli import SHAPES, WINDOW, Stimulus, spread
+from dendrosim.stimulus_checks import check_times
 from dendrosim.text import Expression
 
 _DENSITY = parse_unit("amp/meter**2").dim
@@ -138,7 +139,7 @@ def make_plan(
         raise DendrosimError(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
         )
-    lines, values, samples = _inputs(model, protocol, neurons, duration)
+    lines, values, samples = _inputs(model, protocol, neurons, duration, dt)
     parameters = {name: value for name, value in model.values().items() if _is_read(name, model)}
     if isinstance(model.refractory, Quantity):
         parameters["run_refractory"] = model.refractory
@@ -267,7 +268,7 @@ def _spikes(model: Model) -> tuple[str | None, str | None]:
 
 
 def _inputs(
-    model: Model, protocol: Protocol, neurons: int, duration: float
+    model: Model, protocol: Protocol, neurons: int, duration: float, dt: float
 ) -> tuple[list[str], dict[str, float | np.ndarray], dict[str, tuple[np.ndarray, float]]]:
     """Return equations, values and sampled signals of all that flows into a model."""
     lines: list[str] = []
@@ -282,6 +283,7 @@ def _inputs(
     for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
         where = f"{protocol.source or protocol.name}: stimuli.{k}"
+        check_times(stimulus, duration, dt, where)
         places = {_place(model, sites, into, where) for into in stimulus.into}
         dim, *others = {sites[place] for place in places}
         if others:
@@ -356,11 +358,6 @@ def _stimulus_text(
     read = text.names | WINDOW.names
     given = {key: value for key, value in stimulus.values.items() if key in read}
     given.setdefault("stop", Quantity(duration, dim=parse_unit("second").dim))
-    if not np.all(given["start"] < given["stop"]):
-        raise DendrosimError(
-            f"{where}: start = {describe(given['start'])} is not before "
-            f"stop = {describe(given['stop'])}"
-        )
     for key, value in given.items():
         wanted = shape.values.get(key, (value.dim, None))[0] or dim
         zero = value.dim is DIMENSIONLESS and not np.any(value)

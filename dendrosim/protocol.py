@@ -15,6 +15,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import USUAL_INPUTS, time_step
 from dendrosim.quantities import describe, quantity
 from dendrosim.stimuli import Stimulus
+from dendrosim.stimulus_checks import check_values
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -270,5 +271,7 @@ def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Pro
             raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
         for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
             raise DendrosimError(f"{where}: unknown key {key!r}")
-        stimuli.append(Stimulus(where=where, **entry))
+        stimulus = Stimulus(where=where, **entry)
+        check_values(stimulus, where)
+        stimuli.append(stimulus)
     return Protocol(stimuli=stimuli, name=name, source=source, **table)

@@ -445,9 +445,74 @@ def test_a_wrong_protocol_is_told(table, told):
     assert str(error.value).startswith("mine.toml")
 
 
+CHIRP = {"shape": "chirp", "f_0": "8 Hz", "f_1": "8 Hz"}
+PULSES = {"shape": "pulse_train", "width": "1 ms", "period": "3 ms", "count": "2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"start": "-1 ms"}, "start = -1 ms is before the run"),
+        ({"start": "[1, -1] ms"}, "is before the run"),
+        ({"start": "2 ms"}, "start = 2 ms is not before stop = 2 ms"),
+        (CHIRP, "no frequency changes; one frequency is the shape 'sine'"),
+        ({**PULSES, "period": "0.9 ms"}, "width = 1 ms is longer than the period of 0.9 ms"),
+    ],
+    ids=str,
+)
+def test_values_that_contradict_each_other_are_told_at_load(change, told):
+    table = {**STEP, **change}
+    if "shape" in change:
+        table = {key: value for key, value in table.items() if key not in ("start", "stop")}
+    with pytest.raises(DendrosimError, match=re.escape(told)) as error:
+        protocol_from_table({"duration": "10 ms", "stimuli": [table]}, "mine.toml", "mine")
+    assert str(error.value).startswith("mine.toml: stimuli.0")
+    stimulus = Stimulus(**table)  # and of a protocol that is written in Python when it is planned
+    with pytest.raises(DendrosimError, match=re.escape(told)):
+        plan(ds.Protocol("10 ms", [stimulus]), 0.1e-3)
+
+
+def plan(protocol, dt):
+    return make_plan(
+        ds.load_model("lif"), protocol, dt=dt, method=None, n=1, record=[], record_dt=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "dt", "told"),
+    [
+        ({"start": "12 ms", "stop": "15 ms"}, 1e-4, "start = 12 ms is not before the end of the"),
+        ({"start": "10 ms", "stop": "15 ms"}, 1e-4, "before the end of the run at 10 ms"),
+        ({"start": "9.96 ms", "stop": "15 ms"}, 1e-4, "no step of dt = 0.1 ms begins"),
+        ({"start": "1 ms", "stop": "1.02 ms"}, 5e-5, "no step of dt = 0.05 ms begins"),
+        ({**PULSES, "width": "0.02 ms"}, 5e-5, "width = 0.02 ms is shorter than one step"),
+        (
+            {"shape": "paired_pulse", "width": "[1, 0.04] ms", "interval": "3 ms"},
+            1e-4,
+            "width = [1, 0.04] ms is shorter than one step of dt = 0.1 ms",
+        ),
+    ],
+    ids=str,
+)
+def test_a_stimulus_that_puts_in_nothing_is_told_when_it_is_planned(change, dt, told):
+    keep = ("into", "amplitude") if "shape" in change else STEP
+    stimulus = Stimulus(**{**{key: STEP[key] for key in keep}, **change})
+    with pytest.raises(DendrosimError, match=re.escape(told)):
+        plan(ds.Protocol("10 ms", [stimulus], name="mine"), dt)
+
+
+def test_a_stimulus_that_just_fits_is_planned():
+    for change in ({"start": "9.9 ms", "stop": "20 ms"}, {"start": "0 ms", "stop": "0.1 ms"}):
+        assert plan(ds.Protocol("10 ms", [Stimulus(**{**STEP, **change})]), 1e-4)
+    train = {key: STEP[key] for key in ("into", "amplitude")} | PULSES | {"width": "0.1 ms"}
+    assert plan(ds.Protocol("10 ms", [Stimulus(**train)]), 1e-4)
+
+
 @pytest.mark.parametrize(
     ("shape", "values", "told"),
     [
+        ("sine", {"frequency": "0 Hz"}, "frequency = 0 Hz is not above 0"),
+        ("sine", {"frequency": "1 Hz", "phase": "1 ms"}, "phase"),
         ("pulse_train", {"width": "1 ms", "period": "2 ms", "count": "2.5"}, "count = 2.5"),
         ("pulse_train", {"width": "1 ms", "period": "2 ms", "count": "0"}, "count = 0"),
         ("pulse_train", {"width": "0 ms", "period": "2 ms", "count": "2"}, "width = 0 ms"),
