@@ -12,7 +12,7 @@ from dendrosim.equations import check_equations, dimension_of
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model_parts import Scales
 from dendrosim.names import is_name
-from dendrosim.quantities import UNITS, parse_unit, quantity
+from dendrosim.quantities import UNITS, parse_unit, quantity, unit_text
 from dendrosim.syntax import CONSTANTS
 from dendrosim.text import Expression, check_names
 
@@ -51,6 +51,11 @@ def check_model(model: Model) -> dict[str, Dimension]:
             raise DendrosimError(
                 f"{where}: potentials.{place} = {variable!r} is not a state; "
                 f"{did_you_mean(variable, model.states)}"
+            )
+        if dims[variable] not in (UNITS["volt"].dim, DIMENSIONLESS):
+            raise DendrosimError(
+                f"{where}: potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
+                "potential is in volt, or has no unit"
             )
     _check_areas(model, dims, where)
     for name in model.initial:

@@ -258,6 +258,14 @@ def test_the_tables_below_are_models_but_for_their_change():
         ({"inputs": {"soma": 1}}, "soma = 1 does not name a variable"),
         ({"potentials": {"soma": "w"}}, "potentials.soma = 'w' is not a state"),
         ({"areas": {"soma": "0.5"}}, "areas.soma: no current density enters there"),
+        (
+            {
+                "equations": "dv/dt = I/tau : amp\nI : amp",
+                "threshold": "",
+                "initial": {"v": "0 pA"},
+            },
+            "potentials.soma = 'v' is in amp; a potential is in volt",
+        ),
         ({"initial": {}}, "[initial] lacks v"),
         ({"initial": {"v": "0", "w": "0"}}, "initial.w is not a state"),
         ({"initial": {"v": "1 mV"}}, "initial.v"),
