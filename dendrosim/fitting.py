@@ -161,7 +161,7 @@ def _at_bound(names: Sequence[str], x: Array, bounds: Array) -> Iterator[str]:
             bound = BOUNDS[name][0 if low else 1]
             yield (
                 f"{name} was searched from {BOUNDS[name][0]:g} to {BOUNDS[name][1]:g} "
-                f"{_IN_UNITS_OF[name]} and ended at {bound:g}: the best value may lie beyond."
+                f"{_IN_UNITS_OF[name]} and ended near {bound:g}: the best value may lie beyond."
             )
 
 
