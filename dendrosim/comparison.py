@@ -76,14 +76,18 @@ class Comparison:
 
     @property
     def sweeps(self) -> pd.DataFrame | None:
-        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None."""
+        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None.
+
+        Of the whole sweep, as the cell's are counted in the laboratory; rates are of the window.
+        """
         clamp = measures.clamp_recording(self.protocol, self.recordings[0].n)
         if clamp is None:
             return None
         rows = self.curves[self.curves["model"] == RECORDED]
         table = rows[["sweep", "command (pA)"]].reset_index(drop=True)
-        for name in (RECORDED, *self.names):
-            table[name] = self.curves["spikes"][self.curves["model"] == name].to_numpy()
+        trains = [clamp.spike_times(), *(recording.trains for recording in self.recordings)]
+        for name, sweeps in zip((RECORDED, *self.names), trains, strict=True):
+            table[name] = [len(train) for train in sweeps]
         return table
 
     def text(self, width: int = 100) -> str:
@@ -94,7 +98,7 @@ class Comparison:
         lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
         if self.sweeps is not None:
             columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
-            lines += ["Spikes in each sweep", *aligned(columns, width, keys=2), ""]
+            lines += ["Spikes in each whole sweep", *aligned(columns, width, keys=2), ""]
         columns = {"": list(self.table.columns)}
         columns |= {str(name): self.table.loc[name].tolist() for name in self.names}
         return "\n".join([*lines, *aligned(columns, width), *self._without_impedance(width)])

@@ -370,6 +370,10 @@ def test_a_real_cell_beside_the_models(neurons, tmp_path):
     assert sweeps["recorded"].tolist() == counted
     assert sweeps["command (pA)"].tolist() == pytest.approx(list(range(-100, 301, 25)))
     assert sweeps["neuron"].tolist() == [len(t) for t in made.recordings[0].trains]
+    # two steps of 0.5 s, from 146.85 to 2146.85 ms, in a sweep of 3 s
+    assert real.measure == pytest.approx((0.14685, 2.14685))
+    cell = made.curves[made.curves["model"] == "recorded"]
+    assert_allclose(cell["rate (Hz)"], np.array(counted) / 2.0)
     lines = made.text().splitlines()
     assert any(line.split()[:3] == ["16", "300", "18"] for line in lines)
     assert max(map(len, lines)) <= 100
