@@ -37,6 +37,8 @@ def model_page(model: Model) -> str:
     start = ", ".join(f"{name} = {describe(v)}" for name, v in model.initial.items())
     parts.append(_section("Initial state", fill(start, "  ")))
     into = ", ".join(f"{place} through {name}" for place, name in model.inputs.items())
+    per = "; ".join(f"{place} per {text.text} of it" for place, text in model.areas.items())
+    into += f"\n  densities are per area of the whole membrane, {per}" if per else ""
     parts.append(_section("Current enters", f"  {into}"))
     if model.corrections:
         parts.append(
@@ -61,6 +63,7 @@ def model_table(model: Model) -> dict[str, Any]:
         "equations": [e.text for e in model.equations] or [s.text for s in model.update],
         "states": list(model.states),
         "inputs": dict(model.inputs),
+        "areas": {place: share.text for place, share in model.areas.items()},
         "parameters": {
             name: {"value": describe(p.value), "doc": p.doc, "source": p.source}
             for name, p in model.parameters.items()

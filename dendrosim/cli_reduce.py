@@ -45,7 +45,7 @@ def reduce_command(
         print_json({
             "model": result.source, "method": method, "dt": dt, "scales": scales,
             "coefficients": dict(result.coefficients), "threshold": describe(result.threshold),
-            "held": describe(result.held), "report": report,
+            "held": describe(result.held), "report": report, "notes": list(result.notes),
         })  # fmt: skip
         return
     click.echo(heading(f"{result.source}, {method}, dt {dt}"))
@@ -59,3 +59,5 @@ def reduce_command(
         name = f"{row['protocol']} ({row['role']})"
         click.echo(table((name, "value"), [(k, v) for k, v in row.items() if k not in
                                            ("protocol", "role")]))  # fmt: skip
+    for note in result.notes:
+        click.echo(f"\n{note}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dendrosim import measures, scores
+from dendrosim import measures, responses, scores
 from dendrosim.errors import DendrosimError
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import load_model
@@ -75,14 +76,18 @@ class Comparison:
 
     @property
     def sweeps(self) -> pd.DataFrame | None:
-        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None."""
+        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None.
+
+        Of the whole sweep, as the cell's are counted in the laboratory; rates are of the window.
+        """
         clamp = measures.clamp_recording(self.protocol, self.recordings[0].n)
         if clamp is None:
             return None
         rows = self.curves[self.curves["model"] == RECORDED]
         table = rows[["sweep", "command (pA)"]].reset_index(drop=True)
-        for name in (RECORDED, *self.names):
-            table[name] = self.curves["spikes"][self.curves["model"] == name].to_numpy()
+        trains = [clamp.spike_times(), *(recording.trains for recording in self.recordings)]
+        for name, sweeps in zip((RECORDED, *self.names), trains, strict=True):
+            table[name] = [len(train) for train in sweeps]
         return table
 
     def text(self, width: int = 100) -> str:
@@ -93,10 +98,22 @@ class Comparison:
         lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
         if self.sweeps is not None:
             columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
-            lines += ["Spikes in each sweep", *aligned(columns, width, keys=2), ""]
+            lines += ["Spikes in each whole sweep", *aligned(columns, width, keys=2), ""]
         columns = {"": list(self.table.columns)}
         columns |= {str(name): self.table.loc[name].tolist() for name in self.names}
-        return "\n".join([*lines, *aligned(columns, width)])
+        return "\n".join([*lines, *aligned(columns, width), *self._without_impedance(width)])
+
+    def _without_impedance(self, width: int) -> list[str]:
+        """Return a line for each model that has no impedance because every neuron of it fires."""
+        lines = []
+        for name, recording in zip(self.names, self.recordings, strict=True):
+            found = responses.impedances(recording, self.protocol)
+            if found is not None and not np.isfinite(found[1]).any():
+                why = (
+                    f"No impedance of {name}: it fires during the chirp, which is no linear answer."
+                )
+                lines += textwrap.wrap(why, width)
+        return ["", *lines] if lines else []
 
     def _against(self) -> str:
         if len(self.names) == 1:

@@ -44,6 +44,16 @@ class ClampRecording:
         """Length of a sweep in seconds."""
         return len(self.command) * self.dt
 
+    @property
+    def driven(self) -> tuple[float, float]:
+        """From when until when (seconds) any sweep's command is away from its first value.
+
+        The value that a sweep begins with is the one it is held at.  Where no command ever leaves
+        it, that is the whole sweep.
+        """
+        away = np.flatnonzero((self.command != self.command[:1]).any(axis=1))
+        return (away[0] * self.dt, (away[-1] + 1) * self.dt) if away.size else (0.0, self.duration)
+
     def spike_times(self, threshold: float = -0.010) -> list[np.ndarray]:
         """Return the times (seconds) of upward crossings of `threshold` (volt), one array a sweep.
 

@@ -29,8 +29,11 @@ from dendrosim.trains import in_window
 Array = np.ndarray
 
 #: Range in which each is searched: threshold and somatic reset in units of linear theory's
-#: threshold, the dendritic reset in units of the somatic one.
-BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 10.0), "gamma": (0.0, 3.0)}
+#: threshold, the dendritic reset in units of the somatic one.  They are wide: the pause after a
+#: burst of Kepecs and Wang takes resets that no potential of a cell has.
+BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 100.0), "gamma": (0.0, 10.0)}
+_IN_UNITS_OF = {"V_th": "thresholds of linear theory", "gamma": "somatic resets"}
+_IN_UNITS_OF["rho"] = _IN_UNITS_OF["V_th"]
 PRECISION = 5e-3  # seconds; window of the coincidence factor in the report
 
 
@@ -103,18 +106,24 @@ def fit_reduction(
         raise DendrosimError("fit needs at least one protocol")
     options = {"device": device, "dt": dt, "progress": progress}
     targets = [_target(reduction, model, p, options) for p in fit]
+    if all(target.silent.all() for target in targets):
+        names = ", ".join(target.protocol.name for target in targets)
+        raise DendrosimError(
+            f"{model.name} never fires under {names}, so there is no rate to fit threshold and "
+            "resets on; give a protocol under which it fires, such as fi_curve"
+        )
     others = [_target(reduction, model, p, options) for p in unseen]
     fitted = _with_gain(reduction, _gain(reduction, targets))
-    best = _search(fitted, targets, device, generations, population, seed, progress)
+    best, notes = _search(fitted, targets, device, generations, population, seed, progress)
     fitted = _with_threshold(fitted, **best)
-    return replace(fitted, report=_report(reduction, fitted, targets, others))
+    return replace(fitted, report=_report(reduction, fitted, targets, others), notes=notes)
 
 
 def _search(
     reduction: Reduction, targets: list[Target], device: str, generations: int, population: int,
     seed: int, progress: bool | None,
-) -> dict[str, float]:  # fmt: skip
-    """Return the threshold and resets whose firing rates are nearest to the targets'."""
+) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
+    """Return the threshold and resets whose firing rates are nearest, and which lie at a bound."""
     from scipy.optimize import differential_evolution
 
     names = list(BOUNDS)
@@ -140,7 +149,20 @@ def _search(
             x0=np.where(logarithmic, 0.0, bounds[:, 0]), tol=1e-3,
             callback=lambda *_, **__: tell and tell(next(done, generations) / generations),
         )  # fmt: skip
-    return {name: float(v[0]) for name, v in decode(result.x[:, None]).items()}
+    best = {name: float(v[0]) for name, v in decode(result.x[:, None]).items()}
+    return best, tuple(_at_bound(names, result.x, bounds))
+
+
+def _at_bound(names: Sequence[str], x: Array, bounds: Array) -> Iterator[str]:
+    """Yield a sentence for each value that the search left within a hundredth of a bound."""
+    near = np.abs(x[:, None] - bounds) <= 0.01 * np.ptp(bounds, axis=1)[:, None]
+    for name, (low, high) in zip(names, near, strict=True):
+        if low or high:
+            bound = BOUNDS[name][0 if low else 1]
+            yield (
+                f"{name} was searched from {BOUNDS[name][0]:g} to {BOUNDS[name][1]:g} "
+                f"{_IN_UNITS_OF[name]} and ended near {bound:g}: the best value may lie beyond."
+            )
 
 
 def _rate_error(
@@ -179,7 +201,11 @@ def _target(reduction: Reduction, model: Model, given: str | Protocol, options: 
         device=options["device"], dt=options["dt"], progress=options["progress"],
     )  # fmt: skip
     times = np.arange(round(float(protocol.duration) / step)) * step
-    currents = {place: protocol.current(place, times, step) for place in reduction.model.potentials}
+    shares = model.shares()
+    currents = {
+        place: protocol.current(place, times, step, share=float(shares.get(place, 1.0)))
+        for place in reduction.model.potentials
+    }
     return Target(protocol, recording, currents, recording.voltage("soma"))
 
 

@@ -19,7 +19,7 @@ from dendrosim.ephys import ClampRecording
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
 from dendrosim.spike_distance import coincidence_factor, van_rossum, victor_purpura
-from dendrosim.stimuli import SHAPES, Stimulus, spread
+from dendrosim.stimuli import Stimulus, spread
 from dendrosim.trains import first_spike_latency, gain, in_window, rheobase, sorted_train
 
 Array = NDArray[np.float64]
@@ -60,7 +60,8 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     unit = display_unit(values)
     numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
     owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
-    is_current = owner.shape != "chirp" and SHAPES[owner.shape].values.get(key, (0,))[0] is None
+    # Rheobase and gain are those of a current that stands still, not of a pulse, a ramp or noise
+    is_current = owner.shape in ("constant", "step") and key == "amplitude"
     return Grid(key, unit, np.round(numbers, 12), is_current)
 
 

@@ -60,6 +60,9 @@ class Model:
         Place (``"soma"``, ``"dendrite"``) or port to the variable that carries its current.
     potentials
         Place to the state variable that is its potential.
+    areas
+        Place to the share of the cell's membrane that a current density into it refers to, as an
+        expression of the parameters; all of the membrane where none is given.
     output
         Variable of a discrete model that is 1 in a step with a spike.
     threshold, refractory, reset
@@ -91,6 +94,7 @@ class Model:
     equations: tuple[Equation, ...] = ()
     update: tuple[Statement, ...] = ()
     potentials: Mapping[str, str] = field(default_factory=dict)
+    areas: Mapping[str, Expression] = field(default_factory=dict)
     output: str | None = None
     threshold: Expression | None = None
     refractory: Expression | Quantity | None = None
@@ -166,6 +170,7 @@ class Model:
         lines += [f"reset: {statement.text}" for statement in self.reset]
         lines += [f"{name} = {expression.text}" for name, expression in self.derived.items()]
         lines += [f"input {place}: {variable}" for place, variable in self.inputs.items()]
+        lines += [f"area {place}: {expression.text}" for place, expression in self.areas.items()]
         return "\n".join([*lines, f"output: {self.output}"] if self.output else lines)
 
     @property
@@ -191,6 +196,14 @@ class Model:
                 numbers[name] = expression(numbers)
                 values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
         return values
+
+    def shares(self) -> dict[str, np.ndarray]:
+        """Return the share of the membrane of each place in `areas`: a number, or one a neuron."""
+        if not self.areas:
+            return {}
+        numbers = {name: np.asarray(value) for name, value in self.values().items()}
+        with np.errstate(all="ignore"):  # what is no share is refused when the model is made
+            return {place: np.asarray(share(numbers)) for place, share in self.areas.items()}
 
     def place(self, into: str, where: str = "stimulus") -> str:
         """Return the place that a protocol means by `into` in this model.

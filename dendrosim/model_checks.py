@@ -5,18 +5,21 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.equations import check_equations, dimension_of
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model_parts import Scales
 from dendrosim.names import is_name
-from dendrosim.quantities import UNITS, quantity
+from dendrosim.quantities import UNITS, parse_unit, quantity, unit_text
 from dendrosim.syntax import CONSTANTS
 from dendrosim.text import Expression, check_names
 
 if TYPE_CHECKING:
     from dendrosim.model import Model
+
+_DENSITY = parse_unit("amp/meter**2").dim
 
 
 def check_model(model: Model) -> dict[str, Dimension]:
@@ -49,6 +52,12 @@ def check_model(model: Model) -> dict[str, Dimension]:
                 f"{where}: potentials.{place} = {variable!r} is not a state; "
                 f"{did_you_mean(variable, model.states)}"
             )
+        if dims[variable] not in (UNITS["volt"].dim, DIMENSIONLESS):
+            raise DendrosimError(
+                f"{where}: potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
+                "potential is in volt, or has no unit"
+            )
+    _check_areas(model, dims, where)
     for name in model.initial:
         if name not in model.states:
             raise DendrosimError(
@@ -59,6 +68,31 @@ def check_model(model: Model) -> dict[str, Dimension]:
     if missing and model.kind == "continuous":
         raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
     return dims
+
+
+def _check_areas(model: Model, dims: dict, where: str) -> None:
+    """Check that each share is a number of the parameters, of an input that is a density."""
+    if model.kind == "continuous":
+        places = [p for p, name in model.inputs.items() if dims[name] is _DENSITY]
+    else:
+        currents = model.scales.current.values() if model.scales else ()
+        places = sorted({place for gains in currents for place in gains})
+    for place, share in model.areas.items():
+        here = f"{where}: areas.{place}"
+        if place not in places:
+            raise DendrosimError(
+                f"{here}: no current density enters there; {did_you_mean(place, places)}"
+            )
+        check_names(share, model.parameters, here)
+        own = {name: dims[name] for name in share.names & model.parameters.keys()}
+        if dimension_of(share, own, here) is not DIMENSIONLESS:
+            raise DendrosimError(f"{here}: {share.text!r} is not a plain number")
+    for place, values in model.shares().items():
+        if not np.all((values > 0) & (values <= 1)):
+            raise DendrosimError(
+                f"{where}: areas.{place} = {model.areas[place].text!r} is {values}, not a share of "
+                "the cell's membrane, which is above 0 and at most 1"
+            )
 
 
 def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimension]:

@@ -57,7 +57,7 @@ def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
 
 _TABLE = {
     "title": str, "reference": str, "doi": str, "description": str, "kind": str,
-    "inputs": (dict, list), "potentials": dict, "output": str,
+    "inputs": (dict, list), "potentials": dict, "areas": dict, "output": str,
     "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
     "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
     "scales": dict, "variants": dict, "corrections": list, "recurrent": bool, "ports": list,
@@ -101,6 +101,7 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         source=source,
         inputs=read_names(table["inputs"], f"{source}: inputs"),
         potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
+        areas=MappingProxyType(read_derived(table.get("areas", {}), f"{source}: areas")),
         output=table.get("output"),
         equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
         update=parse_statements(table.get("update", ""), f"{source}: update"),
@@ -145,6 +146,8 @@ def to_table(model: Model) -> dict[str, Any]:
     table["inputs"] = dict(model.inputs)
     if model.potentials:
         table["potentials"] = dict(model.potentials)
+    if model.areas:
+        table["areas"] = {place: share.text for place, share in model.areas.items()}
     if model.corrections:
         table["corrections"] = list(model.corrections)
     if model.dt is not None:

@@ -88,12 +88,16 @@ def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
         axes[1].set_ylim(min(low, -0.5), max(high, 0.5))
     label = f"{grid.name} ({pretty(grid.unit)})" if grid.unit != "1" else grid.name
     for panel in axes:
-        panel.set_xlabel(label)
+        panel.set_xlabel(label)  # of a panel that is left out it is not drawn
     axes[0].legend(loc="best", handlelength=1.6)
 
 
 def _spikes_per_burst(axes: Axes, comparison: Comparison, x: np.ndarray, order: np.ndarray) -> None:
-    axes.plot(x, comparison.curves["spikes per burst"].to_numpy()[order], **look(0))
+    sizes = comparison.curves["spikes per burst"].to_numpy()[order]
+    if not np.isfinite(sizes).any():  # as where the current does not stand still
+        axes.set_axis_off()
+        return
+    axes.plot(x, sizes, **look(0))
     axes.set_title("Spikes per burst")
     axes.set_ylabel("spikes per burst")
 

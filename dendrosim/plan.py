@@ -21,6 +21,7 @@ from dendrosim.model import Model
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import describe, parse_unit, unit_text
 from dendrosim.stimuli import SHAPES, WINDOW, Stimulus, spread
+from dendrosim.stimulus_checks import check_times
 from dendrosim.text import Expression
 
 _DENSITY, _AMPERE = parse_unit("amp/meter**2").dim, parse_unit("amp").dim
@@ -142,7 +143,7 @@ def make_plan(
         raise DendrosimError(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
         )
-    lines, values, samples = _inputs(model, protocol, neurons, duration)
+    lines, values, samples = _inputs(model, protocol, neurons, duration, dt)
     parameters = {name: value for name, value in model.values().items() if _is_read(name, model)}
     if isinstance(model.refractory, Quantity):
         parameters["run_refractory"] = model.refractory
@@ -279,7 +280,7 @@ def _spikes(model: Model) -> tuple[str | None, str | None]:
 
 
 def _inputs(
-    model: Model, protocol: Protocol, neurons: int, duration: float
+    model: Model, protocol: Protocol, neurons: int, duration: float, dt: float
 ) -> tuple[list[str], dict[str, float | np.ndarray], dict[str, tuple[np.ndarray, float]]]:
     """Return equations, values and sampled signals of all that flows into a model."""
     lines: list[str] = []
@@ -289,9 +290,12 @@ def _inputs(
     # port takes a weighted sum of them; else port and place are the same
     sites = {place: _site_dim(model, place) for place in _places(model)}
     sums: dict[str, list[str]] = {place: [] for place in sites}
+    # An electrode's current is spread over the membrane that a density into its place refers to
+    shares, used = model.shares(), set()
     for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
         where = f"{protocol.source or protocol.name}: stimuli.{k}"
+        check_times(stimulus, duration, dt, where)
         places = {_place(model, sites, into, where) for into in stimulus.into}
         dim, *others = {sites[place] for place in places}
         if others:
@@ -309,7 +313,13 @@ def _inputs(
         flag = "" if SHAPES[stimulus.shape].smooth else " (constant over dt)"
         lines.append(f"{name} = {text.text} : {unit_text(dim)}{flag}")
         for place in places:
-            sums[place].append(name)
+            divided = stimulus.shape == "recorded" and place in shares
+            sums[place].append(f"{name}/run_share_{place}" if divided else name)
+            used |= {place} if divided else set()
+    for place in sorted(used):
+        flag = "constant" if shares[place].size > 1 else "shared, constant"
+        lines.append(f"run_share_{place} : 1 ({flag})")
+        values[f"run_share_{place}"] = _per_neuron(f"areas.{place}", shares[place], neurons)
     totals = {
         place: " + ".join(names) or f"0*{unit_text(sites[place])}" for place, names in sums.items()
     }
@@ -378,11 +388,6 @@ def _stimulus_text(
     read = text.names | WINDOW.names
     given = {key: value for key, value in stimulus.values.items() if key in read}
     given.setdefault("stop", Quantity(duration, dim=parse_unit("second").dim))
-    if not np.all(given["start"] < given["stop"]):
-        raise DendrosimError(
-            f"{where}: start = {describe(given['start'])} is not before "
-            f"stop = {describe(given['stop'])}"
-        )
     for key, value in given.items():
         wanted = shape.values.get(key, (value.dim, None))[0] or dim
         zero = value.dim is DIMENSIONLESS and not np.any(value)

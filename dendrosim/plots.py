@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from brian2 import Quantity
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -28,6 +29,9 @@ from dendrosim.stimuli import SHAPES
 
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0
+
+#: What a page has room for: with several variables it shows fewer neurons.
+MOST_PANELS = 12
 
 #: How every figure looks.
 STYLE = {
@@ -91,27 +95,37 @@ def comparison_figure(comparison: Comparison) -> Figure:
         return figure
 
 
-def recording_figure(recording: Recording, protocol: Protocol, most: int = 5) -> Figure:
-    """Draw the traces of at most `most` neurons of a recording, evenly over the grid.
+def recording_figure(recording: Recording, protocol: Protocol, most: int = 6) -> Figure:
+    """Draw what was recorded of at most `most` neurons, evenly over the grid; it says of how many.
+
+    Each variable has a panel of its own.  Where the somatic potential was recorded, the other
+    potentials are left to the file.
 
     Raises
     ------
     DendrosimError
         If nothing was recorded.
     """
-    if not len(recording.times) or not recording.meta["potentials"]:
-        raise DendrosimError(f"{recording.meta['model']}: no potential was recorded")
-    known = recording.recorded
+    if not len(recording.times) or not recording.traces.data_vars:
+        raise DendrosimError(f"{recording.meta['model']}: nothing was recorded")
+    known, variables = recording.recorded, _drawn(recording)
+    most = min(most, max(1, MOST_PANELS // len(variables)))
     evenly = np.linspace(0, len(known) - 1, min(most, len(known)))
     neurons = known[np.unique(evenly.round().astype(int))]
     points = measures.grid(protocol, recording.n)
+    panels = [(neuron, variable) for neuron in neurons for variable in variables]
     with matplotlib.rc_context(STYLE):
         title = f"{recording.meta['model']}: {protocol.title or protocol.name}"
-        what = _what(protocol, points)
-        figure, traces, current, _ = _page(len(neurons), title, what, False)
-        for axes, neuron in zip(traces, neurons, strict=True):
-            _model_trace(axes, recording, neuron, COLOURS[0])
+        soma = recording.meta["potentials"].get("soma")
+        shown = ["Somatic potential" if name == soma else name for name in variables]
+        what = _what(protocol, points, subject=", ".join(shown))
+        if len(neurons) < recording.n:
+            what += f"; {len(neurons)} of {recording.n} neurons shown"
+        figure, traces, current, _ = _page(len(panels), title, what, False)
+        for axes, (neuron, variable) in zip(traces, panels, strict=True):
+            _variable_trace(axes, recording, variable, neuron, COLOURS[0])
             name = recording.meta["model"] if points is None else _at(points, neuron)
+            name += f": {variable}" if len(variables) > 1 else ""
             _name(axes, name, COLOURS[0], len(recording.spikes(neuron)))
         own = recording if _is_discrete(recording) else None
         _finish_traces(traces, protocol, [own] * len(traces))
@@ -148,10 +162,23 @@ def _page(rows: int, title: str, what: str, below: bool) -> tuple[Figure, list[A
     return figure, traces, current, panels
 
 
-def _what(protocol: Protocol, points: measures.Grid | None, neuron: int | None = None) -> str:
+def _drawn(recording: Recording) -> list[str]:
+    """Return the variables that a figure of a recording shows, the somatic potential first."""
+    names, potentials = list(recording.traces.data_vars), recording.meta["potentials"]
+    soma = potentials.get("soma")
+    if soma not in names:
+        return names
+    others = set(potentials.values())
+    return [soma, *(name for name in names if name not in others)]
+
+
+def _what(
+    protocol: Protocol, points: measures.Grid | None, neuron: int | None = None,
+    subject: str = "Somatic potential",
+) -> str:  # fmt: skip
     """Return the line under the title: what the traces are."""
     start, stop = protocol.measure
-    parts = ["Somatic potential"]
+    parts = [subject]
     if points is not None and neuron is not None:
         parts.append(f"at {_at(points, neuron)}")
     files = [s.options["file"] for s in protocol.stimuli if s.shape == "recorded"]
@@ -171,12 +198,15 @@ def _name(axes: Axes, name: str, colour: str, spikes: int) -> None:
                    size=8.5, pad=3)  # fmt: skip
 
 
-def _trace(axes: Axes, times: np.ndarray, values: np.ndarray, train: np.ndarray, colour: str):
+def _trace(
+    axes: Axes, times: np.ndarray, values: np.ndarray, train: np.ndarray, colour: str,
+    label: str = "mV",
+) -> None:  # fmt: skip
     axes.plot(times * 1e3, values, color=colour, lw=0.9)
     at = axes.get_xaxis_transform()
     axes.plot(train * 1e3, np.full(len(train), 0.93), "|", color=colour, ms=5, mew=0.9,
               transform=at, clip_on=False)  # fmt: skip
-    axes.set_ylabel("mV")
+    axes.set_ylabel(label)
 
 
 def _is_discrete(recording: Recording) -> bool:
@@ -194,8 +224,23 @@ def _model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> 
     values = np.full(len(recording.times), np.nan)
     if name in recording.traces:
         values = recording.traces[name].values[:, column]
-    _trace(axes, recording.times, values, recording.spikes(neuron), colour)
-    axes.set_ylabel(name or "")
+    _trace(axes, recording.times, values, recording.spikes(neuron), colour, name or "")
+
+
+def _variable_trace(
+    axes: Axes, recording: Recording, variable: str, neuron: int, colour: str
+) -> None:
+    """Draw any recorded variable, in the unit that suits its values."""
+    if variable == recording.meta["potentials"].get("soma"):
+        _model_trace(axes, recording, neuron, colour)
+        return
+    trace = recording.traces[variable]
+    column = list(recording.recorded).index(neuron)
+    values = trace.values[:, column]
+    unit = display_unit(Quantity(values, dim=parse_unit(trace.attrs["units"]).dim))
+    label = pretty(unit) or variable
+    spikes = recording.spikes(neuron)
+    _trace(axes, recording.times, values / float(parse_unit(unit)), spikes, colour, label)
 
 
 def _finish_traces(

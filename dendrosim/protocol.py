@@ -15,6 +15,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import USUAL_INPUTS, time_step
 from dendrosim.quantities import describe, quantity
 from dendrosim.stimuli import Stimulus
+from dendrosim.stimulus_checks import check_values
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -29,7 +30,8 @@ class Protocol:
         They add up; a place that none goes into has no current.
     measure
         ``start`` and ``stop`` of the window in which spikes, rates and bursts are counted, see
-        `trains.in_window`; all of the run by default.
+        `trains.in_window`; all of the run by default, and of a recorded stimulus from the first to
+        the last sample in which the command of any sweep is away from the value it is held at.
     title, description, name, source
         For people: what it is, its name on the shelf and the path of its file.
 
@@ -103,14 +105,26 @@ class Protocol:
             If the window does not lie in the protocol.
         """
         end = float(self.duration)
-        start = float(self.given_measure.get("start", 0.0))
-        stop = float(self.given_measure.get("stop", end))
+        default = self._driven(end)
+        start, stop = (
+            float(self.given_measure.get(key, value))
+            for key, value in zip(("start", "stop"), default, strict=True)
+        )
         if not 0 <= start < stop <= end * (1 + 1e-12):
             raise DendrosimError(
                 f"{self.source or self.name}: the measured window {start:g} s to {stop:g} s does "
                 f"not lie in the protocol of {describe(self.duration)}"
             )
         return start, stop
+
+    def _driven(self, end: float) -> tuple[float, float]:
+        """Return the window that is measured where the protocol does not say which."""
+        windows = [s.recording.driven for s in self.stimuli if s.shape == "recorded"]
+        # with another stimulus beside it, the command is not all that drives the neuron
+        if len(windows) < len(self.stimuli) or not windows:
+            return 0.0, end
+        start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
+        return (start, stop) if start < stop else (0.0, end)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -150,8 +164,9 @@ class Protocol:
         return None
 
     def current(
-        self, place: str, times: np.ndarray, dt: float, n: int = 1, in_ampere: bool = False
-    ) -> np.ndarray:
+        self, place: str, times: np.ndarray, dt: float, n: int = 1, in_ampere: bool = False,
+        share: float = 1.0,
+    ) -> np.ndarray:  # fmt: skip
         """Evaluate the current into a place.
 
         Parameters
@@ -166,6 +181,9 @@ class Protocol:
             Neurons for each point of the grid.
         in_ampere
             Whether the model's input is: then a recorded current is not divided by its area.
+        share
+            Of the cell's membrane that a density into this place refers to (`Model.shares`): a
+            recorded current is divided by it.
 
         Returns
         -------
@@ -176,9 +194,8 @@ class Protocol:
         total = np.zeros((len(times), neurons))
         for stimulus, stream in zip(self.stimuli, self.streams, strict=True):
             if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
-                total += stimulus.current(
-                    times, dt, float(self.duration), neurons, stream, in_ampere
-                )
+                own = stimulus.current(times, dt, float(self.duration), neurons, stream, in_ampere)
+                total += own / share if stimulus.shape == "recorded" else own
         return total
 
     @property
@@ -271,5 +288,7 @@ def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Pro
             raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
         for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
             raise DendrosimError(f"{where}: unknown key {key!r}")
-        stimuli.append(Stimulus(where=where, **entry))
+        stimulus = Stimulus(where=where, **entry)
+        check_values(stimulus, where)
+        stimuli.append(stimulus)
     return Protocol(stimuli=stimuli, name=name, source=source, **table)

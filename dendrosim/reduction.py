@@ -32,6 +32,7 @@ from dendrosim.model_table import load_model, to_table
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.recording import replacing
+from dendrosim.text import parse_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,8 @@ class Reduction:
         Name of the reduced model.
     report
         After a fit: a DataFrame with a row a protocol, its role (``fit`` or ``unseen``) and errors.
+    notes
+        What to know of a fit, a sentence each: a value that lies at a bound of its search.
     """
 
     model: Model
@@ -74,6 +77,7 @@ class Reduction:
     held: Quantity
     source: str
     report: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def coefficients(self) -> Mapping[str, float]:
@@ -173,7 +177,14 @@ class _Linear:
 
 def _given_threshold(model: Model, threshold: Any) -> float:
     if threshold is not None:
-        return float(quantity(threshold, "threshold", like=_VOLT))
+        given = float(quantity(threshold, "threshold", like=_VOLT))
+        rest = _stable_rest(model)
+        if given <= rest:
+            raise DendrosimError(
+                f"{model.name}: threshold = {given * 1e3:g} mV is not above its rest at "
+                f"{rest * 1e3:.4g} mV; give one that the neuron has to be driven to"
+            )
+        return given
     found = Dynamics(model).threshold()
     if not np.isfinite(found):
         raise DendrosimError(
@@ -181,6 +192,17 @@ def _given_threshold(model: Model, threshold: Any) -> float:
             "threshold; give threshold='-55 mV'"
         )
     return found
+
+
+def _stable_rest(model: Model) -> float:
+    """Return the somatic potential of a stable rest, -inf for a neuron that has none."""
+    dynamics = Dynamics(model)
+    try:
+        rest = dynamics.rest()
+    except DendrosimError:  # it may still be held somewhere
+        return -np.inf
+    soma = float(rest[dynamics.states.index(model.potentials["soma"])])
+    return soma if dynamics.stable(rest, {}) else -np.inf
 
 
 def _linear_part(model: Model, method: str, v_th: float, holding: Any) -> _Linear:
@@ -291,7 +313,14 @@ def _assemble(
     )
     base = load_model("two_compartment")
     reduced = base.with_(parameters=coefficients, dt=Quantity(dt, dim=UNITS["second"].dim))
-    reduced = replace(reduced, name=f"{model.name} ({method})", scales=scales)
+    # a density into the reduced neuron is one into the model: it refers to the same membrane
+    areas = {
+        place: parse_number(repr(float(share)), f"areas.{place}")
+        for place, share in model.shares().items()
+        if place in PLACES
+    }
+    name = f"{model.name} ({method})"
+    reduced = replace(reduced, name=name, scales=scales, areas=MappingProxyType(areas))
     return Reduction(
         model=reduced,
         method=method,

@@ -183,6 +183,8 @@ def _error(found: tuple[Array, NDArray], other: tuple[Array, NDArray]) -> float:
     (f, z), (f_other, z_other) = found, other
     errors = []
     for k in range(z.shape[1]):
+        if not (np.isfinite(z[:, k]).all() and np.isfinite(z_other[:, k]).all()):
+            continue  # one of the two spikes
         reference = np.interp(f, f_other, z_other[:, k])
         errors.append(np.sqrt(np.mean(np.abs(z[:, k] / reference - 1) ** 2)) * 100)
     return mean_where_defined(errors)

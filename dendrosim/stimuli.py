@@ -85,6 +85,16 @@ SHAPES: dict[str, Shape] = {
         "a straight line from offset at start to amplitude at stop",
         smooth=True,
     ),
+    "sine": Shape(
+        "amplitude*sin(2*pi*frequency*(t - start) + phase)",
+        {
+            "amplitude": (_CURRENT, None),
+            "frequency": (_RATE, None),
+            "phase": (DIMENSIONLESS, "0"),
+        },
+        "a sine of one frequency, which has the phase (rad) at start",
+        smooth=True,
+    ),
     "chirp": Shape(
         "amplitude*sin(2*pi*(f_0*(t - start) + 0.5*(f_1 - f_0)*(t - start)**2/(stop - start)))",
         {"amplitude": (_CURRENT, None), "f_0": (_RATE, "0 Hz"), "f_1": (_RATE, None)},
@@ -136,7 +146,7 @@ _WHOLE = Shape("samples*amp", {}, "the commanded current itself")
 _OPTIONS = {"ou": {"seed": 0, "independent": False}, "recorded": {"file": None, "sweeps": None}}
 #: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
-_POSITIVE = ("tau", "sample", "width", "period", "interval", "area")
+_POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
 MAX_SAMPLES = 200_000_000
 
 

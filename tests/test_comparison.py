@@ -244,6 +244,77 @@ def test_a_blocked_neuron_ends_its_gain_at_its_highest_rate():
     assert found["rheobase (uA/cm**2)"] == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "key", "values", "steady"),
+    [
+        ("constant", "amplitude", {}, True),
+        ("step", "amplitude", {"start": "100 ms", "stop": "900 ms"}, True),
+        ("constant", "start", {"amplitude": "1 uA/cm**2"}, False),
+        ("ou", "sigma", {}, False),
+        ("ou", "mean", {"sigma": "1 uA/cm**2"}, False),
+        ("alpha", "amplitude", {"tau": "5 ms"}, False),
+        ("ramp", "amplitude", {}, False),
+        ("sine", "amplitude", {"frequency": "5 Hz"}, False),
+    ],
+)
+def test_only_a_current_that_stands_still_has_an_f_i_curve(shape, key, values, steady):
+    grid = "[0, 100] ms" if key == "start" else "[0, 1] uA/cm**2"
+    swept = ds.Protocol("1 s", [ds.Stimulus("soma", shape, **values, **{key: grid})])
+    made = comparison([recording([[], [0.5]])], swept)
+    assert made.grid.name == key
+    assert any(name.startswith("rheobase") for name in made.table) is steady
+    figure = made.plot()
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert ("f–I curve" in titles, "Firing rate" in titles) == (steady, not steady)
+
+
+def test_a_panel_without_a_value_is_left_out():
+    swept = ds.Protocol(
+        "1 s", [ds.Stimulus("soma", "alpha", amplitude="[0, 1] uA/cm**2", tau="5 ms")]
+    )
+    made = comparison([recording([[], [0.2, 0.4]])], swept)
+    assert made.curves["spikes per burst"].isna().all()
+    assert not made.plot().axes[-1].axison
+
+
+def with_variables(neurons, variables):
+    """Return a recording of variables: name to unit."""
+    made = recording([[0.5]] * neurons)
+    shape = (len(made.times), neurons)
+    for k, (name, unit) in enumerate(variables.items()):
+        made.traces[name] = (("time", "neuron"), np.full(shape, k + 1.0), {"units": unit})
+    return made
+
+
+def labels(figure):
+    return [axes.get_ylabel() for axes in figure.axes[:-1]]  # the last is the current
+
+
+def test_each_recorded_variable_has_a_panel_with_its_unit():
+    one = protocol("1 uA/cm**2")
+    currents = with_variables(1, {"I_Na": "amp/meter**2", "h": "1"})
+    figure = recording_figure(currents, one)
+    assert labels(figure) == ["µA/cm²", "h"]
+    assert figure.axes[0].lines[0].get_ydata()[0] == pytest.approx(100)  # 1 A/m**2
+    assert all(axes.lines[0].get_xdata().size for axes in figure.axes)
+    heads = [text.get_text() for text in figure.texts]
+    assert any(head.startswith("I_Na, h") for head in heads)
+    assert not any("omatic potential" in head for head in heads)
+    both = with_variables(1, {"v": "volt", "I_Na": "amp/meter**2"})
+    assert labels(recording_figure(both, one)) == ["mV", "µA/cm²"]
+
+
+@pytest.mark.parametrize(("neurons", "shown"), [(6, 6), (9, 6)])
+def test_a_figure_says_how_many_neurons_it_shows(neurons, shown):
+    swept = protocol(f"linspace(0, 1, {neurons}) uA/cm**2")
+    figure = recording_figure(with_variables(neurons, {"v": "volt"}), swept)
+    assert len(labels(figure)) == shown
+    told = any(f"{shown} of {neurons} neurons shown" in text.get_text() for text in figure.texts)
+    assert told is (shown < neurons)
+    three = with_variables(neurons, {"v": "volt", "h": "1", "n": "1"})
+    assert len(labels(recording_figure(three, swept))) == 12  # of four neurons
+
+
 @pytest.mark.parametrize(("f_0", "f_1"), [(2, 2.0001), (0, 10), (10, 1)])
 def test_a_burst_at_each_crest_of_a_chirp_has_phase_90(f_0, f_1):
     chirp = ds.load_protocol("chirp").with_(f_0=f"{f_0} Hz", f_1=f"{f_1} Hz")
@@ -274,6 +345,10 @@ def test_the_impedance_of_a_leaky_membrane():
     assert table["Q"].iloc[0] == pytest.approx(1, abs=0.01)
     assert table["impedance error (%)"].iloc[1] == pytest.approx(10, rel=1e-6)
     assert table.loc["spiking", ["Q", "resonance (Hz)"]].isna().all()
+    told = comparison([spiking, *made], chirp)  # errors against a reference that has no impedance
+    assert "impedance error (%)" not in told.table
+    assert "No impedance of spiking: it fires during the chirp" in told.text()
+    assert "No impedance" not in comparison(made, chirp).text()
 
 
 # Published numbers, and a real cell
@@ -300,6 +375,10 @@ def test_a_real_cell_beside_the_models(neurons, tmp_path):
     assert sweeps["recorded"].tolist() == counted
     assert sweeps["command (pA)"].tolist() == pytest.approx(list(range(-100, 301, 25)))
     assert sweeps["neuron"].tolist() == [len(t) for t in made.recordings[0].trains]
+    # two steps of 0.5 s, from 146.85 to 2146.85 ms, in a sweep of 3 s
+    assert real.measure == pytest.approx((0.14685, 2.14685))
+    cell = made.curves[made.curves["model"] == "recorded"]
+    assert_allclose(cell["rate (Hz)"], np.array(counted) / 2.0)
     lines = made.text().splitlines()
     assert any(line.split()[:3] == ["16", "300", "18"] for line in lines)
     assert max(map(len, lines)) <= 100
@@ -411,7 +490,7 @@ def test_long_names_and_many_models_fit(tmp_path):
 
 
 def test_a_recording_without_potentials_has_no_figure():
-    with pytest.raises(DendrosimError, match="no potential was recorded"):
+    with pytest.raises(DendrosimError, match="nothing was recorded"):
         recording_figure(ds.Recording(
             np.zeros(0, int), np.zeros(0), xr.Dataset(coords={"time": [], "neuron": [0]}),
             recording([[]]).meta,

@@ -23,9 +23,9 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 ROOMS = [
     "errors", "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
     "model_parts", "model_checks", "model", "model_table",
-    "ephys", "signals", "stimuli", "protocol", "slopes", "integrators", "plan", "job",
-    "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices", "generate",
-    "neurons", "recording", "simulation",
+    "ephys", "signals", "stimuli", "stimulus_checks", "protocol", "slopes", "integrators", "plan",
+    "job", "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices",
+    "generate", "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",

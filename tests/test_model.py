@@ -9,7 +9,7 @@ import tomllib
 import brian2
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
 from dendrosim import library
@@ -270,6 +270,15 @@ def test_the_tables_below_are_models_but_for_their_change():
         ({"inputs": {"a b": "I"}}, "a b = 'I' does not name a variable"),
         ({"inputs": {"soma": 1}}, "soma = 1 does not name a variable"),
         ({"potentials": {"soma": "w"}}, "potentials.soma = 'w' is not a state"),
+        ({"areas": {"soma": "0.5"}}, "areas.soma: no current density enters there"),
+        (
+            {
+                "equations": "dv/dt = I/tau : amp\nI : amp",
+                "threshold": "",
+                "initial": {"v": "0 pA"},
+            },
+            "potentials.soma = 'v' is in amp; a potential is in volt",
+        ),
         ({"initial": {}}, "[initial] lacks v"),
         ({"initial": {"v": "0", "w": "0"}}, "initial.w is not a state"),
         ({"initial": {"v": "1 mV"}}, "initial.v"),
@@ -341,6 +350,11 @@ SCALED = {"voltage": "1 mV", "current": {"I": {"soma": "1 meter**2/amp"}}}
         ({"variants": {"a": {"update": "Z = 1"}}}, "the model does not assign Z"),
         ({"variants": {"a": {"derived": {"Z": "1"}}}}, "the model does not derive Z"),
         ({"variants": {"a": {"equations": "Z = 1 : 1"}}}, "unknown key 'equations'"),
+        ({"areas": {"soma": "0.5"}}, "areas.soma: no current density enters there"),
+        ({"scales": SCALED, "areas": {"dendrite": "b"}}, "areas.dendrite: no current density"),
+        ({"scales": SCALED, "areas": {"soma": "x"}}, "areas.soma: 'x'"),
+        ({"scales": SCALED, "areas": {"soma": "b > 1"}}, "areas.soma: 'b > 1' is a condition"),
+        ({"scales": SCALED, "areas": {"soma": "3*b"}}, "is 1.5, not a share of the cell"),
         ({"scales": {}}, "scales.voltage"),
         ({"scales": SCALED, "dt": None}, "needs the key 'dt'"),
         ({"scales": {**SCALED, "rest": {"X": "1 mV"}}}, "scales.rest.X is not known"),
@@ -358,6 +372,16 @@ def test_a_wrong_discrete_model_is_told(changes, told):
     with pytest.raises(DendrosimError, match=re.escape(told)) as error:
         make(DISCRETE_TABLE, **changes)
     assert str(error.value).startswith("mine.toml")
+
+
+def test_a_share_of_the_membrane_follows_the_parameters_and_is_told_where_it_is_none():
+    kw = ds.load_model("kepecs_wang_2000")
+    shares = kw.with_(parameters={"p": "[0.2, 0.3]"}).shares()
+    assert_allclose([shares["soma"], shares["dendrite"]], [[0.2, 0.3], [0.8, 0.7]])
+    with pytest.raises(DendrosimError, match=r"areas\.dendrite = '1 - p' is 0\.0, not a share"):
+        kw.with_(parameters={"p": "1"})
+    with pytest.raises(DendrosimError, match=r"areas\.soma: 'g_c' is not a plain number"):
+        make(table("kepecs_wang_2000"), areas={"soma": "g_c"})
 
 
 def test_a_derived_value_that_is_not_finite_is_told():

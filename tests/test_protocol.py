@@ -10,12 +10,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
-from dendrosim import ephys, library
+from dendrosim import ephys, library, measures
 from dendrosim.errors import DendrosimError
 from dendrosim.model_table import model_from_table
+from dendrosim.plan import make_plan
 from dendrosim.plots import current_unit
 from dendrosim.protocol import protocol_from_table
-from dendrosim.quantities import quantity
+from dendrosim.quantities import quantity, unit_text
+from dendrosim.stimuli import _OPTIONS as OPTIONS
 from dendrosim.stimuli import SHAPES, Stimulus
 
 MS, UA = 1e-3, 1e-2  # a millisecond and a uA/cm**2 in SI
@@ -72,6 +74,16 @@ class TestClosedForms:
         phase = 2 * np.pi * (0.020 * since + 0.5 * rate * since**2)
         assert_allclose(found[:, 0], 0.5 * np.sin(phase) * inside(k, dt, 3.0, DURATION), atol=1e-9)
 
+    def test_sine(self, dt):
+        found, k = current(
+            "sine", dt, amplitude="0.5 uA/cm**2", frequency="80 Hz", phase="0.75", start="3 ms",
+            stop="24 ms",
+        )  # fmt: skip
+        wave = 0.5 * np.sin(2 * np.pi * 0.080 * (k * dt - 3.0) + 0.75)
+        assert_allclose(found[:, 0], wave * inside(k, dt, 3.0, 24.0), atol=1e-9)
+        plain, _ = current("sine", dt, amplitude="0.5 uA/cm**2", frequency="80 Hz")
+        assert_allclose(plain[:, 0], 0.5 * np.sin(2 * np.pi * 0.080 * k * dt), atol=1e-9)
+
     def test_pulse_train(self, dt):
         start, width, period = grid(3, dt), grid(2, dt), grid(6, dt)
         found, k = current(
@@ -102,9 +114,24 @@ class TestClosedForms:
 
 
 def test_every_shape_is_tested_here_and_says_what_it_is():
-    tested = {"constant", "step", "ramp", "chirp", "pulse_train", "paired_pulse", "alpha"}
+    tested = {"constant", "step", "ramp", "sine", "chirp", "pulse_train", "paired_pulse",
+              "alpha"}  # fmt: skip
     assert tested | {"ou", "recorded"} == set(SHAPES)
     assert all(shape.doc for shape in SHAPES.values())
+
+
+def test_the_guide_has_every_shape_with_its_keys():
+    page = (Path(__file__).parents[1] / "docs" / "guide" / "protocols.md").read_text("utf-8")
+    rows = []
+    for name, shape in SHAPES.items():
+        keys = []
+        for key, (dimension, default) in shape.values.items():
+            unit = "current" if dimension is None else unit_text(dimension).replace("1", "number")
+            keys.append(f"`{key}` ({unit})" if default is None else f"`{key}` ({unit}, {default})")
+        for key, default in OPTIONS.get(name, {}).items():
+            keys.append(f"`{key}`" if default is None else f"`{key}` ({default})".lower())
+        rows.append(f"| `{name}` | {shape.doc} | {', '.join(keys)} |")
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows
 
 
 def test_alpha_peaks_at_its_time_constant_and_ends():
@@ -211,6 +238,10 @@ def clamp(monkeypatch):
     return recording
 
 
+def never_fires(model):
+    return ds.reduce(model, "0.1 ms").model.with_(parameters={"V_th": 1e9})
+
+
 class TestRecorded:
     def test_picoampere_become_a_density_by_the_area(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", area="2e-5 cm**2")
@@ -265,6 +296,29 @@ class TestRecorded:
             ds.simulate(model, protocol, device="numpy", progress=False)
         assert "protocol: stimuli.0: a recorded current" in str(error.value)
 
+    @pytest.mark.parametrize(
+        "make", [lambda m: m.variant("passive"), never_fires], ids=["channels", "reduced"]
+    )
+    @pytest.mark.parametrize("name", ["kepecs_wang_2000", "pinsky_rinzel_1994"])
+    def test_the_same_current_meets_the_input_resistance_of_the_whole_cell(
+        self, name, make, monkeypatch
+    ):
+        """Law: R_in of two leaky compartments of one cell of known area, from Ohm and Kirchhoff."""
+        command = np.outer(np.ones(8), [-100e-12, 100e-12])
+        held = ephys.ClampRecording("cell.abf", 0.05, command, command)
+        monkeypatch.setattr(ephys, "read_abf", lambda path, sweeps=None: held)
+        source = ds.load_model(name)
+        p, g_L, g_c = (float(source.parameters[k].value) for k in ("p", "g_L", "g_c"))
+        area = 2e-8  # m**2
+        conductance = area * np.array([[p * g_L + g_c, -g_c], [-g_c, (1 - p) * g_L + g_c]])
+        protocol = ds.load_protocol("recorded").with_(file="cell.abf", area="2e-4 cm**2")
+        model = make(source)
+        run = ds.simulate(model, protocol, device="numpy", dt="0.1 ms", record_dt="1 ms",
+                          record=[model.potentials["soma"]], progress=False)  # fmt: skip
+        resistance = np.diff(run.voltage("soma")[-1])[0] / 200e-12
+        assert resistance == pytest.approx(np.linalg.inv(conductance)[0, 0], rel=1e-3)
+        assert resistance > 1 / (area * g_L)  # the leak of all of the membrane alone
+
     @pytest.mark.parametrize("dt", [0.5, 0.25, 0.1, 0.5 / 3])
     def test_a_sample_holds_until_the_next(self, clamp, dt):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", area="1e-4 cm**2", sweeps=2)
@@ -272,6 +326,20 @@ class TestRecorded:
         steps = np.arange(int(np.ceil(8 / dt - 1e-9)))
         found = protocol.current("soma", steps * dt * MS, dt * MS)[:, 0] / UA
         assert_allclose(found, inside(steps, dt, 2.0, 6.0) * 1.0)
+
+    def test_what_is_measured_is_where_the_command_leaves_its_holding_value(self, clamp):
+        protocol = ds.load_protocol("recorded").with_(file="cell.abf")
+        assert protocol.measure == pytest.approx((2e-3, 6e-3))  # samples 4 to 11 of 0.5 ms
+        trains = [np.array([1e-3, 3e-3, 5e-3, 7e-3])] * 3
+        assert_allclose(measures.curve(trains, protocol)["rate (Hz)"], 2 / 4e-3)
+        given = protocol.with_(measure={"start": "1 ms"})
+        assert given.measure == pytest.approx((1e-3, 6e-3))
+        assert protocol.with_(sweeps=1).measure == (0, pytest.approx(8e-3))  # 0 pA throughout
+        assert protocol.with_(duration="4 ms").measure == pytest.approx((2e-3, 4e-3))
+        assert protocol.with_(duration="2 ms").measure == (0, pytest.approx(2e-3))
+        noise = Stimulus("soma", "ou", sigma="1 uA/cm**2")
+        both = ds.Protocol(stimuli=[*protocol.stimuli, noise])
+        assert both.measure == (0, pytest.approx(8e-3))
 
     def test_sweeps_are_selected(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", sweeps=[2, 0])
@@ -422,9 +490,74 @@ def test_a_wrong_protocol_is_told(table, told):
     assert str(error.value).startswith("mine.toml")
 
 
+CHIRP = {"shape": "chirp", "f_0": "8 Hz", "f_1": "8 Hz"}
+PULSES = {"shape": "pulse_train", "width": "1 ms", "period": "3 ms", "count": "2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"start": "-1 ms"}, "start = -1 ms is before the run"),
+        ({"start": "[1, -1] ms"}, "is before the run"),
+        ({"start": "2 ms"}, "start = 2 ms is not before stop = 2 ms"),
+        (CHIRP, "no frequency changes; one frequency is the shape 'sine'"),
+        ({**PULSES, "period": "0.9 ms"}, "width = 1 ms is longer than the period of 0.9 ms"),
+    ],
+    ids=str,
+)
+def test_values_that_contradict_each_other_are_told_at_load(change, told):
+    table = {**STEP, **change}
+    if "shape" in change:
+        table = {key: value for key, value in table.items() if key not in ("start", "stop")}
+    with pytest.raises(DendrosimError, match=re.escape(told)) as error:
+        protocol_from_table({"duration": "10 ms", "stimuli": [table]}, "mine.toml", "mine")
+    assert str(error.value).startswith("mine.toml: stimuli.0")
+    stimulus = Stimulus(**table)  # and of a protocol that is written in Python when it is planned
+    with pytest.raises(DendrosimError, match=re.escape(told)):
+        plan(ds.Protocol("10 ms", [stimulus]), 0.1e-3)
+
+
+def plan(protocol, dt):
+    return make_plan(
+        ds.load_model("lif"), protocol, dt=dt, method=None, n=1, record=[], record_dt=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "dt", "told"),
+    [
+        ({"start": "12 ms", "stop": "15 ms"}, 1e-4, "start = 12 ms is not before the end of the"),
+        ({"start": "10 ms", "stop": "15 ms"}, 1e-4, "before the end of the run at 10 ms"),
+        ({"start": "9.96 ms", "stop": "15 ms"}, 1e-4, "no step of dt = 0.1 ms begins"),
+        ({"start": "1 ms", "stop": "1.02 ms"}, 5e-5, "no step of dt = 0.05 ms begins"),
+        ({**PULSES, "width": "0.02 ms"}, 5e-5, "width = 0.02 ms is shorter than one step"),
+        (
+            {"shape": "paired_pulse", "width": "[1, 0.04] ms", "interval": "3 ms"},
+            1e-4,
+            "width = [1, 0.04] ms is shorter than one step of dt = 0.1 ms",
+        ),
+    ],
+    ids=str,
+)
+def test_a_stimulus_that_puts_in_nothing_is_told_when_it_is_planned(change, dt, told):
+    keep = ("into", "amplitude") if "shape" in change else STEP
+    stimulus = Stimulus(**{**{key: STEP[key] for key in keep}, **change})
+    with pytest.raises(DendrosimError, match=re.escape(told)):
+        plan(ds.Protocol("10 ms", [stimulus], name="mine"), dt)
+
+
+def test_a_stimulus_that_just_fits_is_planned():
+    for change in ({"start": "9.9 ms", "stop": "20 ms"}, {"start": "0 ms", "stop": "0.1 ms"}):
+        assert plan(ds.Protocol("10 ms", [Stimulus(**{**STEP, **change})]), 1e-4)
+    train = {key: STEP[key] for key in ("into", "amplitude")} | PULSES | {"width": "0.1 ms"}
+    assert plan(ds.Protocol("10 ms", [Stimulus(**train)]), 1e-4)
+
+
 @pytest.mark.parametrize(
     ("shape", "values", "told"),
     [
+        ("sine", {"frequency": "0 Hz"}, "frequency = 0 Hz is not above 0"),
+        ("sine", {"frequency": "1 Hz", "phase": "1 ms"}, "phase"),
         ("pulse_train", {"width": "1 ms", "period": "2 ms", "count": "2.5"}, "count = 2.5"),
         ("pulse_train", {"width": "1 ms", "period": "2 ms", "count": "0"}, "count = 0"),
         ("pulse_train", {"width": "0 ms", "period": "2 ms", "count": "2"}, "width = 0 ms"),

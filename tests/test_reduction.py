@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dendrosim as ds
+from dendrosim import fitting
 from dendrosim.dual import DUAL_FUNCTIONS, Dual, parts
 from dendrosim.dynamics import Dynamics
 from dendrosim.fitting import walk
@@ -181,6 +182,26 @@ def test_fit_improves_on_linear_theory_and_reports_unseen_protocols():
     assert error == pytest.approx(report.loc["fit", after], abs=0.7)  # a spike at the edge
 
 
+def test_a_value_at_a_bound_of_its_search_is_told(monkeypatch):
+    monkeypatch.setattr(fitting, "BOUNDS", {"rho": (0.5, 1.0), "gamma": (0.0, 3.0)})
+    bounds = np.array([[np.log(0.5), 0.0], [0.0, 3.0]])
+    inside = fitting._at_bound(["rho", "gamma"], np.array([-0.3, 1.0]), bounds)
+    assert list(inside) == []
+    (told,) = fitting._at_bound(["rho", "gamma"], np.array([-0.001, 1.0]), bounds)
+    assert told.startswith("rho was searched from 0.5 to 1 thresholds") and "ended near 1" in told
+    (told,) = fitting._at_bound(["rho", "gamma"], np.array([-0.3, 0.01]), bounds)
+    assert told.startswith("gamma was searched from 0 to 3 somatic resets and ended near 0")
+
+
+def test_the_search_tells_which_of_its_values_lie_at_a_bound(monkeypatch):
+    monkeypatch.setattr(fitting, "_at_bound", lambda names, x, bounds: (f"{n} told" for n in names))
+    strong = WEAK.with_(amplitude="5 uA/cm**2")
+    model = ds.load_model("kepecs_wang_2000")
+    result = reduce(model, "0.1 ms", fit=[strong], device="numpy", generations=1,
+                    population=6, progress=False)  # fmt: skip
+    assert result.notes == ("V_th told", "rho told", "gamma told")
+
+
 def test_saved_reduction_is_a_model_file(tmp_path):
     result = reduce(ds.load_model("pinsky_rinzel_1994"), "0.2 ms", method="quasi_active")
     result.save(tmp_path / "reduced.toml")
@@ -190,6 +211,11 @@ def test_saved_reduction_is_a_model_file(tmp_path):
     runs = [ds.simulate(m, protocol, device="numpy") for m in (loaded, result.model)]
     np.testing.assert_allclose(runs[0].voltage(), runs[1].voltage(), rtol=1e-6)
     np.testing.assert_array_equal(runs[0].spike_t, runs[1].spike_t)
+
+
+WEAK = ds.Protocol(
+    "40 ms", [ds.Stimulus("soma", "constant", amplitude="0.1 uA/cm**2")], name="weak"
+)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +230,15 @@ def test_saved_reduction_is_a_model_file(tmp_path):
         (lambda m: reduce(m.variant("passive"), "0.1 ms"), "linear theory has no threshold"),
         (lambda m: reduce(m, "0.1 ms", fit=[]), "at least one protocol"),
         (lambda m: reduce(m, "0.05 ms", fit=["step"]), "does not divide"),
+        (
+            lambda m: reduce(m, "0.1 ms", fit=[WEAK], device="numpy"),
+            "never fires under weak, so there is no rate to fit",
+        ),
+        (
+            lambda m: reduce(m, "0.1 ms", threshold="-70 mV"),
+            "threshold = -70 mV is not above its rest",
+        ),
+        (lambda m: reduce(m, "0.1 ms", threshold="-200 mV"), "not above its rest at -6"),
     ],
 )
 def test_refusals_say_what_is_wrong(call, words):

@@ -133,6 +133,7 @@ class TestStimuli:
         {"shape": "step", "amplitude": "3", "start": "2.1 ms", "stop": "4.2 ms"},
         {"shape": "ramp", "amplitude": "5", "offset": "-1", "start": "3 ms", "stop": "9 ms"},
         {"shape": "chirp", "amplitude": "7", "f_0": "50 Hz", "f_1": "300 Hz"},
+        {"shape": "sine", "amplitude": "2", "frequency": "90 Hz", "phase": "0.4"},
         {"shape": "pulse_train", "amplitude": "11", "start": "1.2 ms", "width": "0.6 ms",
          "period": "1.8 ms", "count": "3"},
         {"shape": "paired_pulse", "amplitude": "13", "start": "2.4 ms", "width": "0.9 ms",
@@ -163,7 +164,9 @@ class TestStimuli:
             ds.load_model("kepecs_wang_2000"), protocol, dt="0.05 ms", method="euler",
             device="numpy", record=["I_s"], progress=False,
         )  # fmt: skip
-        assert_allclose(r.traces["I_s"].values, np.repeat(command, 5, axis=0) * 0.01, rtol=1e-12)
+        # 1e-4 cm**2 of membrane, of which the soma is 0.15
+        density = np.repeat(command, 5, axis=0) * 0.01 / 0.15
+        assert_allclose(r.traces["I_s"].values, density, rtol=1e-12)
         assert r.sweep[0] == "sweep"
 
     def test_a_seed_overrides_that_of_the_protocol(self):

@@ -122,7 +122,9 @@ def _functions(model: ds.Model) -> list[str]:
 def _inputs(model: ds.Model) -> str:
     what = [f"${latex.symbol(name)}$" + (f" ({place})" if place != name else "")
             for place, name in model.inputs.items()]  # fmt: skip
-    return f"Input: {', '.join(what)}."
+    shares = [f"`{share.text}` ({place})" for place, share in model.areas.items()]
+    per = f" Per area of a share of the membrane: {', '.join(shares)}." if shares else ""
+    return f"Input: {', '.join(what)}.{per}"
 
 
 def _parameters(model: ds.Model) -> str:
