@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import dendrosim as ds
-from dendrosim import library
+from dendrosim import library, model_checks
 from dendrosim.errors import DendrosimError
 from dendrosim.learn import SURROGATES, ContinuousStep, DiscreteStep, TorchNetwork
 from dendrosim.learn.surrogates import spike_functions
@@ -165,11 +165,13 @@ def smoothed(name, folder):
 
 @pytest.fixture(scope="module")
 def smooth(tmp_path_factory):
-    """Return a folder of the smooth models."""
+    """Return a folder of the smooth models, whose outputs may be other than 0 and 1 meanwhile."""
     folder = tmp_path_factory.mktemp("smooth")
     for name in circuits.RULES:
         smoothed(name, folder)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_checks, "_is_spike", lambda _: True)
+        yield folder
 
 
 class TestFiniteDifferences:

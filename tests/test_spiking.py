@@ -21,7 +21,7 @@ NEURONS = 203
 
 TABLE = {
     "title": "A counter", "kind": "continuous", "inputs": {"soma": "I"},
-    "potentials": {"soma": "v"}, "dt": "1 ms", "method": "euler",
+    "dt": "1 ms", "method": "euler",  # v counts, beyond what a potential may be: it is none here
     "equations": "dv/dt = (slope + I*volt)/dt : volt\nI : 1",
     "threshold": "v > limit", "reset": "v = v - back",
     "parameters": {name: {"value": "1 V", "doc": "x"} for name in ("slope", "limit", "back")},

@@ -35,13 +35,13 @@ P = 0.2*P + 0.1*S
 V_th = "1"
 """
 STRANGE = """
-title = "An output that no comparison makes"
+title = "An output that no single comparison makes"
 kind = "discrete"
 inputs = ["I"]
 output = "S"
 update = '''
 U = 0.9*U + I
-S = clip(sign(U - 1), 0, 1)
+S = int(U > 1 and U < 90)
 '''
 """
 
@@ -315,7 +315,7 @@ def test_the_distance_is_that_of_the_text(tmp_path, rng):
         assert (expected > 0) == out.spikes[0][sample, step, neuron]
 
 
-def test_an_output_without_a_comparison_is_never_a_tie(tmp_path, rng):
+def test_an_output_of_two_comparisons_is_never_a_tie(tmp_path, rng):
     (tmp_path / "strange.toml").write_text(STRANGE)
     network = random_network(str(tmp_path / "strange.toml"), recurrent=False)
     x = rng.random((1, 20, 5))
