@@ -62,7 +62,7 @@ def main() -> None:
         shutil.copyfile(folder / "best.safetensors", target.with_suffix(".safetensors"))
         target.write_text(json.dumps(told, indent=1) + "\n")
         hits = {device: f"{e['hits']} of {e['count']}" for device, e in told["evaluated"].items()}
-        rows.append((name, told["seed"], told["best_epoch"], 100 * told["test_accuracy"],
+        rows.append((name, told["seed"], told["best_epoch"], f"{100 * told['test_accuracy']:.2f}",
                      hits["torch"], hits.get("cpp", "not spiking")))  # fmt: skip
     print(table(("run", "seed", "epoch", "test %", "torch", "C++"), rows))
 
