@@ -56,7 +56,7 @@ def run(
     Spikes and rate are those of the protocol's measured window.
     """
     from dendrosim.simulation import simulate
-    from dendrosim.trains import in_window
+    from dendrosim.trains import counts_in_window
 
     if protocol_name is not None and protocol is not None:
         raise DendrosimError(
@@ -79,8 +79,8 @@ def run(
     start, stop = how.measure
     sweep = result.sweep
     rows = []
-    for k, times in enumerate(result.trains):
-        inside = int(in_window(times, start, stop).sum())
+    counts = counts_in_window(result.trains, start, stop).tolist()
+    for k, (times, inside) in enumerate(zip(result.trains, counts, strict=True)):
         row = {"neuron": k}
         if sweep:
             row[sweep[0]] = float(sweep[1][k])

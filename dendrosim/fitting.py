@@ -24,7 +24,7 @@ from dendrosim.quantities import quantity
 from dendrosim.recording import Recording
 from dendrosim.reduction import Reduction
 from dendrosim.simulation import progress_bar, simulate
-from dendrosim.trains import in_window
+from dendrosim.trains import counts_in_window, in_window
 
 Array = np.ndarray
 
@@ -55,8 +55,7 @@ class Target:
     def rates(self) -> Array:
         """Firing rates in the measured window, one a neuron, in hertz."""
         start, stop = self.window
-        counts = [np.sum(in_window(t, start, stop)) for t in self.recording.trains]
-        return np.array(counts) / (stop - start)
+        return counts_in_window(self.recording.trains, start, stop) / (stop - start)
 
     @property
     def silent(self) -> Array:

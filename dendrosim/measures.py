@@ -20,7 +20,14 @@ from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
 from dendrosim.spike_distance import coincidence_factor, van_rossum, victor_purpura
 from dendrosim.stimuli import Stimulus, spread
-from dendrosim.trains import first_spike_latency, gain, in_window, rheobase, sorted_train
+from dendrosim.trains import (
+    counts_in_window,
+    first_spike_latency,
+    gain,
+    in_window,
+    rheobase,
+    sorted_train,
+)
 
 Array = NDArray[np.float64]
 Trains = Sequence[Array]
@@ -133,7 +140,7 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
         Column name to array of one value a neuron.
     """
     start, stop = protocol.measure
-    counts = np.array([np.sum(in_window(t, start, stop)) for t in trains], dtype=np.int64)
+    counts = counts_in_window(trains, start, stop)
     pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
     latency = [np.nan if np.isnan(at) else first_spike_latency(t, at) for t, at in pairs]
     steady = is_steady(protocol)

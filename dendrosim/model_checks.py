@@ -12,14 +12,12 @@ from dendrosim.equations import check_equations, dimension_of
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model_parts import Scales
 from dendrosim.names import is_name
-from dendrosim.quantities import UNITS, parse_unit, quantity, unit_text
+from dendrosim.quantities import DENSITY, UNITS, quantity, unit_text
 from dendrosim.syntax import CONSTANTS
 from dendrosim.text import Expression, check_names
 
 if TYPE_CHECKING:
     from dendrosim.model import Model
-
-_DENSITY = parse_unit("amp/meter**2").dim
 
 
 def check_model(model: Model) -> dict[str, Dimension]:
@@ -73,7 +71,7 @@ def check_model(model: Model) -> dict[str, Dimension]:
 def _check_areas(model: Model, dims: dict, where: str) -> None:
     """Check that each share is a number of the parameters, of an input that is a density."""
     if model.kind == "continuous":
-        places = [p for p, name in model.inputs.items() if dims[name] is _DENSITY]
+        places = [p for p, name in model.inputs.items() if dims[name] is DENSITY]
     else:
         currents = model.scales.current.values() if model.scales else ()
         places = sorted({place for gains in currents for place in gains})

@@ -19,12 +19,12 @@ from dendrosim import signals
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
-from dendrosim.quantities import describe, parse_unit, unit_text
+from dendrosim.quantities import DENSITY, describe, parse_unit, unit_text
 from dendrosim.stimuli import SHAPES, WINDOW, Stimulus, spread
 from dendrosim.stimulus_checks import check_times
 from dendrosim.text import Expression
 
-_DENSITY, _AMPERE = parse_unit("amp/meter**2").dim, parse_unit("amp").dim
+_AMPERE = parse_unit("amp").dim
 MAX_NEURONS = 10_000_000
 MAX_STEPS = 10_000_000_000
 MAX_RECORDED = 1_000_000_000
@@ -328,7 +328,7 @@ def _inputs(
             lines.append(f"{variable} = {totals[place]} : {unit_text(sites[place])}")
         return lines, values, samples
     for place, total in totals.items():
-        lines.append(f"run_current_{place} = {total} : {unit_text(_DENSITY)}")
+        lines.append(f"run_current_{place} = {total} : {unit_text(DENSITY)}")
     for variable in model.inputs.values():
         terms = []
         for place, gain in model.scales.current.get(variable, {}).items():
@@ -349,7 +349,7 @@ def _places(model: Model) -> list[str]:
 
 def _site_dim(model: Model, place: str) -> Dimension:
     if model.scales is not None:
-        return _DENSITY
+        return DENSITY
     if model.kind == "discrete":
         return DIMENSIONLESS
     return model.dims[model.inputs[place]]
@@ -366,12 +366,12 @@ def _check_recorded(
     stimulus: Stimulus, model: Model, places: set[str], dim: Dimension, where: str
 ) -> None:
     inputs = " and ".join(sorted(model.inputs.get(place, place) for place in places))
-    if dim not in (_AMPERE, _DENSITY):
+    if dim not in (_AMPERE, DENSITY):
         raise DendrosimError(
             f"{where}: a recorded current goes into an input in amp or, by its area, in "
             f"amp/meter**2, but {inputs} of {model.name} is in {unit_text(dim)}"
         )
-    if dim is _DENSITY and "area" not in stimulus.values:
+    if dim is DENSITY and "area" not in stimulus.values:
         raise DendrosimError(
             f"{where}: a recorded current needs the key 'area' to go into {inputs} of "
             f"{model.name}, in amp/meter**2"

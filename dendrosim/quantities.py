@@ -155,6 +155,10 @@ def parse_unit(text: str, where: str = "unit") -> Quantity:
     return _quantity(scale, get_dimensions(unit))
 
 
+#: Dimension of a current density.
+DENSITY = (UNITS["amp"] / UNITS["meter"] ** 2).dim
+
+
 def _unit_node(node: ast.AST, text: str, where: str) -> Quantity:
     match node:
         case ast.Name(id=name) if name in UNITS:

@@ -15,7 +15,7 @@ from brian2 import Quantity, second
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.library import is_file, path_text
-from dendrosim.quantities import parse_unit
+from dendrosim.quantities import DENSITY, parse_unit
 
 if TYPE_CHECKING:
     import neo
@@ -278,7 +278,7 @@ def _neo_unit(unit: str) -> Any:
     known = {"volt": pq.V, "second": pq.s, "hertz": pq.Hz, "1": pq.dimensionless}
     if unit in known:
         return known[unit]
-    if parse_unit(unit).dim is parse_unit("amp/meter**2").dim:
+    if parse_unit(unit).dim is DENSITY:
         return pq.A / pq.m**2
     if parse_unit(unit).dim is parse_unit("siemens/meter**2").dim:
         return pq.S / pq.m**2

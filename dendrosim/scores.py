@@ -14,7 +14,7 @@ import pandas as pd
 from dendrosim import measures, responses
 from dendrosim.protocol import Protocol
 from dendrosim.recording import Recording
-from dendrosim.trains import in_window
+from dendrosim.trains import counts_in_window
 
 #: The name of a real cell's rows among those of the models.
 RECORDED = "recorded"
@@ -75,7 +75,7 @@ def curve_table(
 def representative(recordings: Sequence[Recording], protocol: Protocol) -> int:
     """Return the neuron that shows most: where most models fire, and none so fast as to blur."""
     start, stop = protocol.measure
-    counts = np.array([[np.sum(in_window(t, start, stop)) for t in r.trains] for r in recordings])
+    counts = np.array([counts_in_window(r.trains, start, stop) for r in recordings])
     firing = (counts > 0).sum(axis=0)
     best = np.flatnonzero(firing == firing.max())
     if not firing.max():

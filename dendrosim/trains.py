@@ -7,6 +7,8 @@ of a single spike) the answer is ``nan``, never 0 and never a warning.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -63,6 +65,11 @@ def in_window(times: ArrayLike, start: float, stop: float) -> NDArray[np.bool_]:
     """
     times, rounding = np.asarray(times, dtype=float), 1e-9 * max(abs(start), abs(stop))
     return (times > start + rounding) & (times <= stop + rounding)
+
+
+def counts_in_window(trains: Sequence[ArrayLike], start: float, stop: float) -> NDArray[np.int64]:
+    """Return how many spikes of each train lie in a window, see `in_window`."""
+    return np.array([np.sum(in_window(t, start, stop)) for t in trains], dtype=np.int64)
 
 
 def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
