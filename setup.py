@@ -23,7 +23,7 @@ PACKAGES = {
 }
 
 BASE = [
-    "brian2>=2.8,<2.11",
+    "brian2>=2.8,<2.12",
     # Neither Brian2 that Python 3.11 can have (2.8, 2.9) imports with numpy 2.4.
     'numpy>=1.26,<2.4; python_version < "3.12"',
     'numpy>=1.26; python_version >= "3.12"',
@@ -35,6 +35,7 @@ BASE = [
     "matplotlib>=3.8",
     "click>=8.1",
     "tqdm>=4.66",
+    "filelock>=3.12",  # processes that need one compiled program wait for each other
     "safetensors>=0.4",
 ]
 
@@ -98,7 +99,7 @@ setup(
     packages=[name for name, folder in PACKAGES.items() if (HERE / folder).is_dir()],
     package_dir=PACKAGES,
     package_data={
-        "dendrosim": ["*.toml", "cpp/*"],
+        "dendrosim": ["*.toml", "*.txt", "cpp/*"],
         "dendrosim.papers": ["*.toml"],
         "dendrosim.models": ["*.toml"],
         "dendrosim.protocols": ["*.toml"],

@@ -12,7 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from dendrosim import brian2_import
 from dendrosim._version import __version__
+
+brian2_import.install()
 
 _HOME = {
     "DendrosimError": "errors",

@@ -8,21 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim import signals
+from dendrosim import group_size, signals
 from dendrosim.job import Built, Job
 
 
-def _numbers(job: Job) -> Iterator[tuple[tuple[str, str], Any, str]]:
+def _numbers(job: Job, sized: bool, freeze: bool) -> Iterator[tuple[tuple[str, str], Any, str]]:
     """Yield group and variable, value and type of all that a program is given."""
-    control = {("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt}
-    for place, value in {**job.values, **control}.items():
+    control = {
+        ("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt,
+        ("control", "run_freeze"): int(freeze),
+    }  # fmt: skip
+    for (group, name), value in {**job.values, **control}.items():
         numbers = getattr(value, "dtype", None) == np.int32  # of neurons
-        yield place, value, "int32" if numbers else job.dtype
+        if sized and np.ndim(value) and group in job.rooms:
+            value = group_size.filled(value, job.rooms[group])
+        yield (group, name), value, "int32" if numbers else job.dtype
     for place, value in signals.numbers(job.samples):
         yield place, value, "float64"
+    for place, number in (job.sizes if sized else {}).items():
+        yield place, number, "int32"
 
 
-def write(job: Job, folder: Path, prefix: str | None = None) -> list[str]:
+def write(
+    job: Job, folder: Path, prefix: str | None = None, *, sized: bool, freeze: bool = False
+) -> list[str]:
     """Write the arrays of a job into a folder; return the arguments that a program takes.
 
     Files are numbered: brian2cuda reads the names of files in small letters.
@@ -35,10 +44,14 @@ def write(job: Job, folder: Path, prefix: str | None = None) -> list[str]:
         Where files are written.
     prefix
         How the program reaches the folder; its path by default.
+    sized
+        Whether the program reads the numbers of neurons, see `group_size`.
+    freeze
+        Whether a neuron that diverges is frozen while the others go on.
     """
     prefix = str(folder) if prefix is None else prefix
     arguments = []
-    for (group, name), value, dtype in _numbers(job):
+    for (group, name), value, dtype in _numbers(job, sized, freeze):
         if np.ndim(value) == 0:
             text = repr(float(value))
         else:
@@ -49,7 +62,7 @@ def write(job: Job, folder: Path, prefix: str | None = None) -> list[str]:
     return arguments
 
 
-def check(job: Job, built: Built, as_read: str) -> str:
+def check(job: Job, built: Built, as_read: str, sized: bool) -> str:
     """Return C++ that refuses a wrong argument, where Brian2's own would go on without it.
 
     It is put into ``main``, where the arguments are ``args``; a number is written out in the one
@@ -61,10 +74,12 @@ def check(job: Job, built: Built, as_read: str) -> str:
         Names and sizes of what there is.
     as_read
         C++ that changes ``value``, the name of a file, into the one that will be read.
+    sized
+        As in `write`.
     """
     groups = {**built.groups, "control": built.control}
     rows = []
-    for (group, name), _, _ in _numbers(job):
+    for (group, name), _, _ in _numbers(job, sized, False):
         variable = groups[group].variables[name]
         size = np.dtype(variable.dtype).itemsize
         rows.append(f'{{"{group}.{name}", {variable.size * size}, {size}}},')

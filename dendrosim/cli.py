@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # What Brian2 2.8 makes setuptools say, whatever the command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
+    _end_on_sigterm()
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -46,6 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status or 0  # click hands over what a command leaves with
+
+
+def _end_on_sigterm() -> None:
+    """Let SIGTERM, which schedulers send, end a command as Ctrl-C does: nothing is left behind."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def _refuse(message: str, status: int = 2) -> int:

@@ -42,12 +42,21 @@ def _running(*, several: bool) -> Callable:
 @click.argument("model")
 @click.argument("protocol_name", required=False, metavar="[PROTOCOL]")
 @click.option("--n", default=1, show_default=True, help="Neurons for each point of a grid.")
+@click.option(
+    "--grids", help="Several grids: zip pairs their values, cross takes all combinations."
+)
+@click.option(
+    "--diverged",
+    default="raise",
+    show_default=True,
+    help="A neuron that diverges: raise ends the run, nan freezes the neuron.",
+)
 @click.option("--record", multiple=True, help="Variable to record; the potentials by default.")
 @click.option("--record-neuron", multiple=True, type=int, help="Neuron to record; all by default.")
 @_running(several=False)
 def run(
-    model: str, protocol_name: str | None, n: int, record: tuple[str, ...],
-    record_neuron: tuple[int, ...], protocol: str | None,
+    model: str, protocol_name: str | None, n: int, grids: str | None, diverged: str,
+    record: tuple[str, ...], record_neuron: tuple[int, ...], protocol: str | None,
     recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
     dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
 ) -> None:  # fmt: skip
@@ -72,29 +81,29 @@ def run(
         )
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
+        grids=grids, diverged=diverged,
         record=list(record) or None, record_neurons=list(record_neuron) or None,
     )  # fmt: skip
     if out:
         _write_recording(result, how, Path(out))
     start, stop = how.measure
-    sweep = result.sweep
+    values = result.grids
     rows = []
     counts = counts_in_window(result.trains, start, stop).tolist()
     for k, (times, inside) in enumerate(zip(result.trains, counts, strict=True)):
-        row = {"neuron": k}
-        if sweep:
-            row[sweep[0]] = float(sweep[1][k])
-        row |= {"spikes": inside, "rate_hz": inside / (stop - start)}
+        row = {"neuron": k} | {name: float(value[k]) for name, value in values.items()}
+        known = k not in result.diverged
+        row |= {"spikes": inside, "rate_hz": inside / (stop - start) if known else math.nan}
         first = float(times[0] * 1e3) if len(times) else math.nan
         rows.append(row | {"spikes_whole_run": len(times), "first_spike_ms": first})
+        if result.diverged:
+            rows[-1]["diverged_ms"] = result.diverged.get(k, math.nan) * 1e3
     if as_json:
         print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
         return
-    from brian2 import Quantity
-
     from dendrosim.catalogue import table
-    from dendrosim.quantities import describe, parse_unit
+    from dendrosim.quantities import describe
 
     compiled = (
         f"compiled in {result.meta['compile_seconds']:.1f} s" if result.meta["compiled"]
@@ -108,16 +117,19 @@ def run(
     if start > 0 or stop < result.duration * (1 - 1e-12):
         window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
         click.echo(f"spikes and rate {window}, first spike of the whole run")
-    unit = parse_unit(sweep[2]) if sweep else None
-    header = ["neuron", *([sweep[0]] if sweep else []), "spikes", "rate (Hz)", "first spike (ms)"]
+    header = ["neuron", *values, "spikes", "rate (Hz)", "first spike (ms)"]
+    header += ["diverged (ms)"] * bool(result.diverged)
     cells = [
-        [
-            row["neuron"], *([describe(Quantity(row[sweep[0]], dim=unit.dim))] if sweep else []),
-            row["spikes"], row["rate_hz"], row["first_spike_ms"],
-        ]
+        [row["neuron"], *(describe(value[row["neuron"]]) for value in values.values()),
+         row["spikes"], row["rate_hz"], row["first_spike_ms"],
+         *([row["diverged_ms"]] if result.diverged else [])]
         for row in rows
     ]  # fmt: skip
     click.echo(table(header, cells))
+    if result.diverged:
+        click.echo(
+            f"{len(result.diverged)} of {result.n} neurons diverged: their rate is not known"
+        )
 
 
 @click.command()

@@ -20,8 +20,8 @@ import pandas as pd
 from dendrosim import measures, responses, scores
 from dendrosim.errors import DendrosimError
 from dendrosim.model import Model, time_step
-from dendrosim.model_table import load_model
-from dendrosim.protocol import Protocol
+from dendrosim.model_table import as_model
+from dendrosim.protocol import Protocol, as_protocol
 from dendrosim.recording import Recording, replacing
 from dendrosim.scores import RECORDED
 from dendrosim.simulation import simulate
@@ -210,7 +210,7 @@ def compare(
     models
         Models, names or paths; the first is the reference.
     protocol
-        What is done to each.
+        What is done to each, or the name or path of it.
     device, threads, progress
         As in `simulate`.
     dt, method
@@ -238,7 +238,7 @@ def compare(
     """
     if isinstance(models, str | os.PathLike | Model):
         models = [models]
-    loaded = [m if isinstance(m, Model) else load_model(m) for m in models]
+    loaded, protocol = [as_model(m) for m in models], as_protocol(protocol)
     labels = _labels([m.name for m in loaded], names)
     if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
         protocol = protocol.with_(seed=seed)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import brian2 as b2
+import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.templates import Templater
 from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import Device, get_device
 
@@ -38,7 +41,7 @@ FLAGS = (
 # In float32 a literal such as 1.0 must not turn the arithmetic around it into double
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
-_HEADERS = ("exponential.h", "dense.h", "finite.h")
+_HEADERS = ("exponential.h", "dense.h", "finite.h", "system.h")
 _PREFIX = "prefix.h"
 
 # Those of Brian2 and libm branch, or are calls, or compute in double
@@ -133,6 +136,17 @@ def own_code() -> Iterator[None]:
 # Often enough to name the time of a divergence, seldom enough to cost nothing
 PIECE = "steps/100 < 100 ? steps/100 : 100"
 AS_READ = ""  # what Brian2 does to the name of a file: nothing
+SIZED = True  # a program reads how many neurons there are, see `group_size`
+# A program ends when the process that has started it ends, even by SIGKILL
+START = """
+#ifdef __linux__
+    if (const char* parent = std::getenv("DENDROSIM_PARENT"))
+    {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != atol(parent)) return 1;
+    }
+#endif
+"""
 
 
 def advance(built: Built) -> str:
@@ -152,7 +166,7 @@ def advance(built: Built) -> str:
     {{
         for (const auto& object : {built.network.name}.objects)
         {{
-            const Clock* at = object.first;
+            const auto* at = object.first;  // Clock, from Brian2 2.10 on BaseClock
             if (object.second && ({due})) object.second();
         }}
         {ticks}
@@ -163,7 +177,55 @@ def advance(built: Built) -> str:
 def check(device: Device, variable: object, limit: float) -> str:
     """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
     array = device.get_array_name(variable)
-    return f"if (bad < 0) bad = dendrosim::first_beyond({array}, {variable.size}, {limit!r});"
+    first = f"dendrosim::first_beyond({array}, {variable.size}, {limit!r})"
+    return f"if (!freeze && bad < 0) bad = {first};"
+
+
+def mark(array: str, size: int, limit: float) -> str:
+    """Return C++ that marks the neurons whose state is newly beyond a limit."""
+    return f"dendrosim::mark_beyond({array}, {size}, {limit!r}, frozen, now);"
+
+
+def check_written(device: Device, variables: Sequence[Any]) -> tuple[str, str]:
+    """Return C++ that compares the files of outputs with their arrays: before and after the end.
+
+    Brian2 does not ask whether its files could be written: on a full disk they are short.
+    """
+    rows = []
+    for variable in variables:
+        dynamic = isinstance(variable, DynamicArrayVariable)
+        name = device.get_array_name(variable, access_data=not dynamic)
+        number = variable.size
+        if dynamic:
+            number = f"{name}.size()" if variable.ndim == 1 else f"{name}.n*{name}.m"
+        file = Path(device.get_array_filename(variable)).name
+        item = np.dtype(variable.dtype).itemsize
+        rows.append(f'{{"{file}", (long long)({number})*{item}}},')
+    before = f"""
+    const std::vector<std::pair<std::string, long long>> outputs = [] {{
+        using namespace brian;
+        return std::vector<std::pair<std::string, long long>>{{
+            {" ".join(rows)}
+        }};
+    }}();
+    """
+    return before, _CHECK_WRITTEN
+
+
+_CHECK_WRITTEN = """
+    for (const auto& output : outputs)
+    {
+        std::ifstream file(brian::results_dir + output.first, std::ios::binary | std::ios::ate);
+        const long long bytes = file ? (long long)file.tellg() : -1;
+        if (bytes != output.second)
+        {
+            std::cerr << brian::results_dir << output.first << " has " << bytes << " bytes of "
+                << output.second << ": the disk may be full" << std::endl;
+            return 3;
+        }
+        std::cout << "array " << output.first << " " << bytes << std::endl;
+    }
+"""
 
 
 def prepare(device: Device, built: Built) -> str:

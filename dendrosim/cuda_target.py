@@ -15,21 +15,24 @@ import subprocess
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import brian2 as b2
 from brian2.devices.device import Device
 
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Job
-from dendrosim.toolchain import cache_folder
+from dendrosim.program_cache import cache_folder
 
 NAME, DEVICE = "CUDA", "cuda_standalone"
 # All at once: brian2cuda's StateMonitor makes room for the samples of the first run alone, and
 # writes past it in a second
 PIECE = "steps"
+SIZED = False  # the number of neurons is compiled: a grid of threads is made for it
+START = ""
 # brian2cuda reads names of files so
 AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
 #: Assumed where there is no GPU to ask; H100 and H200.
@@ -263,6 +266,16 @@ def check(device: Device, variable: object, limit: float) -> str:
     for (int j = 0; j < {variable.size} && bad < 0; j++)
         if (!std::isfinite({name}[j]) || std::fabs({name}[j]) > {limit!r}) bad = j;
     """
+
+
+def mark(array: str, size: int, limit: float) -> str:
+    """Return C++ that marks neurons which diverge: none, states are looked at only at the end."""
+    return ""
+
+
+def check_written(device: Device, variables: Sequence[Any]) -> tuple[str, str]:
+    """Return C++ that compares the files of outputs with their arrays: none for CUDA."""
+    return "", ""
 
 
 def prepare(device: Device, built: Built) -> str:

@@ -173,7 +173,8 @@ def _rate_error(
     # In a run the grid of the protocol goes slowest and the candidates fastest
     values = {name: np.tile(v, neurons) for name, v in candidates.items()}
     run = simulate(
-        model.with_(parameters=values), target.protocol, n=number, record=[], device=device,
+        model.with_(parameters=values), target.protocol, n=number, grids="zip", record=[],
+        device=device,
         progress=False,
     )  # fmt: skip
     start, stop = target.window

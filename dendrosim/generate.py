@@ -14,6 +14,7 @@ import numpy as np
 from dendrosim import arguments, cuda_target, devices, standalone
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Job
+from dendrosim.toolchain import compiler
 
 README = """{title}
 {underline}
@@ -27,6 +28,7 @@ Written by dendrosim for device {device}; Brian2 {brian2}.
 plain binary values, one a neuron (a number stands for all).  An argument given to `run.sh` comes
 after those in it and wins; a wrong one is told.  Paths are taken from this folder{letters}.
 Times are in seconds, and a stimulus ends at its own `stop`, whatever `control.run_duration` is.
+{sizes}
 The files in `arguments/` may be replaced by others of as many values:
 
 {inputs}
@@ -45,6 +47,12 @@ plain binary files, for `numpy.fromfile(file, dtype)`:
 One step is done in this order:
 
 {order}
+"""
+
+_SIZES = """
+`neurons.N` is the number of neurons, up to the room of the arrays; `traces.run_recorded` is how
+many of `traces._indices` are recorded.  With `control.run_freeze=1` a neuron that diverges is named
+and frozen while the others go on; else the program ends at the first one.
 """
 
 #: How a project is built; for CUDA also on a machine with another compiler or GPU.
@@ -120,20 +128,22 @@ def _beside(job: Job, folder: Path, device: str, title: str, arrays: dict) -> No
 
     numbers = folder / "arguments"
     numbers.mkdir()
-    given = arguments.write(job, numbers, "arguments")
+    given = arguments.write(job, numbers, "arguments", sized=standalone.TARGETS[device].SIZED)
     lines = " \\\n    ".join(['./main --results_dir "$results/"', *given, '"$@"'])
     (folder / "run.sh").write_text(
         '#!/bin/sh\ncd "$(dirname "$0")" || exit 1\nresults=${RESULTS:-results}\n'
         f'mkdir -p "$results"\nexec {lines}\n'
     )
     (folder / "manifest.json").write_text(json.dumps(arrays, indent=2) + "\n")
+    sizes = _SIZES if standalone.TARGETS[device].SIZED and job.sizes else ""
     source = (folder / f"main.{'cu' if device == 'cuda' else 'cpp'}").read_text()
     files = [word.partition("=") for word in given if word.endswith(".bin")]
     inputs = [f"- `{name}`: {_count(folder / file, name, job.dtype)}" for name, _, file in files]
     (folder / "README.md").write_text(
         README.format(
-            title=title, underline="=" * len(title), device=device, brian2=version("brian2"),
-            make=MAKE[device], letters=", in small letters" if device == "cuda" else "",
+            sizes=sizes, title=title, underline="=" * len(title), device=device,
+            brian2=version("brian2"), make=MAKE[device],
+            letters=", in small letters" if device == "cuda" else "",
             inputs="\n".join(inputs) or "- none of this program",
             outputs="\n".join(f"- `{file}`: {k}, {dtype}" for k, (file, dtype) in arrays.items()),
             order="\n".join(f"{k + 1}. {name}" for k, name in enumerate(step_order(source))),
@@ -160,14 +170,7 @@ def _check_cpp(folder: Path) -> None:
     flags = [
         f.strip('"') for f in include.partition("=")[2].split() if f.startswith(("-I", "-std"))
     ]
-    command = [
-        os.environ.get("CXX") or "g++",
-        "-fsyntax-only",
-        "-w",
-        *flags,
-        "-I.",
-        *map(str, sources),
-    ]
+    command = [*compiler(), "-fsyntax-only", "-w", *flags, "-I.", *map(str, sources)]
     run = subprocess.run(
         [f.replace('"', "") for f in command], capture_output=True, text=True, cwd=folder,
         check=False,

@@ -19,11 +19,14 @@ Progress = Callable[[float], None]
 
 
 def control_group(clock: b2.Clock) -> b2.NeuronGroup:
-    """Return the group that holds the times which a compiled program reads when it starts."""
+    """Return the group of what every compiled program reads when it starts.
+
+    Duration, time step, and whether a neuron that diverges is frozen while the others go on.
+    """
     return b2.NeuronGroup(
         1,
-        "run_duration : second (shared)\nrun_dt : second (shared)",
-        dtype={"run_duration": np.float64, "run_dt": np.float64},
+        "run_duration : second (shared)\nrun_dt : second (shared)\nrun_freeze : integer (shared)",
+        dtype={"run_duration": np.float64, "run_dt": np.float64, "run_freeze": np.int32},
         clock=clock,
         name="control",
     )
@@ -83,6 +86,11 @@ class Job(Protocol):
         ``"float64"`` or ``"float32"``: the type of every variable but time.
     potentials
         Which of the labels of `Built.finite` are potentials in volt.
+    rooms
+        Name of a group to the room of its arrays where a program reads the number of its neurons,
+        see `group_size`: values of other devices have that number.
+    sizes
+        Group and variable to that number.
     """
 
     structure: Mapping[str, Any]
@@ -93,6 +101,8 @@ class Job(Protocol):
     what: str
     dtype: str
     potentials: Collection[str]
+    rooms: Mapping[str, int]
+    sizes: Mapping[tuple[str, str], int]
 
     def build(self) -> Built:
         """Make the Brian2 objects, on whatever device is set."""
@@ -113,6 +123,9 @@ class Done:
         it.
     compiled
         Whether anything was compiled in this call.
+    diverged
+        Neuron to the time up to which its states were within their limits, and the time at which
+        they were not, for a job whose neurons freeze.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -120,6 +133,7 @@ class Done:
     run_seconds: float
     processor_seconds: float
     compiled: bool
+    diverged: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def steps_of(job: Job) -> int:
@@ -142,6 +156,16 @@ def limit_of(job: Job, label: str) -> float:
     return LARGEST_POTENTIAL if label in job.potentials else LARGEST
 
 
+def _limit_in(job: Job, label: str, values: np.ndarray) -> float:
+    # float32 holds no 1e50: what it holds is within that
+    return min(limit_of(job, label), float(np.finfo(values.dtype).max))
+
+
+def beyond(job: Job, label: str, values: np.ndarray) -> np.ndarray:
+    """Return the numbers of the neurons whose state is not finite, or beyond its limit."""
+    return np.flatnonzero(~(np.abs(values) <= _limit_in(job, label, values)))
+
+
 def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
     """Refuse a state that is not finite, or beyond the limit of `limit_of`.
 
@@ -151,13 +175,14 @@ def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
         Naming variable, neuron and time.
     """
     for label, values in states.items():
-        # float32 holds no 1e50: what it holds is within that
-        limit = min(limit_of(job, label), float(np.finfo(values.dtype).max))
-        bad = np.flatnonzero(~(np.abs(values) <= limit))
+        limit = _limit_in(job, label, values)
+        bad = beyond(job, label, values)
         if bad.size:
             unit = "V" if label in job.potentials else "in SI units"
             how = f"beyond {limit:g} {unit}" if np.isfinite(values[bad[0]]) else "not finite"
             remedy = "; try a smaller dt or another method" if "method" in job.what else ""
+            if job.sizes.get(("neurons", "N"), 1) > 1:
+                remedy += ", or diverged='nan', with which the other neurons go on"
             raise DivergenceError(
                 f"{label} of neuron {bad[0]} is {how} at t = {at * 1e3:g} ms ({job.what}){remedy}"
             )

@@ -33,6 +33,7 @@ from dendrosim.model_parts import (
     read_threshold,
     time_step,
 )
+from dendrosim.pickling import Pickled
 from dendrosim.quantities import describe, quantity
 from dendrosim.text import Expression, Statement, parse_statements
 
@@ -41,7 +42,7 @@ USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Pickled):
     """A neuron, as text and values.
 
     Made by `load_model`; changed copies by `with_`.
@@ -115,19 +116,6 @@ class Model:
     def __repr__(self) -> str:
         """Short: name, kind and states."""
         return f"<Model {self.name!r}: {self.kind}, states {' '.join(self.states)}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickle and copy the views of tables, which cannot be pickled, as tables."""
-        return {
-            name: dict(value) if isinstance(value, MappingProxyType) else value
-            for name, value in vars(self).items()
-        }
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """Make views of the tables again."""
-        for name, value in state.items():
-            kept = MappingProxyType(value) if isinstance(value, dict) else value
-            object.__setattr__(self, name, kept)
 
     @property
     def states(self) -> tuple[str, ...]:

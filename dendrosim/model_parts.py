@@ -14,12 +14,13 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 from dendrosim import library
 from dendrosim.errors import DendrosimError
 from dendrosim.names import is_name
+from dendrosim.pickling import Pickled
 from dendrosim.quantities import UNITS, describe, parse_unit, quantity
 from dendrosim.text import Expression, parse_condition, parse_expression, parse_number
 
 
 @dataclass(frozen=True)
-class Parameter:
+class Parameter(Pickled):
     """A named value of a model.
 
     Attributes
@@ -45,7 +46,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Scales:
+class Scales(Pickled):
     """What the dimensionless numbers of a discrete model stand for.
 
     Attributes

@@ -27,6 +27,21 @@ from dendrosim.quantities import quantity, unit_text
 from dendrosim.text import Expression, parse_statements
 
 
+def as_model(value: Any) -> Model:
+    """Return a model, loaded where a name or path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such model.
+    """
+    if isinstance(value, Model):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return load_model(value)
+    raise DendrosimError(f"{value!r} is not a model, nor the name or path of one")
+
+
 def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
     """Read a model from the shelf or from a file.
 

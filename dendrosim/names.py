@@ -10,6 +10,8 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
@@ -35,11 +37,26 @@ _CPP = {
     "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
     "throw", "true", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
     "void", "volatile", "wchar_t", "xor", "xor_eq",
-    "assert", "errno", "std", "stdin", "stdout", "stderr", "NULL", "EOF", "NAN", "INFINITY",
-    "HUGE_VAL", "BUFSIZ", "RAND_MAX", "EDOM", "ERANGE", "M_E", "M_PI", "INT_MAX", "INT_MIN",
-    "UINT_MAX",
+    "assert", "std",
 }  # fmt: skip
-_TAKEN = _BRIAN2 | _RECORDING | _CPP | UNITS.keys()
+# Of Cython, and the names of types that its code declares variables with
+_CYTHON = {
+    "DEF", "ELIF", "ELSE", "IF", "api", "bint", "by", "cdef", "cimport", "cpdef", "ctypedef",
+    "cython", "exec", "fused", "gil", "include", "nogil", "numpy", "readonly", "size_t", "ssize_t",
+    "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t",
+    "bool_t", "float32_t", "float64_t",
+}  # fmt: skip
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """Return every name that something owns.
+
+    ``c_macros.txt`` has the macros of the headers that generated code includes (glibc 2.36, Python
+    and numpy): the preprocessor would replace a variable of such a name.
+    """
+    macros = files("dendrosim").joinpath("c_macros.txt").read_text(encoding="ascii").split()
+    return frozenset({*_BRIAN2, *_RECORDING, *_CPP, *_CYTHON, *UNITS, *macros})
 
 
 def is_name(text: Any) -> bool:
@@ -52,6 +69,6 @@ def is_name(text: Any) -> bool:
         and not text.endswith("_")  # Brian2: the value without its unit
         and not text.endswith(("_pre", "_post"))  # Brian2: of the two ends of a synapse
         and not text.startswith(("stimulus_", "run_", "xi_"))
-        and text not in _TAKEN
+        and text not in _taken()
         and not keyword.iskeyword(text)
     )

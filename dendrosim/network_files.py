@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,21 @@ def write(network: Network, path: str | os.PathLike) -> None:
         raise DendrosimError(f"metadata cannot be kept in a file: {error}") from None
     with replacing(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=head))
+
+
+def as_network(value: Any) -> Network:
+    """Return a network, loaded where a path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such file.
+    """
+    if isinstance(value, Network):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return load_network(value)
+    raise DendrosimError(f"{value!r} is not a network, nor the path of one")
 
 
 def load_network(path: str | os.PathLike) -> Network:

@@ -8,7 +8,7 @@ layer k fired in this step, and a recurrent sum reads those of the step before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, control_group
 from dendrosim.network import Layer, Network, as_input, as_record
+from dendrosim.network_files import as_network
 from dendrosim.simulation import progress_bar
 
 Array = np.ndarray
@@ -65,7 +66,7 @@ def run_network(
     Parameters
     ----------
     network
-        Weights and model texts.
+        Weights and model texts, or the path of their file.
     x
         Real values or spikes, shape (B, T, n_in) or (T, n_in).
     device
@@ -77,8 +78,8 @@ def run_network(
     record
         Layer number to names of variables to record besides the spikes.
     batch
-        Samples that run side by side; 64 or all of fewer by default.  More samples than that take
-        turns in the same program, each from the initial state.
+        Samples that run side by side; by default 64, or of fewer the next power of two.  More
+        samples than that take turns in the same program, each from the initial state.
     progress
         Whether to show a progress bar; on a terminal by default.
 
@@ -93,13 +94,15 @@ def run_network(
     """
     devices.check_device(device, threads)
     devices.check_dtype(dtype)
+    network = as_network(network)
     x = as_input(network, x)
     record = as_record(network, record)
     if batch is not None and (
         isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
     ):
         raise DendrosimError(f"batch = {batch!r} is not a whole number from 1")
-    side = min(len(x), 64 if batch is None else int(batch))
+    # Next power of two: the number of samples compiles nothing again
+    side = min(1 << (len(x) - 1).bit_length(), 64) if batch is None else min(len(x), int(batch))
     parts, compiled, seconds, processor = [], 0.0, 0.0, 0.0
     was_compiled = False
     with progress_bar(progress, f"{network!r}") as tell:
@@ -153,6 +156,8 @@ class NetworkJob:
     dt: float = STEP
     what: str = "a network"
     potentials: tuple[str, ...] = ()  # a circuit has no volt
+    rooms: Mapping[str, int] = field(default_factory=dict)  # its sizes are compiled
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def duration(self) -> float:
@@ -162,8 +167,13 @@ class NetworkJob:
     @property
     def samples(self) -> dict[str, tuple[Array, float]]:
         """The input: time, then all samples side by side."""
+        return {"run_input": (self._side_by_side, self.dt)}
+
+    @cached_property
+    def _side_by_side(self) -> Array:
+        """Return the input, shape (T, B*n_in)."""
         values = self.x.transpose(1, 0, 2).reshape(self.x.shape[1], -1)
-        return {"run_input": (np.ascontiguousarray(values), self.dt)}
+        return np.ascontiguousarray(values)
 
     @cached_property
     def _values_of_layers(self) -> list[dict[str, Array]]:
@@ -188,7 +198,7 @@ class NetworkJob:
                     zip(self.network.layers, self._values_of_layers, strict=True)
                 )
             ],
-            "input": [self.x.shape[0], self.x.shape[2], *signals.room(self.x[0, :, 0])],
+            "input": [self.x.shape[0], self.x.shape[2], signals.room(self._side_by_side)[0]],
         }
 
     @property

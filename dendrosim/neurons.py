@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import brian2 as b2
 import numpy as np
 
-from dendrosim import signals
+from dendrosim import group_size, signals
 from dendrosim.job import Built, Done, control_group
 from dendrosim.plan import Plan
 
@@ -103,14 +103,28 @@ class NeuronJob:
         """Sampled signals."""
         return self.plan.samples
 
+    @property
+    def rooms(self) -> dict[str, int]:
+        """Room of the arrays of a C++ program."""
+        room = group_size.room(self.plan.neurons)
+        return {"neurons": room, "traces": room}
+
+    @property
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """How many neurons there are, and how many are recorded."""
+        sizes = {("neurons", group_size.NEURONS): self.plan.neurons}
+        if self.plan.record:
+            sizes["traces", group_size.RECORDED] = len(self.plan.recorded)
+        return sizes
+
     @cached_property
     def values(self) -> dict[tuple[str, str], Any]:
         """Numbers by group and variable."""
         values = {("neurons", name): value for name, value in self.plan.values.items()}
         if self.plan.refractory == TIME:
             values["neurons", LAST] = LONG_AGO
-        if self.plan.record_neurons is not None:
-            values["traces", "_indices"] = self.plan.record_neurons
+        if self.plan.record:
+            values["traces", "_indices"] = self.plan.recorded.astype(np.int32)
         return values
 
     @property
@@ -126,12 +140,13 @@ class NeuronJob:
 
     def build(self) -> Built:
         """Make the neurons and their monitors."""
-        plan = self.plan
+        plan, sized = self.plan, group_size.is_available()
         clock = b2.Clock(plan.dt * b2.second, name="steps")
         sampled = signals.make(self.samples, clock)
         spiking = _spiking(plan)
         neurons = b2.NeuronGroup(
-            plan.neurons, "\n".join((*plan.equations, *spiking.lines)), method=plan.method,
+            self.rooms["neurons"] if sized else plan.neurons,
+            "\n".join((*plan.equations, *spiking.lines)), method=plan.method,
             threshold=spiking.threshold, reset=spiking.reset or None, clock=clock, name="neurons",
             namespace={name: s.function for name, s in sampled.items()} | {"mS": b2.mS},
             dtype={LAST: np.float64},  # a time, as Brian2's t
@@ -154,17 +169,21 @@ class NeuronJob:
             every = round(plan.record_dt / plan.dt)
             if every > 1:
                 slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = every
-            traces = b2.StateMonitor(
-                neurons, list(plan.record), clock=next(iter(slower), clock), name="traces",
-                record=True if plan.record_neurons is None else plan.record_neurons,
-            )  # fmt: skip
-            if plan.record_neurons is not None:  # a number that a program is given, as any other
-                traces.variables["_indices"].read_only = False
-                groups["traces"] = traces
+            of = neurons, list(plan.record)
+            options = {"clock": next(iter(slower), clock), "name": "traces"}
+            if sized:
+                traces = group_size.Traces(*of, **options)
+            else:
+                chosen = plan.record_neurons
+                traces = b2.StateMonitor(*of, record=True if chosen is None else chosen, **options)
+                traces.variables["_indices"].read_only = False  # values, as any other
+            groups["traces"] = traces
             outputs |= {f"trace.{name}": traces.variables[name] for name in plan.record}
             outputs["trace_t"] = traces.variables["t"]
             monitors.append(traces)
         network.add(monitors)
+        if sized:
+            group_size.let_vary(neurons)
         return Built(
             network=network, clock=clock, control=control, groups=groups,
             outputs=outputs, finite={name: neurons.variables[name] for name in plan.states},
@@ -180,8 +199,17 @@ class NeuronJob:
         # Brian2 writes the beginning of the step; the state that crossed is that of its end.
         # From the number of the step the time is exact: not a sum of rounded ones.
         at = (np.rint(t[order] / self.dt) + 1) * self.dt
+        trace_t = done.arrays.get("trace_t", empty)
         traces = {
-            name: np.asarray(done.arrays[f"trace.{name}"]).reshape(-1, len(self.plan.recorded))
+            name: np.asarray(done.arrays[f"trace.{name}"]).reshape(len(trace_t), -1)
             for name in self.plan.record
         }
-        return Result(i[order].astype(np.int64), at, done.arrays.get("trace_t", empty), traces)
+        i = i[order].astype(np.int64)
+        for neuron, (within, _) in done.diverged.items():
+            kept = (i != neuron) | (at <= within)
+            i, at = i[kept], at[kept]
+            column, late = self.plan.recorded == neuron, trace_t > within
+            for name, values in traces.items():
+                gone = late[:, None] & column
+                traces[name] = np.where(gone, np.nan, values) if gone.any() else values
+        return Result(i, at, trace_t, traces)

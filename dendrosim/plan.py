@@ -15,8 +15,9 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
-from dendrosim import signals
+from dendrosim import group_size, signals
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.grids import grids_of, neurons_of
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import DENSITY, describe, parse_unit, unit_text
@@ -87,10 +88,9 @@ class Plan:
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
-            "neurons": self.neurons, "record": self.record, "samples": shapes,
+            "room": group_size.room(self.neurons), "record": self.record, "samples": shapes,
             "potentials": self.potentials,
             "record_every": round(self.record_dt / self.dt),
-            "record_neurons": None if self.record_neurons is None else len(self.record_neurons),
         }  # fmt: skip
 
     @property
@@ -134,7 +134,9 @@ def make_plan(
     DendrosimError
         Where the two do not fit together.
     """
-    neurons = _number_of_neurons(model, protocol, n)
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise DendrosimError(f"n = {n!r} is not a whole number from 1")
+    neurons = neurons_of(grids_of(model, protocol), int(n), model.name)
     duration = float(protocol.duration)
     chosen = _chosen(record_neurons, neurons)
     recorded = neurons if chosen is None else len(chosen)
@@ -230,22 +232,6 @@ def _check_size(
             f"{record_dt or dt:g} s makes more than {MAX_RECORDED:,} values; record fewer "
             "(record_neurons), or give a longer record_dt"
         )
-
-
-def _number_of_neurons(model: Model, protocol: Protocol, n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DendrosimError(f"n = {n!r} is not a whole number from 1")
-    named = {f"parameters.{name}": p.value for name, p in model.parameters.items()}
-    named |= {f"initial.{name}": value for name, value in model.initial.items()}
-    grids = {name: value.size for name, value in named.items() if value.ndim and value.size > 1}
-    if n * protocol.size > 1 and set(grids.values()) == {n * protocol.size}:
-        return int(n) * protocol.size  # one value for each neuron that there is
-    if protocol.size > 1:
-        grids["the protocol"] = protocol.size
-    if len(set(grids.values())) > 1:
-        text = ", ".join(f"{name} has {size}" for name, size in grids.items())
-        raise DendrosimError(f"{model.name}: grids differ in length: {text}")
-    return int(n) * max(grids.values(), default=1)
 
 
 def _is_read(name: str, model: Model) -> bool:

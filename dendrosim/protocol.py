@@ -13,13 +13,14 @@ from brian2 import Quantity, second
 from dendrosim import library
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import USUAL_INPUTS, time_step
+from dendrosim.pickling import Pickled
 from dendrosim.quantities import describe, quantity
 from dendrosim.stimuli import Stimulus
 from dendrosim.stimulus_checks import check_values
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class Protocol:
+class Protocol(Pickled):
     """What is done to a model.
 
     Parameters
@@ -34,11 +35,14 @@ class Protocol:
         the last sample in which the command of any sweep is away from the value it is held at.
     title, description, name, source
         For people: what it is, its name on the shelf and the path of its file.
+    grids
+        ``"zip"`` pairs the values of several grids, ``"cross"`` takes every combination, the first
+        grid slowest; None where there is one grid, or where `simulate` says it.
 
     Raises
     ------
     DendrosimError
-        If a time is not above 0 or two grids have different lengths.
+        If a time is not above 0, or two grids that are not crossed have different lengths.
     """
 
     given_duration: Quantity | None
@@ -48,6 +52,7 @@ class Protocol:
     description: str
     name: str
     source: str
+    grids: str | None
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class Protocol:
         description: str = "",
         name: str = "protocol",
         source: str = "",
+        grids: str | None = None,
     ) -> None:
         where = source or name
         if isinstance(stimuli, str) or not isinstance(stimuli, Iterable):
@@ -66,6 +72,8 @@ class Protocol:
         for stimulus in stimuli:
             if not isinstance(stimulus, Stimulus):
                 raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+        if grids not in (None, "zip", "cross"):
+            raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
         recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
         if duration is None and not recorded:
             raise DendrosimError(f"{where}: the key 'duration' is missing")
@@ -81,6 +89,7 @@ class Protocol:
         fields = {
             "given_duration": length, "stimuli": stimuli, "given_measure": window,
             "title": title, "description": description, "name": name, "source": source,
+            "grids": grids,
         }  # fmt: skip
         for attribute, value in fields.items():
             object.__setattr__(self, attribute, value)
@@ -128,12 +137,12 @@ class Protocol:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of each grid, by ``stimulus.key``; all are equal.
+        """Length of each grid, by ``stimuli.k.key``; all are equal but those to be crossed.
 
         Raises
         ------
         DendrosimError
-            If two grids have different lengths.
+            If two grids that are not crossed have different lengths.
         """
         sizes = {
             f"stimuli.{k}.{key}": size
@@ -141,15 +150,31 @@ class Protocol:
             for key, size in stimulus.sizes.items()
             if size > 1
         }
-        if len(set(sizes.values())) > 1:
+        if len(set(sizes.values())) > 1 and self.grids != "cross":
             grids = ", ".join(f"{key} has {size}" for key, size in sizes.items())
-            raise DendrosimError(f"{self.source or self.name}: grids differ in length: {grids}")
+            raise DendrosimError(
+                f"{self.source or self.name}: grids differ in length: {grids}; "
+                "grids = 'cross' takes every combination"
+            )
         return sizes
 
     @property
     def size(self) -> int:
         """Number of different stimulations: the length of the grids, 1 without one."""
         return max(self.sizes.values(), default=1)
+
+    def grids_given(self) -> list[tuple[str, Quantity]]:
+        """Return name, such as ``"stimuli.0.amplitude"``, and values of each grid."""
+        found = []
+        for name in self.sizes:
+            _, k, key = name.split(".")
+            stimulus = self.stimuli[int(k)]
+            if key == "sweeps":
+                value = stimulus.options["sweeps"] or range(stimulus.sizes["sweeps"])
+            else:
+                value = stimulus.values.get(key, stimulus.options.get(key))
+            found.append((name, value if isinstance(value, Quantity) else quantity(list(value))))
+        return found
 
     @property
     def sweep(self) -> tuple[str, Quantity] | None:
@@ -161,6 +186,8 @@ class Protocol:
             if f"stimuli.{k}.sweeps" in self.sizes:
                 sweeps = stimulus.options["sweeps"] or range(self.size)
                 return "sweep", quantity(list(sweeps))
+            if f"stimuli.{k}.seed" in self.sizes:
+                return "seed", quantity(list(stimulus.options["seed"]))
         return None
 
     def current(
@@ -204,20 +231,21 @@ class Protocol:
         noisy = [stimulus.shape == "ou" for stimulus in self.stimuli]
         return tuple(sum(noisy[:k]) for k in range(len(noisy)))
 
-    def seeded(self, seed: int) -> Protocol:
-        """Return a copy whose noise has this seed."""
+    def seeded(self, seed: int | Sequence[int]) -> Protocol:
+        """Return a copy whose noise has this seed, or a seed for each point."""
         noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
         return self.with_(seed=seed) if noisy else self
 
     def with_(
         self, *, duration: Any = None, measure: Any = None,
-        stimuli: Mapping[int, Mapping[str, Any]] | None = None, **values: Any,
+        stimuli: Mapping[int, Mapping[str, Any]] | None = None, grids: str | None = None,
+        **values: Any,
     ) -> Protocol:  # fmt: skip
         """Return a copy with another duration, window, or values of its stimuli.
 
         Parameters
         ----------
-        duration, measure
+        duration, measure, grids
             As in `Protocol`.
         stimuli
             Number of a stimulus, from 0, to values of that one.
@@ -254,11 +282,28 @@ class Protocol:
             description=self.description,
             name=self.name,
             source=self.source,
+            grids=self.grids if grids is None else grids,
         )
 
 
 _MEASURE = {"start": (str, Quantity), "stop": (str, Quantity)}
-_TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "measure": dict}
+_TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "measure": dict,
+          "grids": str}  # fmt: skip
+
+
+def as_protocol(value: Any) -> Protocol:
+    """Return a protocol, loaded where a name or path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such protocol.
+    """
+    if isinstance(value, Protocol):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return load_protocol(value)
+    raise DendrosimError(f"{value!r} is not a protocol, nor the name or path of one")
 
 
 def load_protocol(name: str | os.PathLike) -> Protocol:

@@ -15,17 +15,17 @@ from brian2 import Quantity, second
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.library import is_file, path_text
-from dendrosim.quantities import DENSITY, parse_unit
+from dendrosim.quantities import DENSITY, parse_unit, unit_text
 
 if TYPE_CHECKING:
     import neo
     import pandas as pd
     import xarray as xr
 
-FORMAT = "dendrosim recording 1"
+FORMAT = "dendrosim recording 2"
 # What the methods of a recording read
 _META = {
-    "model", "protocol", "neurons", "duration", "sweep", "potentials", "scales", "dt", "record_dt"
+    "model", "protocol", "neurons", "duration", "grids", "potentials", "scales", "dt", "record_dt"
 }  # fmt: skip
 
 
@@ -69,6 +69,14 @@ class Recording:
         """Length in seconds."""
         return float(self.meta["duration"])
 
+    @property
+    def diverged(self) -> dict[int, float]:
+        """Neurons that diverged and were frozen, and when this was found, in seconds.
+
+        The rate of such a neuron is not known: it has no spikes from then on.
+        """
+        return {int(k): float(at) for k, at in self.meta.get("diverged", {}).items()}
+
     def spikes(self, neuron: int) -> np.ndarray:
         """Return the spike times of one neuron in seconds."""
         return self.spike_t[self.spike_i == neuron]
@@ -87,11 +95,28 @@ class Recording:
 
     @property
     def sweep(self) -> tuple[str, np.ndarray, str] | None:
-        """Key, values (one a neuron, SI) and unit of the protocol's grid; None without one."""
-        entry = self.meta["sweep"]
-        if entry is None:
-            return None
-        return entry["key"], np.asarray(entry["values"]), entry["unit"]
+        """Name, values (one a neuron, SI) and unit of the first grid; None without one."""
+        for name, values in self.grids.items():
+            return name, np.asarray(values), unit_text(values.dim)
+        return None
+
+    @property
+    def grids(self) -> dict[str, Quantity]:
+        """Values of the grids of protocol and model, one a neuron, by name.
+
+        The name is short where no other grid has it, ``"g_c"``, else whole,
+        ``"stimuli.0.amplitude"``.
+        """
+        entries = {entry["key"]: entry for entry in self.meta["grids"]}
+        short = {key: "sweep" if key.endswith(".sweeps") else key.rpartition(".")[2]
+                 for key in entries}  # fmt: skip
+        taken = [*short.values()]
+        return {
+            (short[key] if taken.count(short[key]) == 1 else key): Quantity(
+                entry["values"], dim=parse_unit(entry["unit"]).dim
+            )
+            for key, entry in entries.items()
+        }
 
     def voltage(self, place: str = "soma") -> np.ndarray:
         """Return the potential of a place in volt, shape (samples, recorded neurons).
@@ -133,9 +158,8 @@ class Recording:
         import pandas as pd
 
         table = pd.DataFrame({"neuron": self.spike_i, "time": self.spike_t})
-        if self.sweep is not None:
-            key, values, _ = self.sweep
-            table[key] = values[self.spike_i]
+        for name, values in self.grids.items():
+            table[name] = np.asarray(values)[self.spike_i]
         return table.sort_values(["neuron", "time"], ignore_index=True)
 
     def to_neo(self) -> neo.Block:

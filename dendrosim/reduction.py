@@ -28,7 +28,8 @@ from dendrosim import library
 from dendrosim.dynamics import Dynamics
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model, Scales, time_step
-from dendrosim.model_table import load_model, to_table
+from dendrosim.model_table import as_model, load_model, to_table
+from dendrosim.pickling import Pickled
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.recording import replacing
@@ -47,7 +48,7 @@ BELOW_THRESHOLD = 5e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Reduction:
+class Reduction(Pickled):
     """A discrete two-compartment neuron and what its numbers stand for.
 
     Attributes
@@ -113,14 +114,19 @@ def reduce(
     holding: Any = None,
     fit: Sequence[str | Protocol] | None = None,
     unseen: Sequence[str | Protocol] = (),
-    **fit_options: Any,
+    device: str = "cpp",
+    fit_dt: Any = None,
+    generations: int = 30,
+    population: int = 48,
+    seed: int = 0,
+    progress: bool | None = None,
 ) -> Reduction:
     """Reduce a biophysical two-compartment neuron to the discrete one of eqs 6-8.
 
     Parameters
     ----------
     model
-        A continuous model with a soma and a dendrite.
+        A continuous model with a soma and a dendrite, or its name or path.
     dt
         Step of the discrete model.
     method
@@ -135,8 +141,10 @@ def reduce(
         Protocols on which threshold, resets and gain are adjusted; nothing is by default.
     unseen
         Protocols on which the fitted neuron is judged besides.
-    fit_options
-        Passed to `dendrosim.fitting.fit_reduction`: ``device``, ``generations``, ``seed``, ...
+    device, fit_dt
+        Of the biophysical neuron's runs that are fitted; its own time step by default.
+    generations, population, seed, progress
+        Of the fit, see `dendrosim.fitting.fit_reduction`.
 
     Returns
     -------
@@ -148,6 +156,7 @@ def reduce(
         If the model has no soma and dendrite, no threshold can be found, or the step is too long
         for the method.
     """
+    model = as_model(model)
     if method not in METHODS:
         raise DendrosimError(f"unknown method {method!r}; {did_you_mean(method, METHODS)}")
     for place in PLACES:
@@ -162,7 +171,10 @@ def reduce(
         return reduction
     from dendrosim.fitting import fit_reduction
 
-    return fit_reduction(reduction, model, fit, unseen, **fit_options)
+    return fit_reduction(
+        reduction, model, fit, unseen, device=device, dt=fit_dt, generations=generations,
+        population=population, seed=seed, progress=progress,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 Brian2's TimedArray prints the length and time step of its values, and the step of the simulation,
 into the program.  Here a program reads them when it starts, with its other numbers: another
-duration, step or sampling compiles nothing again.  Only the room for the values is compiled, the
-next power of two of their number; it is filled up with the last one.
+duration, step, sampling or number of neurons compiles nothing again.  Only the room for the values
+is compiled: the next power of two of the samples, and the room of `group_size` for neurons.
 """
 
 from __future__ import annotations
@@ -16,13 +16,22 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import get_device
 
+from dendrosim import group_size
+
 #: Name to values, (samples,) or (samples, neurons), and time step in seconds.
 Samples = Mapping[str, tuple[np.ndarray, float]]
 
 
-def room(values: np.ndarray) -> tuple[int, ...]:
-    """Return the shape that a program has for a signal: samples, and neurons if it has columns."""
-    return (1 << (len(values) - 1).bit_length(), *values.shape[1:])
+def room(values: np.ndarray) -> tuple[int, bool]:
+    """Return what a program is made for: the room for values, and whether each neuron has a column.
+
+    Parameters
+    ----------
+    values
+        Shape (samples,) or (samples, neurons).
+    """
+    samples = 1 << (len(values) - 1).bit_length()
+    return samples * (group_size.room(values.shape[1]) if values.ndim > 1 else 1), values.ndim > 1
 
 
 #: Fraction of a sample by which a time may be early: rounding puts some before the sample they
@@ -53,15 +62,19 @@ class Signal:
     @property
     def variables(self) -> tuple[Any, ...]:
         """What the function reads."""
-        return tuple(self.group.variables[name] for name in ("values", "sample_dt"))
+        return tuple(
+            self.group.variables[name] for name in _names("columns" in self.group.variables)
+        )
 
 
 def numbers(samples: Samples) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield group and variable, and the float64 values, of all that signals are."""
+    """Yield group and variable, and the values, of all that signals are."""
     for name, (values, sample_dt) in samples.items():
-        filled = np.repeat(values[-1:], room(values)[0] - len(values), axis=0)
-        yield (name, "values"), np.concatenate([values, filled]).ravel()
+        yield (name, "values"), np.pad(values.ravel(), (0, room(values)[0] - values.size))
         yield (name, "sample_dt"), sample_dt
+        yield (name, "last"), len(values) - 1
+        if values.ndim > 1:
+            yield (name, "columns"), values.shape[1]
 
 
 def make(samples: Samples, clock: b2.Clock) -> dict[str, Signal]:
@@ -69,44 +82,53 @@ def make(samples: Samples, clock: b2.Clock) -> dict[str, Signal]:
     return {name: _signal(name, room(values), clock) for name, (values, _) in samples.items()}
 
 
-def _signal(name: str, shape: tuple[int, ...], clock: b2.Clock) -> Signal:
-    names = ("values", "sample_dt")
-    group = b2.NeuronGroup(
-        int(np.prod(shape)), "values : 1\nsample_dt : second (shared)",
-        dtype=dict.fromkeys(names, np.float64), clock=clock, name=name,
-    )  # fmt: skip
-    values, sample_dt = (group.variables[variable] for variable in names)
+def _names(columns: bool) -> tuple[str, ...]:
+    return ("values", "sample_dt", "last", *(("columns",) if columns else ()))
+
+
+def _signal(name: str, room: tuple[int, bool], clock: b2.Clock) -> Signal:
+    size, columns = room
+    names = _names(columns)
+    lines = ["values : 1", "sample_dt : second (shared)"]
+    lines += [f"{whole} : integer (shared)" for whole in names[2:]]
+    types = {"values": np.float64, "sample_dt": np.float64} | dict.fromkeys(names[2:], np.int32)
+    group = b2.NeuronGroup(size, "\n".join(lines), dtype=types, clock=clock, name=name)
+    variables = dict(zip(("VALUES", "DT", "LAST", "COLUMNS"), names, strict=False))
+    variables = {word: group.variables[variable] for word, variable in variables.items()}
 
     def on_numpy(t: Any, *neuron: Any) -> np.ndarray:
-        row = sample_at(np.asarray(t), sample_dt.get_value().item(), shape[0])
-        return values.get_value().reshape(shape)[(row, *map(np.asarray, neuron))]
+        given = {word: variable.get_value() for word, variable in variables.items()}
+        row = sample_at(np.asarray(t), given["DT"].item(), given["LAST"].item() + 1)
+        at = row * given["COLUMNS"].item() + np.asarray(*neuron) if neuron else row
+        return given["VALUES"][at]
 
-    columns = len(shape) > 1
     function = b2.Function(
         on_numpy, arg_units=[b2.second, 1][: 1 + columns], return_unit=1,
         arg_types=["float", "integer"][: 1 + columns], return_type="float",
     )  # fmt: skip
     function.implementations.add_implementation("numpy", on_numpy, name=name)
     words = {
-        "%NAME%": name, "%LAST%": str(shape[0] - 1), "%EARLY%": repr(EARLY),
-        "%INDEX%": f"row*{shape[1]} + i" if columns else "row",
+        "%INDEX%": "row*%COLUMNS%[0] + i" if columns else "row",
         "%NEURON%": ", const int i" if columns else "",
+        "%NAME%": name, "%EARLY%": repr(EARLY),
     }  # fmt: skip
 
     def filled(text: str, prefix: str = "") -> str:
         found = dict(words)
-        for word, variable in (("VALUES", values), ("DT", sample_dt)):
-            array = get_device().get_array_name(variable) if prefix else ""
+        for word, variable in variables.items():
+            array = get_device().get_array_name(variable) if prefix else f"_namespace{name}_{word}"
             found[f"%{word}%"] = f"{prefix}{array}"
         for word, value in found.items():
             text = text.replace(word, value)
         return text
 
     def namespace(owner: Any) -> dict[str, np.ndarray]:
-        return {f"{name}_values": values.get_value(), f"{name}_dt": sample_dt.get_value()}
+        return {f"{name}_{word}": variable.get_value() for word, variable in variables.items()}
 
     implement = function.implementations.add_dynamic_implementation
-    implement("cython", lambda owner: filled(_CYTHON), name=name, namespace=namespace)
+    used = "    global %COLUMNS%" if columns else ""
+    cython = _CYTHON.replace("%USED%", used)
+    implement("cython", lambda owner: filled(cython), name=name, namespace=namespace)
     for target, text, prefix in (("cpp", _CPP, "brian::"), ("cuda", _CUDA, "brian::d")):
         implement(
             target, lambda owner, text=text, prefix=prefix: filled(text, prefix), name=name,
@@ -119,7 +141,7 @@ _CPP = """
 static inline double %NAME%(const double t%NEURON%)
 {
     int64_t row = (int64_t)(t/%DT%[0] + %EARLY%);
-    if (row > %LAST%) row = %LAST%;
+    if (row > %LAST%[0]) row = %LAST%[0];
     return %VALUES%[%INDEX%];
 }
 """
@@ -129,10 +151,12 @@ _CUDA = _CPP.replace("static inline", "static __device__")
 
 _CYTHON = """
 cdef double %NAME%(const double t%NEURON%):
-    global _namespace%NAME%_values
-    global _namespace%NAME%_dt
-    cdef long long row = <long long>(t/_namespace%NAME%_dt[0] + %EARLY%)
-    if row > %LAST%:
-        row = %LAST%
-    return _namespace%NAME%_values[%INDEX%]
+    global %VALUES%
+    global %DT%
+    global %LAST%
+%USED%
+    cdef long long row = <long long>(t/%DT%[0] + %EARLY%)
+    if row > %LAST%[0]:
+        row = %LAST%[0]
+    return %VALUES%[%INDEX%]
 """

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from dendrosim import devices
-from dendrosim.errors import DendrosimError, DivergenceError
+from dendrosim.errors import DendrosimError, DivergenceError, did_you_mean
+from dendrosim.grids import Grid, arranged, per_neuron
 from dendrosim.model import Model, time_step
+from dendrosim.model_table import as_model
 from dendrosim.neurons import NeuronJob, Result
 from dendrosim.plan import Plan, make_plan
-from dendrosim.protocol import Protocol
+from dendrosim.protocol import Protocol, as_protocol
 from dendrosim.quantities import describe, unit_text
 from dendrosim.recording import Recording
-from dendrosim.stimuli import spread
+
+_DIVERGED = ("raise", "nan")
 
 
 def simulate(
@@ -30,12 +33,14 @@ def simulate(
     method: str | None = None,
     dt: Any = None,
     n: int = 1,
-    seed: int | None = None,
+    grids: str | None = None,
+    seed: int | Sequence[int] | None = None,
     threads: int = 1,
     record: Sequence[str] | None = None,
     record_dt: Any = None,
     record_neurons: Sequence[int] | None = None,
     dtype: str = "float64",
+    diverged: str = "raise",
     progress: bool | None = None,
 ) -> Recording:
     """Run a model under a protocol.
@@ -43,7 +48,7 @@ def simulate(
     Parameters
     ----------
     model, protocol
-        What is run; see `load_model` and `load_protocol`.
+        What is run, or the name or path of it; see `load_model` and `load_protocol`.
     device
         ``"numpy"``, ``"cython"`` or ``"cpp"`` (compiled once, then kept).
     method
@@ -51,9 +56,14 @@ def simulate(
     dt
         Time step; the model's own by default.
     n
-        Neurons for each point of the protocol's grid.
+        Neurons for each point of a grid.
+    grids
+        Where several values of model and protocol are grids: ``"zip"`` pairs them, ``"cross"``
+        takes every combination, the first grid slowest, those of the protocol before those of the
+        model.  `Recording.grids` has the values of each neuron.
     seed
-        Seed of the noise of all Ornstein-Uhlenbeck stimuli, instead of the protocol's.
+        Seed of the noise of all Ornstein-Uhlenbeck stimuli, instead of the protocol's; a list of
+        seeds is a grid.
     threads
         OpenMP threads, device ``cpp`` only.
     record
@@ -66,6 +76,11 @@ def simulate(
         of all.
     dtype
         ``"float64"`` or ``"float32"``: the type of every variable but time.
+    diverged
+        What happens when a state has diverged: ``"raise"`` ends the run with an error, ``"nan"``
+        freezes the neuron while the others go on.  Its spikes and traces end at the last time at
+        which its states were found within their limits, traces go on as NaN, and
+        `Recording.diverged` names it.
     progress
         Whether to show a progress bar; on a terminal by default.
 
@@ -90,17 +105,23 @@ def simulate(
     6
     """
     devices.check_device(device, threads)
+    if diverged not in _DIVERGED:
+        raise DendrosimError(
+            f"unknown diverged {diverged!r}; {did_you_mean(str(diverged), _DIVERGED)}"
+        )
     seed = _checked_seed(seed)
-    if seed is not None and isinstance(protocol, Protocol):
+    model, protocol = as_model(model), as_protocol(protocol)
+    if seed is not None:
         protocol = protocol.seeded(seed)
+    model, protocol, found = arranged(model, protocol, grids)
     job = make_job(
-        model, protocol, method=method, dt=dt, n=n, record=record, record_dt=record_dt,
-        record_neurons=record_neurons, dtype=dtype,
+        model, protocol, method=method, dt=dt, n=n, grids="zip", record=record,
+        record_dt=record_dt, record_neurons=record_neurons, dtype=dtype,
     )  # fmt: skip
     plan = job.plan
     try:
         with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
-            done = devices.execute(job, device, threads, tell)
+            done = devices.execute(job, device, threads, tell, freeze=diverged == "nan")
     except DivergenceError as error:
         raise DivergenceError(f"{model.name}: {error}") from None
     except DendrosimError as error:
@@ -109,9 +130,9 @@ def simulate(
     return Recording(
         result.spike_i,
         result.spike_t,
-        _dataset(plan, result),
+        _dataset(plan, result, found),
         {
-            **_describe(model, protocol, plan),
+            **_describe(model, protocol, plan, found),
             "device": device,
             "dtype": dtype,
             "threads": threads,
@@ -120,19 +141,18 @@ def simulate(
             "compile_seconds": done.compile_seconds,
             "run_seconds": done.run_seconds,
             "processor_seconds": done.processor_seconds,
+            "diverged": {str(k): done.diverged[k][1] for k in sorted(done.diverged)},
         },
     )
 
 
 def make_job(
     model: Model, protocol: Protocol, *, method: str | None = None, dt: Any = None, n: int = 1,
-    record: Sequence[str] | None = None, record_dt: Any = None,
+    grids: str | None = None, record: Sequence[str] | None = None, record_dt: Any = None,
     record_neurons: Sequence[int] | None = None, dtype: str = "float64",
 ) -> NeuronJob:  # fmt: skip
     """Return what a device carries out; the parameters are those of `simulate`."""
-    for value, kind in ((model, Model), (protocol, Protocol)):
-        if not isinstance(value, kind):
-            raise DendrosimError(f"{value!r} is not a {kind.__name__}; load it first")
+    model, protocol, _ = arranged(as_model(model), as_protocol(protocol), grids)
     devices.check_dtype(dtype)
     step, method = _step_and_method(model, dt, method)
     names = _recorded(model, record)
@@ -144,7 +164,9 @@ def make_job(
     return NeuronJob(plan, dtype)
 
 
-def _checked_seed(seed: Any) -> int | None:
+def _checked_seed(seed: Any) -> int | list[int] | None:
+    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and len(seed):
+        return [_checked_seed(-1 if one is None else one) for one in seed]
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if seed is not None and not (whole and seed >= 0):
         raise DendrosimError(f"seed = {seed!r} is not a whole number from 0")
@@ -206,7 +228,7 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
         yield lambda fraction: bar.update(fraction - bar.n)
 
 
-def _dataset(plan: Plan, result: Result) -> Any:
+def _dataset(plan: Plan, result: Result, grids: Sequence[Grid]) -> Any:
     import xarray as xr
 
     # The number of a sample times its step: no rounding error adds up
@@ -219,16 +241,29 @@ def _dataset(plan: Plan, result: Result) -> Any:
         coords={
             "time": ("time", times, {"units": "second"}),
             "neuron": plan.recorded,
+            **{
+                grid.key: (
+                    "neuron",
+                    per_neuron(grid, plan.neurons)[plan.recorded],
+                    {"units": unit_text(grid.values.dim)},
+                )
+                for grid in grids
+            },
         },
     )
 
 
-def _describe(model: Model, protocol: Protocol, plan: Plan) -> dict[str, Any]:
-    sweep = None
-    if protocol.sweep is not None:
-        key, values = protocol.sweep
-        spread_out = spread(np.asarray(values)[None], plan.neurons)[0]
-        sweep = {"key": key, "values": spread_out.tolist(), "unit": unit_text(values.dim)}
+def _describe(
+    model: Model, protocol: Protocol, plan: Plan, grids: Sequence[Grid]
+) -> dict[str, Any]:
+    values = [
+        {
+            "key": grid.key,
+            "values": per_neuron(grid, plan.neurons).tolist(),
+            "unit": unit_text(grid.values.dim),
+        }
+        for grid in grids
+    ]
     return {
         "model": model.name,
         "text_hash": model.hash,
@@ -248,7 +283,7 @@ def _describe(model: Model, protocol: Protocol, plan: Plan) -> dict[str, Any]:
             for s in protocol.stimuli
         ],
         "measure": list(protocol.measure),
-        "sweep": sweep,
+        "grids": values,
         "neurons": plan.neurons,
         "duration": plan.duration,
         "dt": plan.dt,

@@ -1,4 +1,4 @@
-"""Compiled programs: made once for a text and a build setting, kept, and run with any numbers.
+"""Writes a job as the source of a program, and compiles it.
 
 A program reads parameters, initial state, amplitudes, signals, time step and duration when it
 starts, so none of them compiles anything again.
@@ -7,18 +7,10 @@ starts, so none of them compiles anything again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import re
-import shutil
+import shlex
 import signal
 import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -28,79 +20,10 @@ from brian2.devices.device import Device, get_device, reset_device, set_device
 
 from dendrosim import arguments, cpp_target, cuda_target
 from dendrosim.errors import DendrosimError
-from dendrosim.job import Built, Done, Job, Progress, check_finite, limit_of
-from dendrosim.toolchain import cache_folder, scratch_folder
+from dendrosim.job import Built, Job, limit_of
 
 #: What is particular to each kind of program.
 TARGETS = {"cpp": cpp_target, "cuda": cuda_target}
-
-
-@dataclass(frozen=True)
-class Program:
-    """A compiled program.
-
-    Attributes
-    ----------
-    folder
-        Where it lies, with its source.
-    arrays
-        Name of an output to its file and type.
-    compile_seconds, compiled
-        What making it took in this call; 0 and False where it was kept.
-    """
-
-    folder: Path
-    arrays: Mapping[str, tuple[str, str]]
-    compile_seconds: float
-    compiled: bool
-
-
-def program_of(job: Job, device: str, threads: int) -> Program:
-    """Return the compiled program of a job, from the cache where it is there.
-
-    Raises
-    ------
-    DendrosimError
-        If there is no compiler, it fails, or the cache cannot be written.
-    """
-    setting = {
-        "job": job.structure,
-        "device": device,
-        "dtype": job.dtype,
-        "threads": threads,
-        "brian2": b2.__version__,
-        "format": 13,
-        "target": TARGETS[device].fingerprint(),
-    }
-    key = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:24]
-    folder = cache_folder() / key
-    arrays = _stored(folder)
-    if arrays is not None:
-        return Program(folder, arrays, 0.0, False)
-    started = time.perf_counter()
-    scratch = scratch_folder(key)
-    try:
-        arrays = write_project(job, device, scratch, threads=threads, build=True)
-        (scratch / "manifest.json").write_text(json.dumps(arrays))
-        if _stored(folder) is None:
-            shutil.rmtree(folder, ignore_errors=True)  # what is left of a broken one
-        try:
-            scratch.rename(folder)
-        except OSError:  # another process was first: its program is the same
-            if _stored(folder) is None:
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return Program(folder, arrays, time.perf_counter() - started, True)
-
-
-def _stored(folder: Path) -> dict[str, tuple[str, str]] | None:
-    """Return the manifest of a compiled program, None where there is no whole one."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return manifest if (folder / "main").is_file() and isinstance(manifest, dict) else None
 
 
 def write_project(
@@ -127,61 +50,67 @@ def write_project(
     try:
         built = job.build()
         standalone.apply_run_args()
-        standalone.insert_code("before_start", arguments.check(job, built, target.AS_READ))
+        check = arguments.check(job, built, target.AS_READ, target.SIZED)
+        standalone.insert_code("before_start", target.START + check)
         standalone.insert_code("before_network_run", _main_loop(job, built, standalone, target))
+        given_back = [*built.outputs.items(), *_watched(built)]
+        before, after = target.check_written(standalone, [v for _, v in given_back])
+        standalone.insert_code("before_end", before)
+        standalone.insert_code("after_end", after)
         with target.own_code():
             built.network.run(0 * b2.second, namespace={})
         target.write_headers(folder)
         lent = target.building(job, threads, folder) if build else contextlib.nullcontext()
-        with lent, _quiet(folder / "build.log"):
-            standalone.build(directory=str(folder), compile=build, run=False, with_output=False)
+        with lent:
+            standalone.build(directory=str(folder), compile=False, run=False)
+            if build:
+                _make(folder, target.NAME)
         return {
             name: (Path(standalone.get_array_filename(v)).name, np.dtype(v.dtype).name)
-            for name, v in (*built.outputs.items(), *_watched(built))
+            for name, v in given_back
         }
-    except RuntimeError as error:
-        if _interrupted(error):
-            raise KeyboardInterrupt from None
-        log = (folder / "build.log").read_text(errors="replace") if folder.is_dir() else ""
-        wrong = next((line for line in log.splitlines() if "error" in line.lower()), str(error))
-        raise DendrosimError(
-            f"the {target.NAME} program could not be built: {wrong.strip()}"
-        ) from None
     finally:
         standalone.reinit()
         reset_device("runtime")
-
-
-def _interrupted(error: RuntimeError) -> bool:
-    """Whether Ctrl-C ended make.
-
-    While it runs only make hears of it: Python's `os.system` has the signal ignored here, and
-    Brian2 puts the status that it returns into a sentence.
-    """
-    status = re.search(r"error code: ([0-9]+)", str(error))
-    return bool(status) and os.waitstatus_to_exitcode(int(status[1])) == -signal.SIGINT
 
 
 def _watched(built: Built) -> list[tuple[str, object]]:
     return [(f"finite.{label}", variable) for label, variable in built.finite.items()]
 
 
-@contextlib.contextmanager
-def _quiet(log: Path) -> Iterator[None]:
-    # make writes to the process' own streams, past Python's
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    with log.open("w") as file:
-        saved = os.dup(1), os.dup(2)
-        try:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])
+def _make(folder: Path, name: str) -> None:
+    """Compile a project; stop the compilers when this process is told to stop.
+
+    Raises
+    ------
+    DendrosimError
+        With the compiler's first error.
+    """
+    prefs = b2.prefs.devices.cpp_standalone
+    command = [*shlex.split(prefs.make_cmd_unix), *prefs.extra_make_args_unix]
+    log = folder / "build.log"
+    try:
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                status = process.wait()
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+    except OSError as error:
+        raise DendrosimError(
+            f"the {name} program could not be built: {shlex.join(command)} does not run "
+            f"({error.strerror or error})"
+        ) from None
+    if status or not (folder / "main").is_file():
+        lines = log.read_text(errors="replace").splitlines()
+        wrong = next((line for line in lines if "error" in line.lower()), f"status {status}")
+        raise DendrosimError(f"the {name} program could not be built: {wrong.strip()}")
 
 
 def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> str:
@@ -203,6 +132,7 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
         for clock, every in built.slower.items()
     )
     clock = array(built.clock.variables["dt"])
+    freezing = _freezing(job, built, device, target)
     return f"""
     {{
         {clock}[0] = {array(control["run_dt"])}[0];
@@ -213,6 +143,8 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
                                             - 1e-9);
         int64_t piece = {target.PIECE};
         if (piece < 1) piece = 1;
+        const bool freeze = {array(control["run_freeze"])}[0];
+        {freezing[0]}
         std::chrono::duration<double> spent(0);
         double processor = 0;
         int64_t bad = -1, percent = 0;
@@ -223,6 +155,7 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
             const clock_t used = clock();
             {target.advance(built)}
             {checks}
+            {freezing[1]}
             spent += std::chrono::steady_clock::now() - began;
             processor += double(clock() - used)/CLOCKS_PER_SEC;
             if (bad >= 0) std::cout << "diverged " << bad << " " << next*dt << std::endl;
@@ -238,62 +171,30 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
     """
 
 
-def run_program(program: Program, job: Job, progress: Progress | None) -> Done:
-    """Run a program with the numbers of a job.
+def _freezing(job: Job, built: Built, device: Device, target: ModuleType) -> tuple[str, str]:
+    """C++ before and in the loop that freezes neurons whose states have diverged.
 
-    Raises
-    ------
-    DivergenceError
-        If a state has diverged.
-    DendrosimError
-        If the program fails.
+    All their states become NaN, which no later step can change into a number or a spike.
     """
-    with tempfile.TemporaryDirectory(prefix="dendrosim-") as folder:
-        results = Path(folder) / "results"
-        results.mkdir()
-        (seconds, processor), diverged = _run_binary(
-            program, results, arguments.write(job, Path(folder)), progress
-        )
-        arrays = {
-            name: np.fromfile(results / file, dtype=dtype)
-            for name, (file, dtype) in program.arrays.items()
-        }
-    if diverged is not None:
-        states = {
-            name.removeprefix("finite."): values
-            for name, values in arrays.items()
-            if name.startswith("finite.")
-        }
-        check_finite(job, states, diverged)
-    return Done(arrays, program.compile_seconds, seconds, processor, program.compiled)
-
-
-# OpenMP threads wait for each other some times a step: long enough awake to meet (a tenth of a
-# millisecond), not so long that they take the processor from one another where others use it, too
-_PATIENCE = {"GOMP_SPINCOUNT": "10000"}
-
-
-def _run_binary(
-    program: Program, results: Path, arguments: list[str], progress: Progress | None
-) -> tuple[tuple[float, float], float | None]:
-    """Run the program; return its loop's seconds, the processor's, and the time of a divergence."""
-    main = program.folder.absolute() / "main"
-    command = [str(main), "--results_dir", f"{results}{os.sep}", *arguments]
-    seconds, diverged, tail = (0.0, 0.0), None, ""
-    with subprocess.Popen(
-        command, cwd=program.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**_PATIENCE, **os.environ},
-    ) as process:  # fmt: skip
-        for line in process.stdout:
-            word, *rest = line.split() or [""]
-            if word == "percent" and progress:
-                progress(float(rest[0]) / 100)
-            elif word == "seconds":
-                seconds = float(rest[0]), float(rest[1])
-            elif word == "diverged":
-                diverged = float(rest[1])
-            elif word not in ("percent", ""):
-                tail = line.strip()
-    if process.returncode:
-        raise DendrosimError(f"the C++ program ended with {process.returncode}: {tail}")
-    return seconds, diverged
+    if not job.sizes:
+        return "", ""
+    arrays = {label: device.get_array_name(variable) for label, variable in built.finite.items()}
+    (group, name), *_ = job.sizes
+    number = built.groups[group].variables[name]
+    size = f"{device.get_array_name(number)}[0]" if target.SIZED else number.get_value()
+    found = "\n".join(
+        target.mark(name, size, limit_of(job, label)) for label, name in arrays.items()
+    )
+    stopped = " ".join(f"{name}[j] = NAN;" for name in arrays.values())
+    return (
+        f"std::vector<char> frozen({size}, 0);",
+        f"""
+            if (freeze)
+            {{
+                std::vector<int64_t> now;
+                {found}
+                for (const int64_t j : now)
+                    std::cout << "frozen " << j << " " << done*dt << " " << next*dt << std::endl;
+                for (int64_t j = 0; j < {size}; j++) if (frozen[j]) {{ {stopped} }}
+            }}""",
+    )

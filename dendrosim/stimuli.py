@@ -19,6 +19,7 @@ from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.pickling import Pickled
 from dendrosim.quantities import describe, parse_unit, quantity
 from dendrosim.signals import sample_at
 from dendrosim.text import Expression, parse_expression
@@ -151,7 +152,7 @@ MAX_SAMPLES = 200_000_000
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class Stimulus:
+class Stimulus(Pickled):
     """A current into one or more places of a model.
 
     Parameters
@@ -163,7 +164,8 @@ class Stimulus:
     values
         What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
         protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
-        ``independent`` (own noise for each neuron); for ``recorded``: ``file`` and ``sweeps``.
+        ``independent`` (own noise for each neuron), a list of seeds is a grid; for ``recorded``:
+        ``file`` and ``sweeps``.
         Two ``ou`` stimuli of a protocol have different noise, also with the same seed; the same
         noise into two places is one stimulus with both in ``into``.
 
@@ -262,6 +264,8 @@ class Stimulus:
     def sizes(self) -> dict[str, int]:
         """Lengths of the grids, by key; a recorded stimulus has one of sweeps."""
         sizes = {key: value.size for key, value in self.values.items() if value.ndim}
+        if isinstance(self.options.get("seed"), list):
+            sizes["seed"] = len(self.options["seed"])
         if self.recording is not None and self.recording.command.shape[1] > 1:
             sizes["sweeps"] = self.recording.command.shape[1]
         return sizes
@@ -293,22 +297,39 @@ class Stimulus:
         if self.shape != "ou":
             return None
         dt, tau = float(self.values["sample"]), float(self.values["tau"])
-        columns = neurons if self.options["independent"] else 1
+        seeds = self._seeds(neurons, stream)
+        columns = len(seeds)
         if not duration / dt * columns < MAX_SAMPLES:
             raise DendrosimError(
                 f"noise of {columns} neuron(s) over {duration:g} s at sample = {dt:g} s has more "
                 f"than {MAX_SAMPLES:,} values; take a longer sample"
             )
         steps = int(np.ceil(duration / dt - 1e-9)) + 1
-        generator = np.random.default_rng([self.options["seed"], stream])
-        noise = generator.standard_normal((steps, columns))
+        noise = np.stack([np.random.default_rng(s).standard_normal(steps) for s in seeds], axis=1)
         # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
         from scipy.signal import lfilter
 
         decay = np.exp(-dt / tau)
         noise[1:] *= np.sqrt(1 - decay**2)
         path = lfilter([1.0], [1.0, -decay], noise, axis=0)
-        return (path if columns > 1 else path[:, 0]), dt
+        own = self.options["independent"] or columns > 1
+        return (spread(path, neurons) if own else path[:, 0]), dt
+
+    def _seeds(self, neurons: int, stream: int) -> list[np.random.SeedSequence]:
+        """Return the seed of each noise: one, one for each point, or one for each neuron.
+
+        That of a neuron depends on its own seed and number alone, whatever runs beside it.
+        """
+        given = self.options["seed"]
+        points = given if isinstance(given, list) else [given]
+        if not self.options["independent"]:
+            return [np.random.SeedSequence([seed, stream]) for seed in points]
+        repeats = neurons // len(points)
+        return [
+            np.random.SeedSequence([seed, stream], spawn_key=(k,))
+            for seed in points
+            for k in range(repeats)
+        ]
 
     def current(
         self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0,
@@ -350,6 +371,10 @@ def _option(key: str, value: Any, where: str) -> Any:
         return list(sweeps)
     if key == "file" and isinstance(value, os.PathLike):
         value = str(value)
+    if key == "seed" and isinstance(value, np.ndarray):
+        value = value.tolist()
+    if key == "seed" and isinstance(value, list | tuple | range) and value:
+        return [_option(key, one, where) for one in value]
     if key == "seed" and isinstance(value, np.integer):
         value = int(value)
     words = {"seed": "a whole number from 0", "independent": "true or false", "file": "a path"}

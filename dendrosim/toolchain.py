@@ -1,77 +1,17 @@
-"""The C++ compiler of this machine, and where what it makes is kept."""
+"""The C++ compiler of this machine."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import shlex
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from dendrosim.errors import DendrosimError
-
-
-def cache_folder() -> Path:
-    """Return where compiled programs are kept (``DENDROSIM_CACHE``, else the user's cache)."""
-    base = os.environ.get("DENDROSIM_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dendrosim"
-
-
-def scratch_folder(prefix: str) -> Path:
-    """Return a new folder beside the compiled programs, to make one in before it is renamed.
-
-    Raises
-    ------
-    DendrosimError
-        If nothing can be written there.
-    """
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{prefix}.", dir=folder))
-    except OSError as error:
-        raise DendrosimError(
-            f"compiled programs cannot be kept in {folder} ({error.strerror}); set "
-            "DENDROSIM_CACHE to a folder that can be written"
-        ) from None
-
-
-def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Path:
-    """Return a file beside the compiled programs, made where it is not there yet.
-
-    Parameters
-    ----------
-    name
-        Of the file, with ``{}`` where the key of what it is made of stands.
-    of
-        All that it depends on.
-    make
-        Makes it in the folder that it is given and returns where; then it is renamed.
-
-    Raises
-    ------
-    DendrosimError
-        If nothing can be written there.
-    """
-    key = hashlib.sha256(json.dumps(list(of)).encode()).hexdigest()[:24]
-    kept = cache_folder() / name.format(key)
-    if not kept.is_file():
-        scratch = scratch_folder(key)
-        try:
-            made = make(scratch)
-            kept.parent.mkdir(exist_ok=True)
-            made.replace(kept)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return kept
+from dendrosim.program_cache import made_once
 
 
 def compiler() -> list[str]:

@@ -33,7 +33,7 @@ def test_ctrl_c_while_compiling_stops_and_leaves_nothing(tmp_path):
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "\ndendrosim: stopped\n")
-    assert [p.name for p in cache.rglob("*") if p.is_file()] == []
+    assert [p.name for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"] == []
 
 
 def ends(code, tmp_path):
@@ -51,8 +51,15 @@ def test_an_uncaught_error_is_not_reported_as_a_bug_of_brian2(first, tmp_path):
     assert err.splitlines()[-1].startswith("dendrosim.errors.DendrosimError: ")
 
 
-def test_another_error_is_brian2s_to_report(tmp_path):
+def test_an_error_of_a_script_is_its_own(tmp_path):
+    """To import this package does not change what a script prints when it fails."""
     err = ends("import dendrosim as ds\nds.load_model('lif')\n1/0", tmp_path)
+    assert err.startswith("Traceback") and "Brian 2" not in err
+    assert err.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_script_that_imports_brian2_keeps_its_report(tmp_path):
+    err = ends("import brian2\nimport dendrosim as ds\nds.load_model('lif')\n1/0", tmp_path)
     assert "Brian 2 encountered an unexpected error" in err and "ZeroDivisionError" in err
 
 

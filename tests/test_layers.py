@@ -21,10 +21,13 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
+    "errors", "pickling", "quantities", "names", "syntax", "whitelist", "text", "library",
+    "equations",
     "model_parts", "model_checks", "model", "model_table",
-    "ephys", "signals", "stimuli", "stimulus_checks", "protocol", "slopes", "integrators", "plan",
-    "job", "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices",
+    "ephys", "group_size", "signals", "stimuli", "stimulus_checks", "protocol", "grids", "slopes",
+    "integrators",
+    "plan", "job", "arguments", "program_cache", "toolchain", "cpp_target",
+    "cuda_target", "standalone", "programs", "program_run", "own_brian2", "runtime", "devices",
     "generate", "neurons", "recording", "simulation",
     "trains", "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
@@ -66,7 +69,7 @@ LIGHT = {"__init__", "__main__", "cli"}
 
 #: The package's front, which may import every room; and what every room may import.
 FRONT = {"__init__", "__main__"}
-FREE = {"_version"}
+FREE = {"_version", "brian2_import"}
 
 
 class Import(NamedTuple):

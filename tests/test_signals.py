@@ -1,17 +1,16 @@
 """Sampled signals: the samples of Brian2's TimedArray, in programs that stay as they are."""
 
 import os
-from pathlib import Path
 
 import brian2 as b2
 import numpy as np
-from brian2.codegen.runtime.cython_rt.extension_manager import get_cython_cache_dir
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
-from dendrosim import signals
+from dendrosim import group_size, signals
+from dendrosim.program_cache import cache_folder
 
 
 def noise(sample="0.5 ms", seed=3, **values):
@@ -25,9 +24,9 @@ def run(stimuli, duration="20 ms", **options):
 
 @given(st.integers(1, 10**6))
 def test_room_is_the_next_power_of_two(n):
-    (rows,) = signals.room(np.broadcast_to(0.0, n))
-    assert rows.bit_count() == 1 and n <= rows < 2 * n
-    assert signals.room(np.broadcast_to(0.0, (n, 7))) == (rows, 7)
+    size, columns = signals.room(np.broadcast_to(0.0, n))
+    assert size.bit_count() == 1 and n <= size < 2 * n and not columns
+    assert signals.room(np.broadcast_to(0.0, (n, 7))) == (size * group_size.room(7), True)
 
 
 @given(
@@ -113,7 +112,7 @@ class TestCompiledOnce:
         run([noise()], device="cython")
         again = run([noise()], "18 ms", device="cython", dt="0.5 ms")
         assert again.meta["compiled"] is False
-        modules = [*Path(get_cython_cache_dir()).expanduser().glob("*.so")]
+        modules = [*(cache_folder() / "cython").rglob("*.so")]
         dates = {path: path.stat().st_mtime for path in modules}
         try:
             for path, date in dates.items():

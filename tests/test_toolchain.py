@@ -22,11 +22,13 @@ def test_a_header_is_parsed_once_for_its_text_and_flags(header, tmp_path):
     assert toolchain.precompiled(header, ["-O2"]) != first
     header.write_text("#pragma once\nint two();\n")
     assert toolchain.precompiled(header, ["-O1"]) != first
-    kept = [*(tmp_path / "cache").rglob("*")]
-    assert sum(path.is_file() for path in kept) == 3 and len(kept) == 4  # and their folder
+    kept = [path.suffix for path in (tmp_path / "cache" / "headers").iterdir()]
+    assert sorted(kept) == [".gch"] * 3 + [".json"] * 3  # each with its size and hash
+    folders = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert folders == {"headers", "locks"}
 
 
 def test_a_header_that_does_not_compile_is_not_kept(header, tmp_path):
     header.write_text("this is no C++\n")
     assert toolchain.precompiled(header, []) is None
-    assert [*(tmp_path / "cache").iterdir()] == []
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {"locks"}

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <vector>
 #include "exponential.h"
 
 namespace dendrosim
@@ -29,5 +30,16 @@ inline int64_t first_beyond(const T* x, const int64_t n, const double limit)
     int64_t j = some ? 0 : -1;
     while (some && magnitude(x[j]) <= allowed) j++;
     return j;
+}
+
+// Marks those that are none or beyond a limit and were not marked before, and lists them
+template <typename T>
+inline void mark_beyond(const T* x, const int64_t n, const double limit, std::vector<char>& marked,
+                        std::vector<int64_t>& now)
+{
+    const double most = std::numeric_limits<T>::max();
+    const auto allowed = magnitude(T(limit < most ? limit : most));
+    for (int64_t j = 0; j < n; j++)
+        if (magnitude(x[j]) > allowed && !marked[j]) { marked[j] = 1; now.push_back(j); }
 }
 }

@@ -9,8 +9,8 @@
 
     // Every neuron's condition first, without a branch, so that the loop vectorises; then 64 neurons
     // at a time, of which all are below threshold nearly always
-    static char _holds[N + 64];
-    const int _N = N;
+    static char _holds[_num{{eventspace_variable.name}} + 63];
+    const int _N = {{constant_or_scalar('N', variables['N'])}};
     {{openmp_pragma('parallel-static')}}
     for (int _idx = 0; _idx < _N; _idx++)
     {
@@ -35,10 +35,10 @@
             {% endif %}
         }
     }
-    {{events}}[N] = _count;
+    {{events}}[_num{{eventspace_variable.name}} - 1] = _count;
 {% endblock %}
 
 {% block after_code %}
 {% set events = get_array_name(eventspace_variable) %}
-{{events}}[N] = 0;  // the array has N + 1 elements
+{{events}}[_num{{eventspace_variable.name}} - 1] = 0;  // where the number of events stands
 {% endblock %}

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from dendrosim.errors import DendrosimError
-from dendrosim.toolchain import compiler, compiler_version, machine, made_once
+from dendrosim.program_cache import made_once
+from dendrosim.toolchain import compiler, compiler_version, machine
 
 # Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
 # vector functions to the compiler and changes no arithmetic of ours.

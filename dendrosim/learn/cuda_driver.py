@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dendrosim.errors import DendrosimError
-from dendrosim.toolchain import made_once
+from dendrosim.program_cache import made_once
 
 # Contraction would round a*b + c once where torch rounds twice.  Not every statement of a text is
 # needed both ways: what nothing reads (177) is no mistake.
