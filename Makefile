@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test docs slow cuda cuda-source clean distclean
+.PHONY: help demo test test-versions docs slow cuda cuda-source clean distclean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,9 +30,13 @@ test: $(VENV)/.installed-test  ## lint and run the tests (what continuous integr
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python $(PYTEST)
+	$(MAKE) test-versions
 	$(MAKE) docs
 	@if command -v nvcc > /dev/null; then $(MAKE) cuda-source; \
 	 else echo "no nvcc here: generated CUDA source is not checked"; fi
+
+test-versions:  ## run the base install on Python 3.12 and 3.13, where they are
+	.ci/test-versions
 
 docs: $(VENV)/.installed-test  ## run the notebooks and build the pages into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

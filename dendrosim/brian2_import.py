@@ -2,9 +2,9 @@
 
 On import Brian2 evaluates a file ``brian_preferences`` of the current folder and one of the user's
 home as code, replaces ``sys.excepthook``, so that every uncaught error of a script is reported as
-one of Brian2, and installs a signal handler, which Python allows in the main thread only.  None of
-the three may happen because a model file was opened here.  A script that imports Brian2 itself gets
-Brian2 as it is.
+one of Brian2, opens a log in the temporary folder, and installs a signal handler, which Python
+allows in the main thread only.  None of these may happen because a model file was opened here.  A
+script that imports Brian2 itself, before this package needs it, gets Brian2 as it is.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import FrameType, ModuleType
+from typing import Any
 
 _PREFERENCES = "brian2.core.preferences"
 
@@ -77,7 +78,13 @@ def _without_files(module: ModuleType, loader: Loader) -> None:
     loader.exec_module(module)
     preferences = module.BrianGlobalPreferences
     module.load_preferences = preferences.load_preferences
-    preferences.load_preferences = lambda self: None
+    preferences.load_preferences = _no_files
+
+
+def _no_files(preferences: MutableMapping[str, Any]) -> None:
+    """Set what the files would have set: that Brian2 keeps no log and no copy of the script."""
+    for name in ("file_log", "save_script", "std_redirection_to_file"):
+        preferences[f"logging.{name}"] = False
 
 
 def _restore(module: ModuleType) -> None:

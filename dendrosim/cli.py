@@ -17,6 +17,7 @@ from dendrosim import library
 from dendrosim._version import __version__
 from dendrosim.cli_analyse import analyse, citation, energy, papers
 from dendrosim.cli_bench import bench
+from dendrosim.cli_cache import cache
 from dendrosim.cli_common import JSON, print_json
 from dendrosim.cli_generate import generate
 from dendrosim.cli_learn import evaluate, recipes, train
@@ -78,7 +79,8 @@ def commands() -> None:
 
 
 for command in (
-    analyse, bench, citation, compare, convert, demo, energy, evaluate, generate, papers, recipes,
+    analyse, bench, cache, citation, compare, convert, demo, energy, evaluate, generate, papers,
+    recipes,
     reduce_command, run, tasks, train, verify,
 ):  # fmt: skip
     commands.add_command(command)

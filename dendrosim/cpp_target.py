@@ -137,8 +137,12 @@ def own_code() -> Iterator[None]:
 PIECE = "steps/100 < 100 ? steps/100 : 100"
 AS_READ = ""  # what Brian2 does to the name of a file: nothing
 SIZED = True  # a program reads how many neurons there are, see `group_size`
-# A program ends when the process that has started it ends, even by SIGKILL
+# A program ends when the process that has started it ends, even by SIGKILL; it is not killed when
+# a file may not grow, but says which
 START = """
+#ifdef SIGXFSZ
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is named at the end
+#endif
 #ifdef __linux__
     if (const char* parent = std::getenv("DENDROSIM_PARENT"))
     {

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dendrosim.errors import DendrosimError
 
@@ -149,6 +150,80 @@ def is_whole(path: Path, known: object) -> bool:
         return digest(path) == known
     except OSError:
         return False
+
+
+class Entry(NamedTuple):
+    """What is kept: a program, a kernel, a header or the Cython modules of one machine.
+
+    Attributes
+    ----------
+    kind, name
+        What it is, and its path in the folder.
+    bytes
+        Its size.
+    used
+        When it was last used, or made where that is not known, in seconds of the system's clock.
+    """
+
+    kind: str
+    name: str
+    bytes: int
+    used: float
+
+
+def entries() -> list[Entry]:
+    """Return what is kept, the last used first."""
+    folder = cache_folder()
+    found = [
+        *(("program", path.parent) for path in folder.glob("*/manifest.json")),
+        *(("kernel", path) for path in folder.glob("kernel-*") if path.suffix != ".json"),
+        *(("header", path) for path in folder.glob("headers/*.gch")),
+        *(("modules", path) for path in folder.glob("cython/*")),
+    ]
+    rows = [_entry(kind, path, folder) for kind, path in found]
+    return sorted(rows, key=lambda entry: -entry.used)
+
+
+def _entry(kind: str, path: Path, folder: Path) -> Entry:
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    used = path / "manifest.json" if kind == "program" else path
+    with contextlib.suppress(FileNotFoundError):  # removed meanwhile by another process
+        return Entry(
+            kind, str(path.relative_to(folder)), sum(p.stat().st_size for p in files),
+            used.stat().st_mtime,
+        )  # fmt: skip
+    return Entry(kind, str(path.relative_to(folder)), 0, 0.0)
+
+
+def limit_to(most: int) -> list[Entry]:
+    """Remove the least recently used entries until the rest has at most so many bytes.
+
+    Returns
+    -------
+    list
+        What was removed.
+
+    Raises
+    ------
+    DendrosimError
+        If something cannot be removed.
+    """
+    folder, size, removed = cache_folder(), 0, []
+    for entry in entries():
+        size += entry.bytes
+        if size <= most:
+            continue
+        path = folder / entry.name
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+                _digest_of(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise DendrosimError(f"{path} cannot be removed ({error.strerror})") from None
+        removed.append(entry)
+    return removed
 
 
 def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -169,7 +170,11 @@ def _run_binary(
             process.kill()
             raise
     if process.returncode:
-        raise DendrosimError(f"the C++ program ended with {process.returncode}: {report.last}")
+        code = process.returncode
+        how = f"with status {code}" if code > 0 else f"by {signal.Signals(-code).name}"
+        raise DendrosimError(
+            f"the compiled program ended {how}: {report.last or 'it said nothing'}"
+        )
     if report.seconds is None:
-        raise DendrosimError(f"the C++ program did not come to its end: {report.last}")
+        raise DendrosimError(f"the compiled program did not come to its end: {report.last}")
     return report

@@ -13,6 +13,8 @@ from brian2.core.variables import Variables
 from brian2.devices.device import all_devices, get_device
 from brian2.groups.group import CodeRunner
 
+from dendrosim.errors import DendrosimError
+
 
 def is_available() -> bool:
     """Whether the device that is set has the template: C++ standalone has."""
@@ -20,7 +22,17 @@ def is_available() -> bool:
 
 
 def unpacked(fired: np.ndarray, steps: int, neurons: int) -> np.ndarray:
-    """Return what was recorded as bool, shape (steps, neurons)."""
+    """Return what was recorded as bool, shape (steps, neurons).
+
+    Raises
+    ------
+    DendrosimError
+        If it has another length.
+    """
+    if fired.size != steps * -(-neurons // 8):
+        raise DendrosimError(
+            f"{fired.size} bytes cannot be the spikes of {steps} steps of {neurons} neurons"
+        )
     rows = fired.view(np.uint8).reshape(steps, -1)
     bits = np.unpackbits(rows, axis=1, count=neurons, bitorder="little")
     return bits.view(bool)

@@ -34,9 +34,9 @@ def four(duration="60 ms", dendrite=I_D, **options):
 
 
 def states(model, protocol, **options):
-    """Simulate and record every state at every step."""
-    options = {"device": "cpp", "record": model.states, "progress": False, **options}
-    return ds.simulate(model, protocol, **options)
+    """Simulate and record every state at every step; grids are paired."""
+    given = {"device": "cpp", "record": model.states, "grids": "zip", "progress": False}
+    return ds.simulate(model, protocol, **given | options)
 
 
 def same_units(recording, names):

@@ -55,6 +55,13 @@ def test_a_script_that_asks_for_them_has_them(poisoned, code):
     assert poisoned(code) == ["evaluated", "evaluated_at_home"]
 
 
+def test_no_log_is_opened(tmp_path):
+    code = "import dendrosim.model, os; os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path,
+                   env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_hooks_and_signals_stay_as_they_were(tmp_path):
     code = """
 import signal, sys
