@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from dendrosim.cli_common import JSON, check_folder, check_writable, print_json
 from dendrosim.cli_settings import SET, prepare
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 
 
 def _running(*, several: bool) -> Callable:
@@ -53,10 +54,10 @@ def run(
 ) -> None:  # fmt: skip
     """Run MODEL under PROTOCOL and print the spikes of each neuron.
 
-    Spikes and rate are those of the protocol's measured window.
+    Spikes, rate and first spike are those of the protocol's measured window.
     """
     from dendrosim.simulation import simulate
-    from dendrosim.trains import counts_in_window
+    from dendrosim.trains import in_window
 
     if protocol_name is not None and protocol is not None:
         raise DendrosimError(
@@ -79,14 +80,14 @@ def run(
     start, stop = how.measure
     sweep = result.sweep
     rows = []
-    counts = counts_in_window(result.trains, start, stop).tolist()
-    for k, (times, inside) in enumerate(zip(result.trains, counts, strict=True)):
+    for k, train in enumerate(result.trains):
+        times = train[in_window(train, start, stop)]
         row = {"neuron": k}
         if sweep:
             row[sweep[0]] = float(sweep[1][k])
-        row |= {"spikes": inside, "rate_hz": inside / (stop - start)}
+        row |= {"spikes": len(times), "rate_hz": len(times) / (stop - start)}
         first = float(times[0] * 1e3) if len(times) else math.nan
-        rows.append(row | {"spikes_whole_run": len(times), "first_spike_ms": first})
+        rows.append(row | {"first_spike_ms": first, "spikes_whole_run": len(train)})
     if as_json:
         print_json({"meta": dict(result.meta), "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
@@ -105,9 +106,10 @@ def run(
         f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
         f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
     )
+    _tell_of_the_cell(how, result.n)
     if start > 0 or stop < result.duration * (1 - 1e-12):
         window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
-        click.echo(f"spikes and rate {window}, first spike of the whole run")
+        click.echo(f"spikes, rate and first spike {window}")
     unit = parse_unit(sweep[2]) if sweep else None
     header = ["neuron", *([sweep[0]] if sweep else []), "spikes", "rate (Hz)", "first spike (ms)"]
     cells = [
@@ -178,6 +180,18 @@ def demo(out: str) -> None:
             click.echo(result.text() + "\n")
             result.save(_folder(out) / f"{model.name}_{name}")
     click.echo(f"figures, tables and recordings are in {out}/")
+
+
+def _tell_of_the_cell(how: Any, neurons: int) -> None:
+    """Print what was found in the recording that a protocol plays, and warn of what is odd."""
+    from dendrosim.clamp_doubts import found, of_measuring
+    from dendrosim.measures import clamp_recording
+
+    clamp = clamp_recording(how, neurons)
+    if clamp is not None:
+        click.echo(f"found: {found(clamp)}")
+        for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
+            warnings.warn(doubt, DendrosimWarning, stacklevel=2)
 
 
 def _folder(path: str) -> Path:

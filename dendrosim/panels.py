@@ -49,7 +49,7 @@ def short(name: str, most: int = 34) -> str:
 def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
     """Fill two axes with what the protocol has: impedance, a curve over its grid, or intervals."""
     found = [responses.impedances(r, comparison.protocol) for r in comparison.recordings]
-    if any(z is not None and np.isfinite(z[1]).any() for z in found):
+    if any(z is not None and z.linear.size for z in found):
         _impedance(axes, comparison, found)
     elif comparison.grid is not None:
         _over_grid(axes, comparison)
@@ -143,17 +143,19 @@ def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
 def _impedance(axes: Sequence[Axes], comparison: Comparison, found: list) -> None:
     """Impedance over frequency, and the difference to the reference's."""
     first = found[0]
-    silent = first is not None and np.isfinite(first[1][:, 0]).all()
+    neuron = next((int(z.linear[0]) for z in found if z is not None and z.linear.size), 0)
+    silent = first is not None and neuron in first.linear
     for k, (name, one) in enumerate(zip(comparison.names, found, strict=True)):
         style = {"color": look(k)["color"], "lw": 1.5}
-        if one is None or not np.isfinite(one[1][:, 0]).all():
-            why = "no potential" if one is None else "it spikes"
+        if one is None or neuron not in one.linear:
+            why = "no potential" if one is None else "not recorded"
+            why = "it spikes" if one is not None and neuron in one.neurons else why
             axes[0].plot([], [], label=f"{short(name)}: {why}", **style)
             continue
-        f, z = one[0], one[1][:, 0]
+        f, z = one.frequencies, one.of(neuron)
         axes[0].plot(f, np.abs(z) * 10, label=short(name), **style)
         if silent and k:
-            modulus = np.interp(f, first[0], np.abs(first[1][:, 0]))
+            modulus = np.interp(f, first.frequencies, np.abs(first.of(neuron)))
             axes[1].plot(f, (np.abs(z) / modulus - 1) * 100, **style)
         elif not silent or len(found) == 1:
             axes[1].plot(f, np.degrees(np.angle(z)), **style)

@@ -214,16 +214,15 @@ def _is_discrete(recording: Recording) -> bool:
 
 
 def _model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> None:
-    v = responses.volts(recording)
-    column = list(recording.recorded).index(neuron)
+    v = responses.volts(recording, neurons=[neuron])
     if v is not None:
-        _trace(axes, recording.times, v[:, column] * 1e3, recording.spikes(neuron), colour)
+        _trace(axes, recording.times, v[:, 0] * 1e3, recording.spikes(neuron), colour)
         return
     potentials = recording.meta["potentials"]
     name = potentials.get("soma", next(iter(potentials.values()), None))
     values = np.full(len(recording.times), np.nan)
     if name in recording.traces:
-        values = recording.traces[name].values[:, column]
+        values = recording.traces[name].values[:, recording.column(neuron)]
     _trace(axes, recording.times, values, recording.spikes(neuron), colour, name or "")
 
 
@@ -235,8 +234,7 @@ def _variable_trace(
         _model_trace(axes, recording, neuron, colour)
         return
     trace = recording.traces[variable]
-    column = list(recording.recorded).index(neuron)
-    values = trace.values[:, column]
+    values = trace.values[:, recording.column(neuron)]
     unit = display_unit(Quantity(values, dim=parse_unit(trace.attrs["units"]).dim))
     label = pretty(unit) or variable
     spikes = recording.spikes(neuron)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,15 +93,20 @@ class Recording:
             return None
         return entry["key"], np.asarray(entry["values"]), entry["unit"]
 
-    def voltage(self, place: str = "soma") -> np.ndarray:
-        """Return the potential of a place in volt, shape (samples, recorded neurons).
+    def voltage(self, place: str = "soma", neurons: Sequence[int] | None = None) -> np.ndarray:
+        """Return the potential of a place in volt, shape (samples, neurons).
 
         A discrete model's potential is scaled by its reduction; without scales it is as it is.
+
+        Parameters
+        ----------
+        neurons
+            Numbers of the neurons; all that were recorded by default, in the order of `recorded`.
 
         Raises
         ------
         DendrosimError
-            If the place has no potential or it was not recorded.
+            If the place has no potential, or it was not recorded of a neuron.
         """
         potentials = self.meta["potentials"]
         if place not in potentials:
@@ -113,6 +118,8 @@ class Recording:
         if name not in self.traces:
             raise DendrosimError(f"{name} was not recorded; simulate with record=[{name!r}]")
         values = self.traces[name].values
+        if neurons is not None:
+            values = values[:, [self.column(neuron) for neuron in neurons]]
         scale = self.meta["scales"]
         if scale is None:
             return values
@@ -120,8 +127,30 @@ class Recording:
 
     @property
     def recorded(self) -> np.ndarray:
-        """Numbers of the neurons whose traces were recorded."""
+        """Numbers of the neurons whose traces were recorded, in the order of their columns."""
         return self.traces["neuron"].values
+
+    def column(self, neuron: int) -> int:
+        """Return which column of the traces is that of a neuron.
+
+        Raises
+        ------
+        DendrosimError
+            If no trace of the neuron was recorded.
+        """
+        (found,) = np.nonzero(self.recorded == neuron)
+        if not found.size:
+            shown = ", ".join(map(str, self.recorded[:20])) or "none"
+            more = ", ..." if len(self.recorded) > 20 else ""
+            raise DendrosimError(
+                f"{self.meta['model']}: no trace of neuron {neuron} was recorded; recorded: "
+                f"{shown}{more}"
+            )
+        return int(found[0])
+
+    def both_recorded(self, other: Recording) -> np.ndarray:
+        """Return the numbers of the neurons whose traces both recordings have."""
+        return self.recorded[np.isin(self.recorded, other.recorded)]
 
     @property
     def times(self) -> np.ndarray:
@@ -161,7 +190,7 @@ class Recording:
                 array = self.traces[name]
                 segment.analogsignals.append(
                     neo.AnalogSignal(
-                        array.sel(neuron=[neuron]).values,
+                        array.values[:, [self.column(neuron)]],
                         units=_neo_unit(array.attrs["units"]),
                         sampling_period=_neo_time(self.meta["record_dt"]),
                         name=name,

@@ -17,7 +17,7 @@ from dendrosim.plan import make_plan
 from dendrosim.plots import current_unit
 from dendrosim.protocol import protocol_from_table
 from dendrosim.quantities import quantity, unit_text
-from dendrosim.stimuli import _OPTIONS as OPTIONS
+from dendrosim.stimulus_options import OPTIONS
 from dendrosim.stimuli import SHAPES, Stimulus
 
 MS, UA = 1e-3, 1e-2  # a millisecond and a uA/cm**2 in SI
