@@ -164,7 +164,8 @@ def _sweeps(path: str, header: Header, sweeps: Sequence[int] | None) -> list[int
 
 def _physical(samples: np.ndarray, header: Header, channel: int) -> Any:
     """Return a channel in its unit, shape (samples, sweeps)."""
-    values = samples[:, :, channel].T.astype(float)
+    with np.errstate(invalid="ignore"):  # a damaged sample becomes nan, which is refused
+        values = samples[:, :, channel].T.astype(float)
     if header.sample.kind == "f":
         return values
     return values * header.channels[channel].gain + header.channels[channel].offset

@@ -28,6 +28,7 @@ from dendrosim.voltage import (
     VoltageError,
     efel_features,
     exclude_spikes,
+    level_crossings,
     spike_times_from_trace,
     voltage_error,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "impedance",
     "input_resistance_and_tau",
     "isi",
+    "level_crossings",
     "resonance",
     "rheobase",
     "spike_times_from_trace",

@@ -175,15 +175,17 @@ def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
     profiles = []
     frequencies = np.empty(0)
     for neuron in recording.recorded:
+        own = v[window, recording.column(neuron)]
+        diverged = not np.isfinite(own).all()
         frequencies, z = impedance(
             times,
             current[:, neuron],
-            v[window, recording.column(neuron)],
+            np.zeros_like(own) if diverged else own,
             max(min(f_0, f_1), 1 / (stop - start)),
             max(f_0, f_1),
         )
         fires = np.any(recording.spikes(neuron) >= start)
-        profiles.append(np.full_like(z, np.nan) if fires else z)
+        profiles.append(np.full_like(z, np.nan) if fires or diverged else z)
     return Impedances(recording.recorded, frequencies, np.stack(profiles, axis=1))
 
 
@@ -235,7 +237,7 @@ def spike_shape(recording: Recording, neuron: int, start: float, stop: float) ->
     if not (find_spec("efel") and continuous and neuron in recording.recorded):
         return {}
     v = volts(recording, neurons=[neuron])
-    if v is None:
+    if v is None or not np.isfinite(v).all():
         return {}
     # A cut through a spike, or spikes before the window, make eFEL pair onsets with other peaks
     train = recording.spikes(neuron)
