@@ -68,7 +68,7 @@ class TestWhatIsOne:
         assert count(charging, 1e-4) == 0
 
     def test_small_spikes_are_a_matter_of_the_rule(self):
-        v = cell([0.02, 0.05, 0.08], rest=-0.03, height=0.012)
+        v = cell([0.02, 0.05, 0.08], rest=-0.032, height=0.015)
         assert (count(v), count(v, height=0.005), count(v, height=0.02)) == (3, 3, 0)
         assert count(v, peak=-0.01) == 0
         assert count(v, slope=100.0) == 0
