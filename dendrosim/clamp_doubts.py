@@ -118,9 +118,9 @@ def _of_spikes(recording: ClampRecording, start: float, stop: float) -> list[str
     slow = [found.slow for found in recording.found]
     if any(slow):
         doubts.append(
-            f"{path}: {sum(slow)} peaks in {np.count_nonzero(slow)} sweeps are as high as spikes "
-            f"and rise more slowly than spike_slope = {rule.slope:g} mV/ms, so they are not "
-            "counted; blunted spikes need a lower one"
+            f"{path}: peaks as high as spikes rise more slowly than spike_slope = "
+            f"{rule.slope:g} mV/ms and are not counted: {sum(slow)}, in sweeps {_list(slow)} of "
+            "those read; blunted spikes need a lower one"
         )
     rates = counts_in_window(recording.spike_times(), start, stop) / (stop - start)
     if rates.max() > FASTEST and stop - start >= SHORT:
@@ -134,6 +134,11 @@ def _of_spikes(recording: ClampRecording, start: float, stop: float) -> list[str
             "offset of the channel, or raise the key"
         )
     return doubts
+
+
+def _list(slow: list[int]) -> str:
+    where = [str(k) for k in np.flatnonzero(slow)]
+    return ", ".join(where[:5]) + (", ..." if len(where) > 5 else "")
 
 
 def epochs(recording: ClampRecording) -> str:

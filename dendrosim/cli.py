@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -22,10 +21,7 @@ from dendrosim.cli_networks import convert, verify
 from dendrosim.cli_reduce import reduce_command
 from dendrosim.cli_simulate import compare, demo, run
 from dendrosim.cli_tasks import tasks
-from dendrosim.errors import DendrosimError, DendrosimWarning
-
-# As it was before `main`, which may be called several times in one process
-_PYTHON_TELLS = warnings.showwarning
+from dendrosim.errors import DendrosimError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # What Brian2 2.8 makes setuptools say, whatever the command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
-    warnings.showwarning = _tell
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -51,14 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status or 0  # click hands over what a command leaves with
-
-
-def _tell(message: Warning | str, kind: type[Warning], *place: Any, **more: Any) -> None:
-    """Print what a reader should know as one line; other warnings as Python does."""
-    if issubclass(kind, DendrosimWarning):
-        print(f"dendrosim: note: {' '.join(str(message).split())}", file=sys.stderr)
-    else:
-        _PYTHON_TELLS(message, kind, *place, **more)
 
 
 def _refuse(message: str, status: int = 2) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -30,6 +31,23 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and value != value else value
+
+
+def notes_as_lines() -> None:
+    """Print each `DendrosimWarning` as one line on stderr; other warnings are left as they are.
+
+    It is called after Brian2 was imported, which sends warnings to its log.
+    """
+    others = warnings.showwarning
+
+    def tell(message: Any, kind: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(kind, DendrosimWarning):
+            click.echo(f"dendrosim: note: {' '.join(str(message).split())}", err=True)
+        else:
+            others(message, kind, *place, **more)
+
+    if getattr(others, "__name__", "") != "tell":
+        warnings.showwarning = tell
 
 
 def check_writable(out: str | None, endings: tuple[str, ...]) -> None:

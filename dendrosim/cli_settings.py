@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dendrosim.cli_common import notes_as_lines
 from dendrosim.errors import DendrosimError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def prepare(
     from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol
 
+    notes_as_lines()
     models = [load_model(name) for name in names]
     how = None if protocol is None else load_protocol(protocol)
     if how is not None and recording is not None:

@@ -171,7 +171,7 @@ class TestRecordedCells:
         read = protocol.stimuli[0].recording
         assert [len(train) for train in read.spike_times()][-3:] == [39, 35, 27]
         (told,) = clamp_doubts.of_measuring(read, *protocol.measure, given=True)
-        assert "20 peaks in 2 sweeps" in told and "spike_slope = 20 mV/ms" in told
+        assert "spike_slope = 20 mV/ms" in told and "not counted: 20, in sweeps 14, 15" in told
         lower = protocol.with_(spike_slope="10 mV/ms").stimuli[0].recording
         assert [len(train) for train in lower.spike_times()][-3:] == [39, 40, 42]
 
