@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.writing import target
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -51,7 +52,7 @@ def notes_as_lines() -> None:
 
 
 def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
-    """Refuse an output file of another ending or in a folder that is not there.
+    """Refuse an output file of another ending, or one that cannot be written (`writing.target`).
 
     Raises
     ------
@@ -62,8 +63,10 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
     path = Path(out)
     if path.suffix not in endings:
         raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise DendrosimError(f"--out {out}: there is no folder {path.parent}")
+    try:
+        target(path)
+    except DendrosimError as error:
+        raise DendrosimError(f"--out {error}") from None
 
 
 def check_folder(out: str | None) -> None:

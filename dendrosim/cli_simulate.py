@@ -211,7 +211,7 @@ def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
 
         save_figure(recording_figure(recording, protocol), path)
     else:
-        from dendrosim.recording import replacing
+        from dendrosim.writing import replacing
 
         with replacing(path) as temporary:
             recording.to_dataframe().to_csv(temporary, index=False)

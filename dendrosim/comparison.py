@@ -24,10 +24,11 @@ from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import load_model
 from dendrosim.protocol import Protocol
-from dendrosim.recording import Recording, replacing
+from dendrosim.recording import Recording
 from dendrosim.scores import RECORDED
 from dendrosim.simulation import simulate
 from dendrosim.tables import aligned
+from dendrosim.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,10 +23,11 @@ from dendrosim.model import USUAL_INPUTS
 from dendrosim.panels import COLOURS, GREY, REAL, draw_panels, literal, look, pretty, short
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
-from dendrosim.recording import Recording, replacing
+from dendrosim.recording import Recording
 from dendrosim.scores import representative
 from dendrosim.stimuli import SHAPES
 from dendrosim.trains import in_window
+from dendrosim.writing import replacing
 
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0

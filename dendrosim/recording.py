@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from brian2 import Quantity, second
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.library import is_file, path_text
 from dendrosim.quantities import DENSITY, parse_unit
+from dendrosim.writing import write_made
 
 if TYPE_CHECKING:
     import neo
@@ -205,14 +205,14 @@ class Recording:
         Raises
         ------
         DendrosimError
-            If the folder cannot be written.
+            If the file cannot be written, see `writing.replacing`.
         """
         data = self.traces.copy()
         data["spike_neuron"] = ("spike", self.spike_i)
         data["spike_time"] = ("spike", self.spike_t, {"units": "second"})
         data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(self.meta))}
-        with replacing(path) as temporary:
-            data.to_netcdf(temporary, engine="h5netcdf")
+        # in memory first: where the disk is full, HDF5 does not come back from an open file
+        write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
 
 
 def load_recording(path: str | os.PathLike) -> Recording:
@@ -244,57 +244,6 @@ def load_recording(path: str | os.PathLike) -> Recording:
     if not whole:
         raise DendrosimError(f"{path}: a dendrosim recording that lacks a part")
     return Recording(*spikes, traces, meta)
-
-
-class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as temporary)
-    """Write a file under a temporary name and rename it when all went well.
-
-    Parameters
-    ----------
-    path
-        The file to make.
-
-    Raises
-    ------
-    DendrosimError
-        If the folder is not there or cannot be written.
-    """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path_text(path, "file"))
-
-    def __enter__(self) -> Path:
-        """Return the temporary path, with the same ending."""
-        try:
-            if self.path.is_dir():
-                raise IsADirectoryError(f"{self.path} is a folder")
-            handle, name = tempfile.mkstemp(
-                prefix=f".{self.path.stem}-", suffix=self.path.suffix, dir=self.path.parent
-            )
-        except (OSError, ValueError) as error:  # a null byte is a ValueError
-            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
-        """Rename, or take the temporary file away."""
-        try:
-            if kind is None:
-                self.temporary.chmod(0o666 & ~_umask())
-                self.temporary.replace(self.path)
-        except OSError as failed:
-            error = failed
-        finally:
-            self.temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _first(error: Exception) -> str:

@@ -31,8 +31,8 @@ from dendrosim.model import Model, Scales, time_step
 from dendrosim.model_table import load_model, to_table
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
-from dendrosim.recording import replacing
 from dendrosim.text import parse_number
+from dendrosim.writing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,8 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
+    "errors", "quantities", "names", "syntax", "whitelist", "text", "library", "writing",
+    "equations",
     "model_parts", "model_checks", "model", "model_table",
     "trains", "spike_detection", "abf_header", "abf_command", "clamp_channels", "clamp_epochs",
     "clamp_doubts", "ephys",

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.sources import BROKEN, safe_name
-from dendrosim.recording import replacing
 from dendrosim.standalone import cache_folder
+from dendrosim.writing import replacing
 
 
 def kept(name: str) -> Path:
