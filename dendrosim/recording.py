@@ -15,6 +15,8 @@ from brian2 import Quantity, second
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.library import is_file, path_text
 from dendrosim.quantities import DENSITY, parse_unit
+from dendrosim.recording_checks import check_arrays, check_meta
+from dendrosim.writing import replacing as replacing
 from dendrosim.writing import write_made
 
 if TYPE_CHECKING:
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = "dendrosim recording 1"
-# What the methods of a recording read
-_META = {
-    "model", "protocol", "neurons", "duration", "sweep", "potentials", "scales", "dt", "record_dt"
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +219,7 @@ def load_recording(path: str | os.PathLike) -> Recording:
     Raises
     ------
     DendrosimError
-        If there is no such file or it is something else.
+        If there is no such file, it is something else, or a field of it is wrong.
     """
     import xarray as xr
 
@@ -240,9 +238,7 @@ def load_recording(path: str | os.PathLike) -> Recording:
         raise
     except Exception as error:  # h5netcdf raises many kinds for a broken file
         raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
-    whole = isinstance(meta, dict) and meta.keys() >= _META and spikes[0].shape == spikes[1].shape
-    if not whole:
-        raise DendrosimError(f"{path}: a dendrosim recording that lacks a part")
+    check_arrays(path, check_meta(path, meta), *spikes, traces)
     return Recording(*spikes, traces, meta)
 
 

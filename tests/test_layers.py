@@ -29,7 +29,7 @@ ROOMS = [
     "signals", "stimulus_options", "stimuli", "stimulus_checks", "protocol", "slopes",
     "integrators", "plan",
     "job", "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices",
-    "generate", "neurons", "recording", "simulation",
+    "generate", "neurons", "recording_checks", "recording", "simulation",
     "voltage", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
