@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dendrosim.abf_header import EPISODES, Epoch, Header, Output, UserList
+from dendrosim.abf_parts import EPISODES, Epoch, Header, Output, UserList
 from dendrosim.errors import DendrosimError
 
 _NO_EPOCHS, _EPOCHS, _FILE = 0, 1, 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dendrosim.abf_header import EPISODES, Channel, Header, Output
+from dendrosim.abf_parts import EPISODES, Channel, Header, Output
 from dendrosim.errors import DendrosimError
 
 # Factor to SI of the units that an ABF file may name

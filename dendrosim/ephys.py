@@ -14,7 +14,8 @@ import numpy as np
 
 from dendrosim import clamp_doubts
 from dendrosim.abf_command import commanded
-from dendrosim.abf_header import Header, read_header
+from dendrosim.abf_header import read_header
+from dendrosim.abf_parts import Header
 from dendrosim.clamp_channels import AMPERE, VOLT, choose
 from dendrosim.clamp_epochs import CommandEpoch, chosen_epoch, command_epochs
 from dendrosim.errors import DendrosimError, DendrosimWarning

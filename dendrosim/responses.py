@@ -17,7 +17,8 @@ from dendrosim.impedance import impedance, resonance
 from dendrosim.measures import chirp_stimulus, chirp_values, mean_where_defined
 from dendrosim.protocol import Protocol
 from dendrosim.recording import Recording
-from dendrosim.voltage import efel_features, exclude_spikes, voltage_error
+from dendrosim.spike_features import efel_features
+from dendrosim.voltage import exclude_spikes, voltage_error
 
 Array = NDArray[np.float64]
 
