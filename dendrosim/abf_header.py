@@ -155,7 +155,8 @@ def _version_1(source: Bytes) -> Header:
         waveform = source.one("h", 2300 + 2 * k) if two and source.one("h", 2296 + 2 * k) else 0
         outputs.append(
             Output(text_of(source.one("10s", 1306 + 10 * k)),
-                   text_of(source.one("8s", 1346 + 8 * k)), k, source.one("f", 1394 + 4 * k), waveform,
+                   text_of(source.one("8s", 1346 + 8 * k)), k,
+                   source.one("f", 1394 + 4 * k), waveform,
                    two and bool(source.one("h", 2304 + 2 * k)),
                    text_of(source.one("256s", 2736 + 256 * k)) if two else "")
         )  # fmt: skip
