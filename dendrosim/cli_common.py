@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,13 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
         raise DendrosimError(f"--out {error}") from None
 
 
-def check_folder(out: str | None) -> None:
+def check_folder(out: str | None, names: Sequence[str] = ()) -> None:
     """Refuse an output folder whose name is that of a file, or that lies in one.
+
+    Parameters
+    ----------
+    names
+        Of files that will be written into it; one that is there has to be writable.
 
     Raises
     ------
@@ -82,6 +88,8 @@ def check_folder(out: str | None) -> None:
     there = next((p for p in (path, *path.parents) if p.exists()), path)
     if there.exists() and not there.is_dir():
         raise DendrosimError(f"--out {out}: should be a folder, and {there} is a file")
+    for name in names if path.is_dir() else ():
+        target(path / name)
 
 
 def read_array(path: str) -> Any:

@@ -136,10 +136,11 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare MODELS under a protocol; the first is the reference."""
     from dendrosim import comparison
+    from dendrosim.comparison_files import FILES
     from dendrosim.reduction import reduce
 
     neurons, how = prepare(list(models), protocol or "fi_curve", recording, settings)
-    check_folder(out)
+    check_folder(out, FILES)
     if reduced:
         for neuron in list(neurons):
             if neuron.kind == "continuous":

@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from dendrosim import measures, responses, scores
 from dendrosim.clamp_doubts import found, of_measuring
+from dendrosim.comparison_files import as_json, write_folder
 from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import load_model
@@ -28,7 +26,6 @@ from dendrosim.recording import Recording
 from dendrosim.scores import RECORDED
 from dendrosim.simulation import simulate
 from dendrosim.tables import aligned
-from dendrosim.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,26 +132,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a machine; what does not exist is None."""
-        keys = ("dt", "method", "device", "threads", "seed", "compiled")
-        times = ("compile_seconds", "run_seconds")
-        return {
-            "protocol": self.protocol.name,
-            "title": self.protocol.title,
-            "measure": list(self.protocol.measure),
-            "reference": self.names[0],
-            "models": _plain(self.table.rename_axis("name").reset_index().to_dict("records")),
-            "curves": _plain(self.curves.to_dict("records")),
-            "recorded": None
-            if self.clamp is None
-            else {
-                "found": found(self.clamp),
-                "sweeps": _plain(self.sweeps.to_dict("records")),
-            },
-            "runs": [
-                {"name": name, "model": r.meta["model"]} | {k: r.meta[k] for k in (*keys, *times)}
-                for name, r in zip(self.names, self.recordings, strict=True)
-            ],
-        }
+        return as_json(self)
 
     def plot(self, path: str | os.PathLike | None = None) -> Figure:
         """Draw traces above, f-I curves and errors below; write a file if `path` is given.
@@ -185,25 +163,7 @@ class Comparison:
         DendrosimError
             If the folder cannot be made or written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DendrosimError(f"{folder}: cannot be made ({error.strerror})") from None
-        writers: dict[str, Callable[[Path], Any]] = {
-            "table.csv": lambda path: self.table.to_csv(path, index_label="model"),
-            "curves.csv": lambda path: self.curves.to_csv(path, index=False),
-            "table.json": lambda path: path.write_text(json.dumps(self.to_json(), indent=1) + "\n"),
-        }
-        for name, write in writers.items():
-            with replacing(folder / name) as temporary:
-                write(temporary)
-        self.plot(folder / "comparison.png")
-        files = [*writers, "comparison.png"]
-        for name, recording in zip(self.names, self.recordings, strict=True):
-            files.append(f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)}.nc")
-            recording.save(folder / files[-1])
-        return [folder / name for name in files]
+        return write_folder(self, folder)
 
 
 def compare(
@@ -316,12 +276,3 @@ def _labels(own: Sequence[str], names: Sequence[str] | None) -> list[str]:
         return [str(name) for name in names]
     before = [list(own[:k]).count(name) for k, name in enumerate(own)]
     return [f"{name} ({k + 1})" if k else name for name, k in zip(own, before, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -89,3 +89,54 @@ def resting(sweeps=1, points=2048, channels=1):
     data = np.zeros((sweeps, points, channels), dtype=np.float32)
     data[:, :, 0] = -65.0
     return data
+
+
+def abf1(path, data, channels=(("Vm", "mV"),), outputs=(("Inj", "pA"),), epochs=(), holding=0.0,
+         listed=None, waveform=True, dt=50e-6, version=1.84):  # fmt: skip
+    """Write an ABF 1 file with samples of int16, 0.1 units a count; arguments as of `abf2`.
+
+    listed: (parameter, repeats, text) of the first output.
+    """
+    counts = np.rint(np.asarray(data) * 10).astype("<i2")
+    sweeps, points, n = counts.shape
+    head = bytearray(6144)
+    put = struct.pack_into
+    head[:4] = b"ABF "
+    put("<f", head, 4, version)
+    put("<hihi", head, 8, 5, counts.size, 0, sweeps)
+    put("<i", head, 24, 1)
+    put("<i", head, 20, 20200101)
+    put("<i", head, 40, len(head) // BLOCK)
+    put("<hf", head, 120, n, dt * 1e6 / n)
+    put("<i", head, 138, points * n)
+    put("<f", head, 244, 10.0)
+    put("<i", head, 252, 32768)
+    put("<16h", head, 410, *range(n), *[-1] * (16 - n))
+    for k, (name, unit) in enumerate(channels):
+        put("<10s", head, 442 + 10 * k, name.encode())
+        put("<8s", head, 602 + 8 * k, unit.encode())
+    for place, value in ((730, 1.0), (922, 10 / 3276.8), (1050, 1.0), (4576, 1.0)):
+        put("<16f", head, place, *[value] * 16)
+    for k, (name, unit) in enumerate(outputs):
+        put("<10s", head, 1306 + 10 * k, name.encode())
+        put("<8s", head, 1346 + 8 * k, unit.encode())
+        put("<f", head, 1394 + 4 * k, holding)
+    put("<hh", head, 2296, int(waveform), 0)
+    put("<hh", head, 2300, 1, 1)
+    for output, number, kind, level, step, duration, longer, *train in epochs:
+        k = 10 * output + number
+        put("<h", head, 2308 + 2 * k, kind)
+        for place, form, value in ((2348, "f", level), (2428, "f", step), (2508, "i", duration),
+                                   (2588, "i", longer)):  # fmt: skip
+            put(f"<{form}", head, place + 4 * k, value)
+        if train:
+            put("<i", head, 2136 + 4 * k, train[0])
+            put("<i", head, 2216 + 4 * k, train[1])
+    if listed is not None:
+        parameter, repeats, text = listed
+        put("<h", head, 3360, 1)
+        put("<h", head, 3368, parameter)
+        put("<256s", head, 3376, text.encode())
+        put("<h", head, 4400, repeats)
+    path.write_bytes(bytes(head) + counts.tobytes())
+    return path

@@ -32,7 +32,7 @@ ROOMS = [
     "generate", "neurons", "recording_checks", "recording", "simulation",
     "voltage", "spike_features", "bursts", "impedance", "spike_distance", "features",
     "tables", "measures", "responses", "scores", "catalogue",
-    "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
+    "dual", "dynamics", "reduction", "fitting", "comparison_files", "comparison", "panels", "plots",
     "network", "network_files", "dense", "raster", "network_run", "switches", "differences",
     "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from abf_files import abf2, resting
+from abf_files import abf1, abf2, resting
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
@@ -165,6 +165,54 @@ class TestCommand:
         assert bool(words) == warns
         if warns:
             assert "'I_Com' differs from the command by 37" in words[0] and "sweep 1" in words[0]
+
+
+class TestVersion1:
+    def test_potentials_are_those_of_pyabf(self, tmp_path):
+        import pyabf
+
+        data = np.random.default_rng(1).normal(-60, 5, (3, 640, 1))
+        path = abf1(tmp_path / "a.abf", data, epochs=[*STEP[:1], (0, 1, 1, 50.0, 25.0, 300, 0)])
+        abf, read = pyabf.ABF(str(path)), read_abf(path)
+        assert read.dt == pytest.approx(1 / abf.dataRate) == 50e-6
+        for sweep in range(3):
+            abf.setSweep(sweep)
+            assert_allclose(read.voltage[:, sweep] * 1e3, abf.sweepY, rtol=1e-5)
+            assert_allclose(read.voltage[:, sweep] * 1e3, data[sweep, :, 0], atol=0.06)
+
+    def test_it_is_held_at_the_level_of_the_output(self, tmp_path):
+        """pyabf 2.3 takes the level of the first epoch, here 50 pA, for the holding level."""
+        path = abf1(tmp_path / "a.abf", resting(2, 640), holding=-30.0,
+                    epochs=[(0, 0, 1, 50.0, 25.0, 300, 0)])  # fmt: skip
+        command = read_abf(path).command * 1e12
+        for k, level in enumerate((50.0, 75.0)):
+            expected = np.full(640, -30.0)
+            expected[10:310] = level
+            assert_allclose(command[:, k], expected)
+
+    @pytest.mark.parametrize(
+        ("parameter", "levels", "last"), [(21, [7, -7], 310), (31, [50, 75], 110)]
+    )
+    def test_user_lists(self, tmp_path, parameter, levels, last):
+        text = "7, -7" if parameter == 21 else "100,100"
+        path = abf1(tmp_path / "a.abf", resting(2, 640), listed=(parameter, 0, text),
+                    epochs=[(0, 0, 1, 50.0, 25.0, 300, 0)])  # fmt: skip
+        command = read_abf(path).command * 1e12
+        assert_allclose(command[10:last], np.tile(levels, (last - 10, 1)))
+        assert_allclose(command[last:], 0)
+
+    def test_pulses(self, tmp_path):
+        path = abf1(tmp_path / "a.abf", resting(1, 640), epochs=[(0, 0, 3, 50.0, 0, 300, 0, 30, 5)])
+        phase = np.arange(300) % 30
+        assert_allclose(read_abf(path).command[10:310, 0] * 1e12, np.where(phase < 5, 50.0, 0.0))
+
+    def test_a_short_old_header_is_refused(self, tmp_path):
+        path = abf1(tmp_path / "a.abf", resting(1, 640), version=1.3)
+        raw = bytearray(path.read_bytes())
+        struct.pack_into("<i", raw, 40, 4)
+        path.write_bytes(raw)
+        with pytest.raises(DendrosimError, match=r"version 1\.3 has a short header"):
+            read_abf(path)
 
 
 class TestChannels:
@@ -333,6 +381,10 @@ class TestDamage:
     def file(self, tmp_path):
         return abf2(tmp_path / "a.abf", resting(3, 640), epochs=STEP[:1], lists=[(0, 21, 0, "1,2")])
 
+    @pytest.fixture
+    def old(self, tmp_path):
+        return abf1(tmp_path / "b.abf", resting(3, 640), epochs=STEP[:1], listed=(21, 0, "1,2"))
+
     def told(self, path):
         try:
             with warnings.catch_warnings():
@@ -348,14 +400,16 @@ class TestDamage:
             with pytest.raises(DendrosimError, match="not a readable ABF file"):
                 read_abf(file)
 
-    def test_every_mutation_ends_in_a_sentence_or_a_recording(self, file):
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_every_mutation_ends_in_a_sentence_or_a_recording(self, file, old, version):
+        file = file if version == 2 else old
         whole = file.read_bytes()
         rng = random.Random(15)
         began = time.process_time()
-        for _ in range(1500):
+        for _ in range(1000):
             damaged = bytearray(whole)
             for _ in range(rng.choice((1, 1, 2, 4))):
-                at = rng.choice((rng.randrange(512), rng.randrange(4096)))
+                at = rng.choice((rng.randrange(512), rng.randrange(6000)))
                 value = rng.choice((0, 1, -1, 2**31 - 1, -(2**31), 2**30, rng.randrange(2**16)))
                 struct.pack_into("<i", damaged, at, value)
             file.write_bytes(damaged)

@@ -194,6 +194,18 @@ def test_what_is_made_in_memory_is_what_is_written(tmp_path):
     assert (tmp_path / "b").read_bytes() == b"xxx"
 
 
+def test_a_comparison_is_written_whole_or_not_at_all(tmp_path, capsys):
+    made = comparison([recording([[0.5]], V)], protocol("1 uA/cm**2"))
+    (tmp_path / "comparison.png").write_bytes(b"old")
+    (tmp_path / "comparison.png").chmod(0o444)
+    with pytest.raises(DendrosimError, match=r"comparison\.png: cannot be written: it is read"):
+        made.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["comparison.png"]
+    arguments = ["compare", "lif", "--protocol", "constant", "--device", "x", "--out"]
+    assert main([*arguments, str(tmp_path)]) == 2
+    assert "it is read-only" in capsys.readouterr().err
+
+
 def test_a_comparison_is_written_through_a_link_to_a_folder(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
