@@ -88,8 +88,9 @@ def run(
         row |= {"spikes": len(times), "rate_hz": len(times) / (stop - start)}
         first = float(times[0] * 1e3) if len(times) else math.nan
         rows.append(row | {"first_spike_ms": first, "spikes_whole_run": len(train)})
+    cell = _found_of_the_cell(how, result.n)
     if as_json:
-        print_json({"meta": dict(result.meta), "neurons": rows,
+        print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
         return
     from brian2 import Quantity
@@ -106,7 +107,8 @@ def run(
         f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
         f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
     )
-    _tell_of_the_cell(how, result.n)
+    if cell:
+        click.echo(f"found: {cell}")
     if start > 0 or stop < result.duration * (1 - 1e-12):
         window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
         click.echo(f"spikes, rate and first spike {window}")
@@ -183,16 +185,17 @@ def demo(out: str) -> None:
     click.echo(f"figures, tables and recordings are in {out}/")
 
 
-def _tell_of_the_cell(how: Any, neurons: int) -> None:
-    """Print what was found in the recording that a protocol plays, and warn of what is odd."""
+def _found_of_the_cell(how: Any, neurons: int) -> str | None:
+    """Return what was found in the recording that a protocol plays, and warn of what is odd."""
     from dendrosim.clamp_doubts import found, of_measuring
     from dendrosim.measures import clamp_recording
 
     clamp = clamp_recording(how, neurons)
-    if clamp is not None:
-        click.echo(f"found: {found(clamp)}")
-        for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
-            warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    if clamp is None:
+        return None
+    for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
+        warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    return found(clamp)
 
 
 def _folder(path: str) -> Path:
