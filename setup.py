@@ -58,7 +58,7 @@ EXTRAS = {
         "cuda-bindings>=12.9",
         "nvidia-cuda-nvrtc>=13,<14",
     ],
-    "ephys": ["pyabf>=2.3", "neo>=0.13"],
+    "ephys": ["neo>=0.13"],
     "metrics": ["elephant>=1.1"],
     "efel": ["efel>=5.6"],
     "nir": ["nir>=1.0"],
@@ -71,6 +71,7 @@ EXTRAS["test"] = [
     "ruff>=0.9",
     "build>=1.2",
     "setuptools>=77",  # tests/test_packaging.py builds without isolation
+    "pyabf>=2.3",  # another reader of the recordings, with which ours is compared
     *(
         need
         for extra in ("ephys", "metrics", "efel", "learn", "nir", "docs")

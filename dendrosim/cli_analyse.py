@@ -109,7 +109,7 @@ def _save(found: Any, folder: Path, title: str) -> None:
     """Write figure, table and plain values of an analysis."""
     from dendrosim.network_figures import analysis_figure
     from dendrosim.plots import save_figure
-    from dendrosim.recording import replacing
+    from dendrosim.writing import replacing
 
     make_folder(folder)
     save_figure(analysis_figure(found, title), folder / "analysis.png")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.writing import target
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -32,8 +35,25 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
+def notes_as_lines() -> None:
+    """Print each `DendrosimWarning` as one line on stderr; other warnings are left as they are.
+
+    It is called after Brian2 was imported, which sends warnings to its log.
+    """
+    others = warnings.showwarning
+
+    def tell(message: Any, kind: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(kind, DendrosimWarning):
+            click.echo(f"dendrosim: note: {' '.join(str(message).split())}", err=True)
+        else:
+            others(message, kind, *place, **more)
+
+    if getattr(others, "__name__", "") != "tell":
+        warnings.showwarning = tell
+
+
 def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
-    """Refuse an output file of another ending or in a folder that is not there.
+    """Refuse an output file of another ending, or one that cannot be written (`writing.target`).
 
     Raises
     ------
@@ -44,12 +64,19 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
     path = Path(out)
     if path.suffix not in endings:
         raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise DendrosimError(f"--out {out}: there is no folder {path.parent}")
+    try:
+        target(path)
+    except DendrosimError as error:
+        raise DendrosimError(f"--out {error}") from None
 
 
-def check_folder(out: str | None) -> None:
+def check_folder(out: str | None, names: Sequence[str] = ()) -> None:
     """Refuse an output folder whose name is that of a file, or that lies in one.
+
+    Parameters
+    ----------
+    names
+        Of files that will be written into it; one that is there has to be writable.
 
     Raises
     ------
@@ -61,6 +88,8 @@ def check_folder(out: str | None) -> None:
     there = next((p for p in (path, *path.parents) if p.exists()), path)
     if there.exists() and not there.is_dir():
         raise DendrosimError(f"--out {out}: should be a folder, and {there} is a file")
+    for name in names if path.is_dir() else ():
+        target(path / name)
 
 
 def read_array(path: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dendrosim.cli_common import notes_as_lines
 from dendrosim.errors import DendrosimError, did_you_mean
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ SET = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE",
     help='Change a value: g_c="5 mS/cm**2", amplitude="1 uA/cm**2", duration="1 s", seed=4, '
     'sweeps="[0, 2]". A name that more than one place has needs the place: parameters.tau, '
-    "stimuli.0.tau (counted from 0); an initial state always, initial.v_s.",
+    "stimuli.0.tau (counted from 0); an initial state and the measured window always: initial.v_s, "
+    "measure.start.",
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def prepare(
     from dendrosim.model_table import load_model
     from dendrosim.protocol import load_protocol
 
+    notes_as_lines()
     models = [load_model(name) for name in names]
     how = None if protocol is None else load_protocol(protocol)
     if how is not None and recording is not None:
@@ -50,6 +53,8 @@ def prepare(
         kind, *rest = _place(name, models, how).split(".")
         if kind == "protocol":
             changes["duration"] = value
+        elif kind == "measure":
+            changes["measure"] = {**changes.get("measure", how.given_measure), rest[0]: value}
         elif kind == "stimuli":
             stimuli.setdefault(int(rest[0]), {})[rest[1]] = _option(rest[1], value)
         else:
@@ -66,8 +71,9 @@ def _place(name: str, models: Sequence[Model], how: Protocol | None) -> str:
     places = dict.fromkeys(_places(models, how))
     if name in places:
         return name
-    # a state is not its initial value: that has to be said
-    bare = {place: place.rpartition(".")[2] for place in places if place[:8] != "initial."}
+    # a state is not its initial value, nor the window a stimulus: that has to be said
+    whole = ("initial.", "measure.")
+    bare = {place: place.rpartition(".")[2] for place in places if place[:8] not in whole}
     found = [place for place, last in bare.items() if last == name]
     if len(found) > 1:
         raise DendrosimError(f"--set {name} is not one value; write one of {', '.join(found)}")
@@ -88,14 +94,14 @@ def _places(models: Sequence[Model], how: Protocol | None) -> Iterator[str]:
         yield from (f"parameters.{name}" for name in model.parameters)
         yield from (f"initial.{name}" for name in model.initial)
     if how is not None:
-        yield "protocol.duration"
+        yield from ("protocol.duration", "measure.start", "measure.stop")
         for k, stimulus in enumerate(how.stimuli):
             yield from (f"stimuli.{k}.{key}" for key in stimulus.keys)
 
 
 def _option(key: str, text: str) -> Any:
     """Read what is not a quantity, such as a seed or sweeps, as a protocol file has it."""
-    if key not in ("seed", "independent", "sweeps", "into"):
+    if key not in ("seed", "independent", "sweeps", "into", "channel", "command_channel"):
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]

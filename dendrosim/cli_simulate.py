@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from dendrosim.cli_common import JSON, check_folder, check_writable, print_json
 from dendrosim.cli_settings import SET, prepare
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 
 
 def _running(*, several: bool) -> Callable:
@@ -62,10 +63,10 @@ def run(
 ) -> None:  # fmt: skip
     """Run MODEL under PROTOCOL and print the spikes of each neuron.
 
-    Spikes and rate are those of the protocol's measured window.
+    Spikes, rate and first spike are those of the protocol's measured window.
     """
     from dendrosim.simulation import simulate
-    from dendrosim.trains import counts_in_window
+    from dendrosim.trains import in_window
 
     if protocol_name is not None and protocol is not None:
         raise DendrosimError(
@@ -89,17 +90,18 @@ def run(
     start, stop = how.measure
     values = result.grids
     rows = []
-    counts = counts_in_window(result.trains, start, stop).tolist()
-    for k, (times, inside) in enumerate(zip(result.trains, counts, strict=True)):
+    for k, train in enumerate(result.trains):
+        times = train[in_window(train, start, stop)]
         row = {"neuron": k} | {name: float(value[k]) for name, value in values.items()}
         known = k not in result.diverged
-        row |= {"spikes": inside, "rate_hz": inside / (stop - start) if known else math.nan}
+        row |= {"spikes": len(times), "rate_hz": len(times) / (stop - start) if known else math.nan}
         first = float(times[0] * 1e3) if len(times) else math.nan
-        rows.append(row | {"spikes_whole_run": len(times), "first_spike_ms": first})
+        rows.append(row | {"first_spike_ms": first, "spikes_whole_run": len(train)})
         if result.diverged:
             rows[-1]["diverged_ms"] = result.diverged.get(k, math.nan) * 1e3
+    cell = _found_of_the_cell(how, result.n)
     if as_json:
-        print_json({"meta": dict(result.meta), "neurons": rows,
+        print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
         return
     from dendrosim.catalogue import table
@@ -114,9 +116,11 @@ def run(
         f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
         f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
     )
+    if cell:
+        click.echo(f"found: {cell}")
     if start > 0 or stop < result.duration * (1 - 1e-12):
         window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
-        click.echo(f"spikes and rate {window}, first spike of the whole run")
+        click.echo(f"spikes, rate and first spike {window}")
     header = ["neuron", *values, "spikes", "rate (Hz)", "first spike (ms)"]
     header += ["diverged (ms)"] * bool(result.diverged)
     cells = [
@@ -146,10 +150,11 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare MODELS under a protocol; the first is the reference."""
     from dendrosim import comparison
+    from dendrosim.comparison_files import FILES
     from dendrosim.reduction import reduce
 
     neurons, how = prepare(list(models), protocol or "fi_curve", recording, settings)
-    check_folder(out)
+    check_folder(out, FILES)
     if reduced:
         for neuron in list(neurons):
             if neuron.kind == "continuous":
@@ -192,6 +197,19 @@ def demo(out: str) -> None:
     click.echo(f"figures, tables and recordings are in {out}/")
 
 
+def _found_of_the_cell(how: Any, neurons: int) -> str | None:
+    """Return what was found in the recording that a protocol plays, and warn of what is odd."""
+    from dendrosim.clamp_doubts import found, of_measuring
+    from dendrosim.measures import clamp_recording
+
+    clamp = clamp_recording(how, neurons)
+    if clamp is None:
+        return None
+    for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
+        warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    return found(clamp)
+
+
 def _folder(path: str) -> Path:
     folder = Path(path)
     try:
@@ -209,7 +227,7 @@ def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
 
         save_figure(recording_figure(recording, protocol), path)
     else:
-        from dendrosim.recording import replacing
+        from dendrosim.writing import replacing
 
         with replacing(path) as temporary:
             recording.to_dataframe().to_csv(temporary, index=False)

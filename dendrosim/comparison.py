@@ -5,30 +5,32 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import textwrap
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from dendrosim import measures, responses, scores
-from dendrosim.errors import DendrosimError
+from dendrosim.clamp_doubts import found, of_measuring
+from dendrosim.comparison_files import as_json, write_folder
+from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import as_model
 from dendrosim.protocol import Protocol, as_protocol
-from dendrosim.recording import Recording, replacing
+from dendrosim.recording import Recording
 from dendrosim.scores import RECORDED
 from dendrosim.simulation import simulate
 from dendrosim.tables import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from dendrosim.ephys import ClampRecording
 
 #: Recorded traces are near this step (s): short beside a spike, and small on disk.
 TRACE_STEP = 0.1e-3
@@ -78,17 +80,20 @@ class Comparison:
     def sweeps(self) -> pd.DataFrame | None:
         """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None.
 
-        Of the whole sweep, as the cell's are counted in the laboratory; rates are of the window.
+        They are those of the measured window, as every number of a comparison is.
         """
-        clamp = measures.clamp_recording(self.protocol, self.recordings[0].n)
-        if clamp is None:
+        if self.clamp is None:
             return None
-        rows = self.curves[self.curves["model"] == RECORDED]
-        table = rows[["sweep", "command (pA)"]].reset_index(drop=True)
-        trains = [clamp.spike_times(), *(recording.trains for recording in self.recordings)]
-        for name, sweeps in zip((RECORDED, *self.names), trains, strict=True):
-            table[name] = [len(train) for train in sweeps]
+        of = {str(name): rows for name, rows in self.curves.groupby("model", sort=False)}
+        table = of[RECORDED][["sweep", "command (pA)"]].reset_index(drop=True)
+        for name in (RECORDED, *self.names):
+            table[name] = of[name]["spikes"].to_numpy()
         return table
+
+    @property
+    def clamp(self) -> ClampRecording | None:
+        """The real cell that the protocol plays, or None."""
+        return measures.clamp_recording(self.protocol, self.recordings[0].n)
 
     def text(self, width: int = 100) -> str:
         """Return the tables as text for a terminal, at most `width` columns wide."""
@@ -98,7 +103,9 @@ class Comparison:
         lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
         if self.sweeps is not None:
             columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
-            lines += ["Spikes in each whole sweep", *aligned(columns, width, keys=2), ""]
+            lines += [*textwrap.wrap(f"Found: {found(self.clamp)}.", width), ""]
+            heading = f"Spikes in each sweep from {start} to {stop} ms"
+            lines += [heading, *aligned(columns, width, keys=2), ""]
         columns = {"": list(self.table.columns)}
         columns |= {str(name): self.table.loc[name].tolist() for name in self.names}
         return "\n".join([*lines, *aligned(columns, width), *self._without_impedance(width)])
@@ -108,7 +115,7 @@ class Comparison:
         lines = []
         for name, recording in zip(self.names, self.recordings, strict=True):
             found = responses.impedances(recording, self.protocol)
-            if found is not None and not np.isfinite(found[1]).any():
+            if found is not None and not found.linear.size:
                 why = (
                     f"No impedance of {name}: it fires during the chirp, which is no linear answer."
                 )
@@ -120,25 +127,12 @@ class Comparison:
             return ""
         what = f"; errors against {self.names[0]}"
         if "coincidence factor" in self.table:
-            what += f", coincidence within {measures.PRECISION * 1e3:g} ms"
+            what += f", coincidence within {measures.COINCIDENCE * 1e3:g} ms"
         return what
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a machine; what does not exist is None."""
-        keys = ("dt", "method", "device", "threads", "seed", "compiled")
-        times = ("compile_seconds", "run_seconds")
-        return {
-            "protocol": self.protocol.name,
-            "title": self.protocol.title,
-            "measure": list(self.protocol.measure),
-            "reference": self.names[0],
-            "models": _plain(self.table.rename_axis("name").reset_index().to_dict("records")),
-            "curves": _plain(self.curves.to_dict("records")),
-            "runs": [
-                {"name": name, "model": r.meta["model"]} | {k: r.meta[k] for k in (*keys, *times)}
-                for name, r in zip(self.names, self.recordings, strict=True)
-            ],
-        }
+        return as_json(self)
 
     def plot(self, path: str | os.PathLike | None = None) -> Figure:
         """Draw traces above, f-I curves and errors below; write a file if `path` is given.
@@ -169,25 +163,7 @@ class Comparison:
         DendrosimError
             If the folder cannot be made or written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DendrosimError(f"{folder}: cannot be made ({error.strerror})") from None
-        writers: dict[str, Callable[[Path], Any]] = {
-            "table.csv": lambda path: self.table.to_csv(path, index_label="model"),
-            "curves.csv": lambda path: self.curves.to_csv(path, index=False),
-            "table.json": lambda path: path.write_text(json.dumps(self.to_json(), indent=1) + "\n"),
-        }
-        for name, write in writers.items():
-            with replacing(folder / name) as temporary:
-                write(temporary)
-        self.plot(folder / "comparison.png")
-        files = [*writers, "comparison.png"]
-        for name, recording in zip(self.names, self.recordings, strict=True):
-            files.append(f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)}.nc")
-            recording.save(folder / files[-1])
-        return [folder / name for name in files]
+        return write_folder(self, folder)
 
 
 def compare(
@@ -245,7 +221,6 @@ def compare(
     given = None if dt is None else time_step(dt, "dt")
     target = TRACE_STEP if record_dt is None else float(time_step(record_dt, "record_dt"))
     recordings = []
-    recordings = []
     for model in loaded:
         discrete = model.kind == "discrete"
         step = model.dt if discrete or given is None else given
@@ -267,6 +242,9 @@ def comparison(
 ) -> Comparison:
     """Measure recordings of one protocol; the first is the reference.
 
+    Of a recorded cell what is doubtful is told as a `DendrosimWarning`: several steps of which one
+    is measured, peaks too slow for spikes, an implausible rate.
+
     Raises
     ------
     DendrosimError
@@ -280,6 +258,10 @@ def comparison(
                 f"{name} has {recording.n} neurons under {protocol.name} and {names[0]} has "
                 f"{reference.n}: they cannot be compared neuron by neuron"
             )
+    clamp = measures.clamp_recording(protocol, reference.n)
+    if clamp is not None:
+        for doubt in of_measuring(clamp, *protocol.measure, bool(protocol.given_measure)):
+            warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     curves = scores.curve_table(recordings, protocol, names)
     table = scores.model_table(recordings, protocol, names, curves)
     return Comparison(tuple(recordings), protocol, table, curves)
@@ -294,12 +276,3 @@ def _labels(own: Sequence[str], names: Sequence[str] | None) -> list[str]:
         return [str(name) for name in names]
     before = [list(own[:k]).count(name) for k, name in enumerate(own)]
     return [f"{name} ({k + 1})" if k else name for name, k in zip(own, before, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value

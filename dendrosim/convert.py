@@ -22,8 +22,8 @@ from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
 from dendrosim.network_files import FORMAT, read_safetensors
 from dendrosim.proposal import TARGET, propose
-from dendrosim.recording import replacing
 from dendrosim.tables import aligned
+from dendrosim.writing import replacing
 
 Array = np.ndarray
 TORCH = (".pt", ".pth", ".ckpt", ".tar", ".bin")

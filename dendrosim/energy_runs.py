@@ -102,8 +102,10 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
             )
         steps = round(run.duration / run.meta["dt"])
         found = {model.output: np.bincount(run.spike_i, minlength=n) / steps}
-        found |= {name: run.traces[name].values.mean(0) for name in spikes(model)
-                  if name in run.traces and name not in found}  # fmt: skip
+        for name in spikes(model):
+            if name in run.traces and name not in found:  # of all neurons, or it is told of which
+                columns = [run.column(neuron) for neuron in range(n)]
+                found[name] = run.traces[name].values[:, columns].mean(0)
     else:
         if len(run.spikes) != n_layers or run.spikes[k].shape[-1] != n:
             raise DendrosimError(f"layer {k}: the run is not of this network")

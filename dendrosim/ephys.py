@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dendrosim.errors import DendrosimError
+from dendrosim import clamp_doubts
+from dendrosim.abf_command import commanded
+from dendrosim.abf_header import read_header
+from dendrosim.abf_parts import Header
+from dendrosim.clamp_channels import AMPERE, VOLT, choose
+from dendrosim.clamp_epochs import CommandEpoch, chosen_epoch, command_epochs
+from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.library import is_file, path_text
-
-# Factor to SI of the units that an ABF file may name
-_AMPERE = {"A": 1.0, "mA": 1e-3, "uA": 1e-6, "nA": 1e-9, "pA": 1e-12}
-_VOLT = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
+from dendrosim.spike_detection import DEFAULT, Found, SpikeRule, find_spikes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,40 +37,72 @@ class ClampRecording:
         Commanded current in ampere, shape (samples, sweeps).
     voltage
         Recorded potential in volt, shape (samples, sweeps).
+    rule
+        What counts as a spike of the cell.
+    source
+        Which channel the potential is and which output the command, in words.
     """
 
     path: str
     dt: float
     command: np.ndarray
     voltage: np.ndarray
+    rule: SpikeRule = DEFAULT
+    source: str = ""
 
     @property
     def duration(self) -> float:
         """Length of a sweep in seconds."""
         return len(self.command) * self.dt
 
+    @cached_property
+    def epochs(self) -> list[CommandEpoch]:
+        """When the command is away from its holding value, see `clamp_epochs.command_epochs`."""
+        return command_epochs(self.command, self.dt)
+
     @property
     def driven(self) -> tuple[float, float]:
-        """From when until when (seconds) any sweep's command is away from its first value.
+        """From when until when (seconds) the epoch lasts that sets the sweeps apart most.
 
-        The value that a sweep begins with is the one it is held at.  Where no command ever leaves
-        it, that is the whole sweep.
+        The first of equals.  Where no command ever leaves the value it begins with, that is the
+        whole sweep.
         """
-        away = np.flatnonzero((self.command != self.command[:1]).any(axis=1))
-        return (away[0] * self.dt, (away[-1] + 1) * self.dt) if away.size else (0.0, self.duration)
+        chosen = chosen_epoch(self.epochs, self.command.shape[1])
+        return (0.0, self.duration) if chosen is None else (chosen.start, chosen.stop)
 
-    def spike_times(self, threshold: float = -0.010) -> list[np.ndarray]:
-        """Return the times (seconds) of upward crossings of `threshold` (volt), one array a sweep.
+    def between(self, start: float, stop: float) -> np.ndarray:
+        """Return the command from `start` to `stop` (seconds), shape (samples, sweeps).
 
-        A crossing counts when the sample is above and the one before it is not.
+        It has one sample at least: the one that `start` lies in.
         """
-        above = self.voltage > threshold
-        crossed = above[1:] & ~above[:-1]
-        return [(np.flatnonzero(crossed[:, k]) + 1) * self.dt for k in range(above.shape[1])]
+        first = min(max(round(start / self.dt), 0), len(self.command) - 1)
+        return self.command[first : max(round(stop / self.dt), first + 1)]
+
+    @cached_property
+    def found(self) -> tuple[Found, ...]:
+        """What the potential of each sweep holds: spikes, and peaks too slow for one."""
+        return tuple(find_spikes(v, self.dt, self.rule) for v in self.voltage.T)
+
+    def spike_times(self) -> list[np.ndarray]:
+        """Return when the spikes of each sweep begin (seconds), one array a sweep.
+
+        See `spike_detection`; what counts as a spike is `rule`.
+        """
+        return [found.onsets * self.dt for found in self.found]
 
 
-def read_abf(path: str | os.PathLike, sweeps: list[int] | None = None) -> ClampRecording:
-    """Read the commanded current and the voltage of an ABF file (1 or 2).
+def read_abf(
+    path: str | os.PathLike,
+    sweeps: Sequence[int] | None = None,
+    channel: int | str | None = None,
+    command_channel: int | str | None = None,
+    rule: SpikeRule = DEFAULT,
+) -> ClampRecording:
+    """Read the commanded current and the voltage of an ABF file (1.8 or 2).
+
+    The command is that of the table of epochs, with the user lists of Clampex applied.  What is
+    doubtful is told as a `DendrosimWarning`: a command that never changes, a recorded current
+    that differs from it, a potential that no cell has.
 
     Parameters
     ----------
@@ -73,53 +110,63 @@ def read_abf(path: str | os.PathLike, sweeps: list[int] | None = None) -> ClampR
         The file.
     sweeps
         Which sweeps, counted from 0; all by default.
+    channel, command_channel
+        Name, or number from 0, of the recorded potential and of the output that commands the
+        current; by default those that belong together, see `clamp_channels.choose`.
+    rule
+        What counts as a spike.
 
     Raises
     ------
     DendrosimError
-        If the file is missing, empty, not ABF, not a current clamp, or has no such sweep.
+        If the file is missing, empty, cut short, not ABF or not a current clamp; if its command
+        is not known; if it has no such sweep or channel.
     """
     path = Path(path_text(path, "recording"))
     if not is_file(path):
         raise DendrosimError(f"{path}: there is no such recording")
-    if path.stat().st_size == 0:
-        raise DendrosimError(f"{path}: the recording is empty")
     try:
-        import pyabf
-    except ImportError:
-        raise DendrosimError(
-            f"{path}: reading ABF needs pyabf: pip install 'dendrosim[ephys]'"
-        ) from None
-    try:
-        abf = pyabf.ABF(str(path))
-        if abf.sweepUnitsC not in _AMPERE or abf.sweepUnitsY not in _VOLT:
-            raise DendrosimError(
-                f"{path}: not a current clamp: command in {abf.sweepUnitsC!r}, recording in "
-                f"{abf.sweepUnitsY!r}; a current in pA and a voltage in mV are needed"
-            )
-        result = _read_sweeps(abf, str(path), sweeps)
-    except DendrosimError:
-        raise
-    except Exception as error:  # pyabf raises plain Exception, struct.error, IndexError, ...
-        said = str(error) or type(error).__name__
-        raise DendrosimError(f"{path}: not a readable ABF file ({said})") from None
-    if not result.command.size or not np.isfinite(result.command).all():
-        raise DendrosimError(f"{path}: the commanded current is empty or not finite")
+        if path.stat().st_size == 0:
+            raise DendrosimError(f"{path}: the recording is empty")
+        header = read_header(str(path))
+        at, output = choose(str(path), header, channel, command_channel)
+        sweeps = _sweeps(str(path), header, sweeps)
+        samples = np.fromfile(
+            path, header.sample, header.sweeps * header.points * len(header.channels),
+            offset=header.start,
+        )  # fmt: skip
+    except OSError as error:
+        raise DendrosimError(f"{path}: cannot be read ({error.strerror})") from None
+    samples = samples.reshape(header.sweeps, header.points, len(header.channels))[sweeps]
+    command = commanded(str(path), header, output, sweeps) * AMPERE[output.unit]
+    source = header.channels[at]
+    voltage = _physical(samples, header, at) * VOLT[source.unit]
+    if not np.isfinite(voltage).all():
+        raise DendrosimError(f"{path}: channel {source.name!r} holds values that are not finite")
+    words = f"potential {source.name!r}, command {output.name!r}"
+    result = ClampRecording(str(path), header.dt, command, voltage, rule, words)
+    currents = {
+        c.name: _physical(samples, header, k) * AMPERE[c.unit]
+        for k, c in enumerate(header.channels)
+        if c.unit in AMPERE
+    }
+    for doubt in clamp_doubts.of_reading(result, currents):
+        warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     return result
 
 
-def _read_sweeps(abf: Any, path: str, sweeps: list[int] | None) -> ClampRecording:
-    sweeps = list(range(abf.sweepCount)) if sweeps is None else sweeps
+def _sweeps(path: str, header: Header, sweeps: Sequence[int] | None) -> list[int]:
+    sweeps = list(range(header.sweeps)) if sweeps is None else list(sweeps)
     for sweep in sweeps:
-        if not 0 <= sweep < abf.sweepCount:
-            raise DendrosimError(f"{path}: no sweep {sweep}; valid: 0 to {abf.sweepCount - 1}")
-    command, voltage = [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # pyabf warns of a command that it cannot rebuild
-        for sweep in sweeps:
-            abf.setSweep(sweep)
-            command.append(np.array(abf.sweepC, dtype=float) * _AMPERE[abf.sweepUnitsC])
-            voltage.append(np.array(abf.sweepY, dtype=float) * _VOLT[abf.sweepUnitsY])
-    return ClampRecording(
-        path, 1.0 / abf.dataRate, np.stack(command, axis=1), np.stack(voltage, axis=1)
-    )
+        if not 0 <= sweep < header.sweeps:
+            raise DendrosimError(f"{path}: no sweep {sweep}; valid: 0 to {header.sweeps - 1}")
+    return sweeps
+
+
+def _physical(samples: np.ndarray, header: Header, channel: int) -> Any:
+    """Return a channel in its unit, shape (samples, sweeps)."""
+    with np.errstate(invalid="ignore"):  # a damaged sample becomes nan, which is refused
+        values = samples[:, :, channel].T.astype(float)
+    if header.sample.kind == "f":
+        return values
+    return values * header.channels[channel].gain + header.channels[channel].offset

@@ -48,6 +48,10 @@ class DivergenceError(DendrosimError):
     """A run whose state has diverged: it is not finite, or beyond any that can be meant."""
 
 
+class DendrosimWarning(UserWarning):
+    """What was done, and what in it is doubtful: told, and no reason to stop."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return the end of a sentence: the nearest valid name, or all of them.
 

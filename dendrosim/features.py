@@ -2,8 +2,8 @@
 
 Pure functions on NumPy arrays in SI units: seconds, volts, amperes per square metre.
 `dendrosim.trains` has rates, intervals and the f-I curve, `dendrosim.bursts` bursts,
-`dendrosim.spike_distance` distances between trains, `dendrosim.voltage` what a trace shows and
-`dendrosim.impedance` the linear response.
+`dendrosim.spike_distance` distances between trains, `dendrosim.voltage` what a trace shows,
+`dendrosim.spike_features` the shape of spikes and `dendrosim.impedance` the linear response.
 """
 
 from dendrosim.bursts import Bursts, Phase, burst_phase, burst_threshold, bursts
@@ -15,6 +15,7 @@ from dendrosim.impedance import (
     resonance,
 )
 from dendrosim.spike_distance import coincidence_factor, coincidences, van_rossum, victor_purpura
+from dendrosim.spike_features import efel_features
 from dendrosim.trains import (
     adaptation_index,
     cv_isi,
@@ -26,8 +27,8 @@ from dendrosim.trains import (
 )
 from dendrosim.voltage import (
     VoltageError,
-    efel_features,
     exclude_spikes,
+    level_crossings,
     spike_times_from_trace,
     voltage_error,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "impedance",
     "input_resistance_and_tau",
     "isi",
+    "level_crossings",
     "resonance",
     "rheobase",
     "spike_times_from_trace",

@@ -34,7 +34,9 @@ Array = np.ndarray
 BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 100.0), "gamma": (0.0, 10.0)}
 _IN_UNITS_OF = {"V_th": "thresholds of linear theory", "gamma": "somatic resets"}
 _IN_UNITS_OF["rho"] = _IN_UNITS_OF["V_th"]
-PRECISION = 5e-3  # seconds; window of the coincidence factor in the report
+#: Spikes at most this far apart coincide in the report of a fit (s), which judges the timing of
+#: whole runs; a comparison is stricter (`measures.COINCIDENCE`).
+FIT_COINCIDENCE = 5e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,7 +319,7 @@ def judge(reduction: Reduction, target: Target) -> dict[str, float]:
     rates = fired[in_window(times, start, stop)].sum(axis=0) / (stop - start)
     trains = [times[fired[:, k]] for k in range(neurons)]
     gammas = [
-        coincidence_factor(reference, train, PRECISION, target.recording.duration)
+        coincidence_factor(reference, train, FIT_COINCIDENCE, target.recording.duration)
         for reference, train in zip(target.recording.trains, trains, strict=True)
         if len(reference) or len(train)
     ]

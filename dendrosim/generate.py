@@ -93,7 +93,8 @@ def generate_project(
     Raises
     ------
     DendrosimError
-        If the folder is in use, something needed is missing, or the compiler fails; then nothing
+        If the folder is in use or cannot be written, something needed is missing, or the
+        compiler fails; then nothing
         is left behind.
     """
     if device not in standalone.TARGETS:
@@ -105,8 +106,9 @@ def generate_project(
         raise DendrosimError(f"{folder}: there is no folder {folder.absolute().parent}")
     if device == "cuda":
         cuda_target.require(compiler=check or build, gpu=False)
-    scratch = Path(tempfile.mkdtemp(prefix=".generate-", dir=folder.absolute().parent))
+    scratch = folder
     try:
+        scratch = Path(tempfile.mkdtemp(prefix=".generate-", dir=folder.absolute().parent))
         arrays = devices.write_source(job, device, scratch, threads=threads, build=build)
         if device == "cuda":
             cuda_target.make_portable(scratch)
@@ -117,8 +119,11 @@ def generate_project(
             folder.rmdir()
         scratch.rename(folder)
         folder.chmod(0o755)
+    except OSError as error:
+        raise DendrosimError(f"{folder}: cannot be written ({error.strerror or error})") from None
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch != folder:
+            shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim.bursts import burst_phase, burst_threshold, bursts
+from dendrosim.clamp_epochs import furthest
 from dendrosim.ephys import ClampRecording
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
@@ -33,7 +34,7 @@ Array = NDArray[np.float64]
 Trains = Sequence[Array]
 
 #: Spikes at most this far apart coincide; time scale of the two distances (s).
-PRECISION, TIMESCALE = 2e-3, 10e-3
+COINCIDENCE, TIMESCALE = 2e-3, 10e-3
 
 
 # What a protocol asks
@@ -56,11 +57,13 @@ class Grid(NamedTuple):
 def grid(protocol: Protocol, neurons: int) -> Grid | None:
     """Return the grid that the neurons of a protocol stand on, None without one.
 
-    For a recorded protocol it is the commanded step of each sweep.
+    For a recorded protocol it is the current of each sweep in the measured window.
     """
     clamp = clamp_recording(protocol, neurons)
     if clamp is not None:
-        return Grid("command", "pA", commanded_steps(clamp.command) * 1e12, True)
+        part = clamp.between(*protocol.measure)
+        levels = furthest(part, clamp.command[0]) * 1e12
+        return Grid("command", "pA", np.round(levels, 9), bool((part == part[:1]).all()))
     if protocol.sweep is None or neurons % protocol.size:
         return None
     key, values = protocol.sweep
@@ -78,32 +81,19 @@ def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
     return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
 
 
-def commanded_steps(command: Array) -> Array:
-    """Return the step that sets each sweep apart, in the unit of `command`.
-
-    The value at the first time at which the sweeps differ most, so that a pulse which is the
-    same in all sweeps does not count; of a single sweep the value furthest from its beginning.
-
-    Parameters
-    ----------
-    command
-        Shape (samples, sweeps).
-    """
-    differ = np.ptp(command, axis=1)
-    if command.shape[1] == 1:
-        differ = np.abs(command[:, 0] - command[0, 0])
-    return command[np.argmax(differ >= differ.max() * (1 - 1e-9))]
-
-
 def onsets(protocol: Protocol, neurons: int) -> Array:
-    """Return when the first stimulus of each neuron begins, in s; nan where none ever does."""
+    """Return when the first stimulus of each neuron begins, in s; nan where none ever does.
+
+    Of a recorded command it is when the sweep leaves its holding value in the measured window.
+    """
     first = np.full(neurons, np.nan)
+    window = protocol.measure
     for stimulus in protocol.stimuli:
         start = spread(np.atleast_2d(np.asarray(stimulus.values["start"])), neurons)[0]
         if stimulus.recording is not None:
-            command = stimulus.recording.command
-            changed = command != command[:1]
-            at = np.where(changed.any(0), changed.argmax(0) * stimulus.recording.dt, np.nan)
+            clamp = stimulus.recording
+            away = clamp.between(*window) != clamp.command[:1]
+            at = np.where(away.any(0), window[0] + away.argmax(0) * clamp.dt, np.nan)
             start = np.maximum(start, spread(at[None], neurons)[0])
         first = np.fmin(first, start)
     return first
@@ -132,7 +122,8 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
         Spike times in s, one array a neuron.
     protocol
         Bursts have a period only where the current stands still, and none are counted where a
-        recorded command steps up and down.
+        recorded command steps up and down.  A latency is from the onset of the stimulus to the
+        first spike, where both lie in the window.
 
     Returns
     -------
@@ -142,7 +133,12 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
     start, stop = protocol.measure
     counts = counts_in_window(trains, start, stop)
     pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
-    latency = [np.nan if np.isnan(at) else first_spike_latency(t, at) for t, at in pairs]
+    latency = [
+        first_spike_latency(t[in_window(t, start, stop)], at, stop)
+        if start - 1e-9 <= at < stop
+        else np.nan
+        for t, at in pairs
+    ]
     steady = is_steady(protocol)
     recorded = any(s.shape == "recorded" for s in protocol.stimuli)
     found = np.full((len(trains), 2), np.nan)
@@ -266,7 +262,7 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
         for pair in zip(reference, trains, strict=True)
     ]
     length = stop - start
-    gamma = np.array([coincidence_factor(a, b, PRECISION, length) for a, b in pairs])
+    gamma = np.array([coincidence_factor(a, b, COINCIDENCE, length) for a, b in pairs])
     defined = gamma[np.isfinite(gamma)]
     difference = np.array([len(b) - len(a) for a, b in pairs]) / length
     errors = {

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dendrosim.figures import draw_curves, draw_energy, head
-from dendrosim.panels import GREY, look
+from dendrosim.panels import GREY, literal, look
 from dendrosim.plots import STYLE
 
 Array = np.ndarray
@@ -79,7 +79,7 @@ def analysis_figure(analysis: Any, title: str = "") -> Figure:
         (kept, radius), (rates, joules) = figure.subplots(2, 2)
         figure.subplots_adjust(left=0.08, right=0.97, bottom=0.08, top=0.86, hspace=0.42,
                                wspace=0.24)  # fmt: skip
-        names = [f"{k} {layer.model}" for k, layer in enumerate(analysis.layers)]
+        names = [literal(f"{k} {layer.model}") for k, layer in enumerate(analysis.layers)]
         curves = {
             name: (list(layer.retention), list(layer.retention.values()))
             for name, layer in zip(names, analysis.layers, strict=True)
@@ -97,7 +97,7 @@ def analysis_figure(analysis: Any, title: str = "") -> Figure:
         joules.set_title("Energy by convention", pad=18)
         meta = analysis.meta
         note = f"{meta['samples']} sample(s) of {meta['steps']} steps, {meta['input']}; surrogate "
-        head(figure, title, note + meta["surrogate"])
+        head(figure, literal(title), literal(note + meta["surrogate"]))
         return figure
 
 

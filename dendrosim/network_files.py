@@ -12,7 +12,7 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.model_table import model_from_table, to_table
 from dendrosim.network import Array, Layer, Network
-from dendrosim.recording import replacing
+from dendrosim.writing import replacing
 
 FORMAT = "dendrosim network 1"
 ORDER = "layer k+1 sees layer k in the same step; recurrent spikes act one step later"

@@ -7,7 +7,7 @@ from typing import Any
 
 from dendrosim.errors import DendrosimError
 from dendrosim.network_files import MAX_BYTES
-from dendrosim.recording import replacing
+from dendrosim.writing import write_made
 
 MAX_DEPTH = 20
 MAX_ENTRIES = 100_000
@@ -77,8 +77,7 @@ def write_graph(graph: Any, path: Path) -> None:
         If the folder cannot be written.
     """
     nir = nir_package()
-    with replacing(path) as temporary:
-        nir.write(temporary, graph)
+    write_made(path, lambda file: nir.write(file, graph))
 
 
 def _look(group: Any, path: Path, needs_reset: bool, sums: list[int], depth: int) -> None:

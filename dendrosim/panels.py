@@ -46,10 +46,25 @@ def short(name: str, most: int = 34) -> str:
     return name if len(name) <= most else f"{name[: most // 2 - 1]} … {name[-(most // 2 - 2) :]}"
 
 
+def literal(text: str) -> str:
+    r"""Return a text as a figure shows it letter by letter: a ``$`` begins no formula.
+
+    >>> print(literal("$1 to $2"))
+    \$1 to \$2
+    """
+    return text.encode("utf-8", "replace").decode().replace("$", r"\$")
+
+
+def entry(name: str) -> str:
+    """Return a name as an entry of a legend, which leaves out what begins with an underscore."""
+    shown = literal(short(name))
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
     """Fill two axes with what the protocol has: impedance, a curve over its grid, or intervals."""
     found = [responses.impedances(r, comparison.protocol) for r in comparison.recordings]
-    if any(z is not None and np.isfinite(z[1]).any() for z in found):
+    if any(z is not None and z.linear.size for z in found):
         _impedance(axes, comparison, found)
     elif comparison.grid is not None:
         _over_grid(axes, comparison)
@@ -71,7 +86,7 @@ def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
     if base == RECORDED:
         axes[0].plot(x, rates[base], "-o", color=REAL, mfc="white", ms=4.5, label="recorded cell")
     for k, name in enumerate(comparison.names):
-        axes[0].plot(x, rates[name], label=short(name), **look(k))
+        axes[0].plot(x, rates[name], label=entry(name), **look(k))
         if name != base:
             axes[1].plot(x, rates[name] - rates[base], **look(k))
     axes[0].set_title("Firing rate" if not grid.is_current else "f–I curve")
@@ -80,7 +95,7 @@ def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
     if len(rates) == 1:
         _spikes_per_burst(axes[1], comparison, x, order)
     else:
-        what = "the recorded cell" if base == RECORDED else short(base)
+        what = "the recorded cell" if base == RECORDED else literal(short(base))
         axes[1].set_title(f"Rate minus that of {what}")
         axes[1].set_ylabel("rate difference (Hz)")
         axes[1].axhline(0, color=REAL if base == RECORDED else COLOURS[0], lw=0.9)
@@ -135,7 +150,7 @@ def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
         return
     axes.axhline(0, color=COLOURS[0], lw=0.9)
     axes.set_xlim(0, reference.duration * 1e3)
-    axes.set_title(f"Potential minus that of {short(comparison.names[0])}")
+    axes.set_title(f"Potential minus that of {literal(short(comparison.names[0]))}")
     axes.set_ylabel("difference away from spikes (mV)")
     axes.set_xlabel("time (ms)")
 
@@ -143,17 +158,19 @@ def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
 def _impedance(axes: Sequence[Axes], comparison: Comparison, found: list) -> None:
     """Impedance over frequency, and the difference to the reference's."""
     first = found[0]
-    silent = first is not None and np.isfinite(first[1][:, 0]).all()
+    neuron = next((int(z.linear[0]) for z in found if z is not None and z.linear.size), 0)
+    silent = first is not None and neuron in first.linear
     for k, (name, one) in enumerate(zip(comparison.names, found, strict=True)):
         style = {"color": look(k)["color"], "lw": 1.5}
-        if one is None or not np.isfinite(one[1][:, 0]).all():
-            why = "no potential" if one is None else "it spikes"
-            axes[0].plot([], [], label=f"{short(name)}: {why}", **style)
+        if one is None or neuron not in one.linear:
+            why = "no potential" if one is None else "not recorded"
+            why = "it spikes" if one is not None and neuron in one.neurons else why
+            axes[0].plot([], [], label=f"{entry(name)}: {why}", **style)
             continue
-        f, z = one[0], one[1][:, 0]
-        axes[0].plot(f, np.abs(z) * 10, label=short(name), **style)
+        f, z = one.frequencies, one.of(neuron)
+        axes[0].plot(f, np.abs(z) * 10, label=entry(name), **style)
         if silent and k:
-            modulus = np.interp(f, first[0], np.abs(first[1][:, 0]))
+            modulus = np.interp(f, first.frequencies, np.abs(first.of(neuron)))
             axes[1].plot(f, (np.abs(z) / modulus - 1) * 100, **style)
         elif not silent or len(found) == 1:
             axes[1].plot(f, np.degrees(np.angle(z)), **style)
@@ -163,7 +180,7 @@ def _impedance(axes: Sequence[Axes], comparison: Comparison, found: list) -> Non
     axes[0].legend(loc="best")
     if silent and len(found) > 1:
         axes[1].axhline(0, color=COLOURS[0], lw=0.9)
-        axes[1].set_title(f"|Z| relative to {short(comparison.names[0])}")
+        axes[1].set_title(f"|Z| relative to {literal(short(comparison.names[0]))}")
         axes[1].set_ylabel("difference (%)")
     else:
         axes[1].set_title("Phase of the potential")

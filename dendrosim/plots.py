@@ -20,12 +20,14 @@ from dendrosim import measures, responses
 from dendrosim.comparison import Comparison
 from dendrosim.errors import DendrosimError
 from dendrosim.model import USUAL_INPUTS
-from dendrosim.panels import COLOURS, GREY, REAL, draw_panels, look, pretty, short
+from dendrosim.panels import COLOURS, GREY, REAL, draw_panels, literal, look, pretty, short
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
-from dendrosim.recording import Recording, replacing
+from dendrosim.recording import Recording
 from dendrosim.scores import representative
 from dendrosim.stimuli import SHAPES
+from dendrosim.trains import in_window
+from dendrosim.writing import replacing
 
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0
@@ -44,6 +46,7 @@ STYLE = {
     "lines.linewidth": 1.1, "legend.frameon": False, "legend.fontsize": 8.5,
     "text.color": "#202020", "figure.facecolor": "white", "savefig.facecolor": "white",
     "axes.unicode_minus": True, "axes.formatter.useoffset": False, "axes.grid": False,
+    "text.usetex": False,
     "path.simplify_threshold": 0.3,
 }  # fmt: skip
 
@@ -83,11 +86,11 @@ def comparison_figure(comparison: Comparison) -> Figure:
             times = np.arange(len(clamp.voltage)) * clamp.dt
             train = clamp.spike_times()[neuron]
             _trace(traces[0], times, clamp.voltage[:, neuron] * 1e3, train, REAL)
-            _name(traces[0], "recorded cell", REAL, len(train))
+            _name(traces[0], "recorded cell", REAL, train, protocol)
         axes = traces[rows - len(recordings) :]
         for k, (name, recording) in enumerate(zip(comparison.names, recordings, strict=True)):
             _model_trace(axes[k], recording, neuron, look(k)["color"])
-            _name(axes[k], name, look(k)["color"], len(recording.spikes(neuron)))
+            _name(axes[k], name, look(k)["color"], recording.spikes(neuron), protocol)
         own = [r if _is_discrete(r) else None for r in recordings]
         _finish_traces(traces, protocol, [None] * (rows - len(own)) + own)
         _current(current, protocol, recordings[0], neuron)
@@ -126,7 +129,7 @@ def recording_figure(recording: Recording, protocol: Protocol, most: int = 6) ->
             _variable_trace(axes, recording, variable, neuron, COLOURS[0])
             name = recording.meta["model"] if points is None else _at(points, neuron)
             name += f": {variable}" if len(variables) > 1 else ""
-            _name(axes, name, COLOURS[0], len(recording.spikes(neuron)))
+            _name(axes, name, COLOURS[0], recording.spikes(neuron), protocol)
         own = recording if _is_discrete(recording) else None
         _finish_traces(traces, protocol, [own] * len(traces))
         for neuron in neurons:
@@ -148,8 +151,12 @@ def _page(rows: int, title: str, what: str, below: bool) -> tuple[Figure, list[A
     def place(left: float, down: float, width: float, tall: float) -> Axes:
         return figure.add_axes((left, 1 - (down + tall) / height, width, tall / height))
 
-    figure.text(0.075, 1 - 0.2 / height, "\n".join(lines), size=12, weight="bold", va="top")
-    figure.text(0.075, 1 - (0.22 + 0.2 * len(lines)) / height, what, size=9, color=GREY, va="top")
+    figure.text(
+        0.075, 1 - 0.2 / height, literal("\n".join(lines)), size=12, weight="bold", va="top"
+    )
+    figure.text(
+        0.075, 1 - (0.22 + 0.2 * len(lines)) / height, literal(what), size=9, color=GREY, va="top"
+    )
     traces = [place(0.075, top + 0.14 + k * (row + 0.28), 0.9, row) for k in range(rows)]
     down = top + rows * (row + 0.28) + 0.16
     current = place(0.075, down, 0.9, stimulus)
@@ -192,10 +199,14 @@ def _at(points: measures.Grid, neuron: int) -> str:
     return f"{points.name} {value} {pretty(points.unit)}".strip()
 
 
-def _name(axes: Axes, name: str, colour: str, spikes: int) -> None:
-    axes.set_title(short(name, 60), color=colour, weight="bold", size=9, pad=3)
-    axes.set_title(f"{spikes} spikes" if spikes != 1 else "1 spike", loc="right", color=GREY,
-                   size=8.5, pad=3)  # fmt: skip
+def _name(axes: Axes, name: str, colour: str, train: np.ndarray, protocol: Protocol) -> None:
+    """Write over a trace what it is, and how many of its spikes are measured."""
+    axes.set_title(literal(short(name, 60)), color=colour, weight="bold", size=9, pad=3)
+    inside = int(in_window(train, *protocol.measure).sum())
+    count = f"{inside} spike{'s' if inside != 1 else ''}"
+    if inside < len(train):
+        count = f"{inside} of {len(train)} spikes are measured"
+    axes.set_title(count, loc="right", color=GREY, size=8.5, pad=3)
 
 
 def _trace(
@@ -206,7 +217,7 @@ def _trace(
     at = axes.get_xaxis_transform()
     axes.plot(train * 1e3, np.full(len(train), 0.93), "|", color=colour, ms=5, mew=0.9,
               transform=at, clip_on=False)  # fmt: skip
-    axes.set_ylabel(label)
+    axes.set_ylabel(literal(label))
 
 
 def _is_discrete(recording: Recording) -> bool:
@@ -214,16 +225,15 @@ def _is_discrete(recording: Recording) -> bool:
 
 
 def _model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> None:
-    v = responses.volts(recording)
-    column = list(recording.recorded).index(neuron)
+    v = responses.volts(recording, neurons=[neuron])
     if v is not None:
-        _trace(axes, recording.times, v[:, column] * 1e3, recording.spikes(neuron), colour)
+        _trace(axes, recording.times, v[:, 0] * 1e3, recording.spikes(neuron), colour)
         return
     potentials = recording.meta["potentials"]
     name = potentials.get("soma", next(iter(potentials.values()), None))
     values = np.full(len(recording.times), np.nan)
     if name in recording.traces:
-        values = recording.traces[name].values[:, column]
+        values = recording.traces[name].values[:, recording.column(neuron)]
     _trace(axes, recording.times, values, recording.spikes(neuron), colour, name or "")
 
 
@@ -235,8 +245,7 @@ def _variable_trace(
         _model_trace(axes, recording, neuron, colour)
         return
     trace = recording.traces[variable]
-    column = list(recording.recorded).index(neuron)
-    values = trace.values[:, column]
+    values = trace.values[:, recording.column(neuron)]
     unit = display_unit(Quantity(values, dim=parse_unit(trace.attrs["units"]).dim))
     label = pretty(unit) or variable
     spikes = recording.spikes(neuron)
@@ -285,7 +294,7 @@ def _current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) 
         values = protocol.current(place, times, dt, in_ampere=in_ampere)
         column = values[:, neuron * values.shape[1] // recording.n] / float(parse_unit(unit))
         style = ("-", "--", ":")[k % 3]
-        axes.plot(times * 1e3, column, color="#404040", ls=style, lw=1.0, label=place)
+        axes.plot(times * 1e3, column, color="#404040", ls=style, lw=1.0, label=literal(place))
     if len(places) > 1 and axes.get_legend() is None:
         axes.legend(loc="upper right", ncols=len(places))
     low, high = axes.dataLim.intervaly
@@ -295,7 +304,7 @@ def _current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) 
     axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
     axes.set_xlim(0, recording.duration * 1e3)
     axes.set_xlabel("time (ms)")
-    where = " and ".join(places)
+    where = literal(" and ".join(places))
     axes.set_title(f"current into {where} ({pretty(unit)})".removesuffix(" ()"), color=GREY,
                    size=8.5, pad=3)  # fmt: skip
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,16 @@ from brian2 import Quantity, second
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.library import is_file, path_text
 from dendrosim.quantities import DENSITY, parse_unit, unit_text
+from dendrosim.recording_checks import check_arrays, check_meta
+from dendrosim.writing import replacing as replacing
+from dendrosim.writing import write_made
 
 if TYPE_CHECKING:
     import neo
     import pandas as pd
     import xarray as xr
 
-FORMAT = "dendrosim recording 2"
-# What the methods of a recording read
-_META = {
-    "model", "protocol", "neurons", "duration", "grids", "potentials", "scales", "dt", "record_dt"
-}  # fmt: skip
+FORMAT, FIRST_FORMAT = "dendrosim recording 2", "dendrosim recording 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +116,20 @@ class Recording:
             for key, entry in entries.items()
         }
 
-    def voltage(self, place: str = "soma") -> np.ndarray:
-        """Return the potential of a place in volt, shape (samples, recorded neurons).
+    def voltage(self, place: str = "soma", neurons: Sequence[int] | None = None) -> np.ndarray:
+        """Return the potential of a place in volt, shape (samples, neurons).
 
         A discrete model's potential is scaled by its reduction; without scales it is as it is.
+
+        Parameters
+        ----------
+        neurons
+            Numbers of the neurons; all that were recorded by default, in the order of `recorded`.
 
         Raises
         ------
         DendrosimError
-            If the place has no potential or it was not recorded.
+            If the place has no potential, or it was not recorded of a neuron.
         """
         potentials = self.meta["potentials"]
         if place not in potentials:
@@ -138,6 +141,8 @@ class Recording:
         if name not in self.traces:
             raise DendrosimError(f"{name} was not recorded; simulate with record=[{name!r}]")
         values = self.traces[name].values
+        if neurons is not None:
+            values = values[:, [self.column(neuron) for neuron in neurons]]
         scale = self.meta["scales"]
         if scale is None:
             return values
@@ -145,8 +150,30 @@ class Recording:
 
     @property
     def recorded(self) -> np.ndarray:
-        """Numbers of the neurons whose traces were recorded."""
+        """Numbers of the neurons whose traces were recorded, in the order of their columns."""
         return self.traces["neuron"].values
+
+    def column(self, neuron: int) -> int:
+        """Return which column of the traces is that of a neuron.
+
+        Raises
+        ------
+        DendrosimError
+            If no trace of the neuron was recorded.
+        """
+        (found,) = np.nonzero(self.recorded == neuron)
+        if not found.size:
+            shown = ", ".join(map(str, self.recorded[:20])) or "none"
+            more = ", ..." if len(self.recorded) > 20 else ""
+            raise DendrosimError(
+                f"{self.meta['model']}: no trace of neuron {neuron} was recorded; recorded: "
+                f"{shown}{more}"
+            )
+        return int(found[0])
+
+    def both_recorded(self, other: Recording) -> np.ndarray:
+        """Return the numbers of the neurons whose traces both recordings have."""
+        return self.recorded[np.isin(self.recorded, other.recorded)]
 
     @property
     def times(self) -> np.ndarray:
@@ -185,7 +212,7 @@ class Recording:
                 array = self.traces[name]
                 segment.analogsignals.append(
                     neo.AnalogSignal(
-                        array.sel(neuron=[neuron]).values,
+                        array.values[:, [self.column(neuron)]],
                         units=_neo_unit(array.attrs["units"]),
                         sampling_period=_neo_time(self.meta["record_dt"]),
                         name=name,
@@ -200,14 +227,14 @@ class Recording:
         Raises
         ------
         DendrosimError
-            If the folder cannot be written.
+            If the file cannot be written, see `writing.replacing`.
         """
         data = self.traces.copy()
         data["spike_neuron"] = ("spike", self.spike_i)
         data["spike_time"] = ("spike", self.spike_t, {"units": "second"})
         data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(self.meta))}
-        with replacing(path) as temporary:
-            data.to_netcdf(temporary, engine="h5netcdf")
+        # in memory first: where the disk is full, HDF5 does not come back from an open file
+        write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
 
 
 def load_recording(path: str | os.PathLike) -> Recording:
@@ -216,7 +243,7 @@ def load_recording(path: str | os.PathLike) -> Recording:
     Raises
     ------
     DendrosimError
-        If there is no such file or it is something else.
+        If there is no such file, it is something else, or a field of it is wrong.
     """
     import xarray as xr
 
@@ -226,70 +253,31 @@ def load_recording(path: str | os.PathLike) -> Recording:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             data = file.load()
-        if data.attrs.pop("format", None) != FORMAT:
+        format_ = data.attrs.pop("format", None)
+        if format_ not in (FORMAT, FIRST_FORMAT):
             raise DendrosimError(f"{path}: a netCDF file, but not a dendrosim recording")
         meta = json.loads(data.attrs.pop("meta"))
+        if format_ == FIRST_FORMAT:
+            meta = _with_grids(meta)
         spikes = data["spike_neuron"].values, data["spike_time"].values
         traces = data.drop_vars(["spike_neuron", "spike_time"])
     except DendrosimError:
         raise
     except Exception as error:  # h5netcdf raises many kinds for a broken file
         raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
-    whole = isinstance(meta, dict) and meta.keys() >= _META and spikes[0].shape == spikes[1].shape
-    if not whole:
-        raise DendrosimError(f"{path}: a dendrosim recording that lacks a part")
+    check_arrays(path, check_meta(path, meta), *spikes, traces)
     return Recording(*spikes, traces, meta)
 
 
-class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as temporary)
-    """Write a file under a temporary name and rename it when all went well.
-
-    Parameters
-    ----------
-    path
-        The file to make.
-
-    Raises
-    ------
-    DendrosimError
-        If the folder is not there or cannot be written.
-    """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path_text(path, "file"))
-
-    def __enter__(self) -> Path:
-        """Return the temporary path, with the same ending."""
-        try:
-            if self.path.is_dir():
-                raise IsADirectoryError(f"{self.path} is a folder")
-            handle, name = tempfile.mkstemp(
-                prefix=f".{self.path.stem}-", suffix=self.path.suffix, dir=self.path.parent
-            )
-        except (OSError, ValueError) as error:  # a null byte is a ValueError
-            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
-        """Rename, or take the temporary file away."""
-        try:
-            if kind is None:
-                self.temporary.chmod(0o666 & ~_umask())
-                self.temporary.replace(self.path)
-        except OSError as failed:
-            error = failed
-        finally:
-            self.temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _with_grids(meta: Any) -> Any:
+    """Return the meta of a first format, which had the grid of the protocol alone."""
+    if not isinstance(meta, dict):
+        return meta
+    sweep = meta.get("sweep")
+    if isinstance(sweep, dict):
+        key = {"sweep": "sweeps"}.get(sweep.get("key"), sweep.get("key"))
+        sweep = sweep | {"key": f"stimuli.0.{key}"}
+    return meta | {"grids": [] if sweep is None else [sweep]}
 
 
 def _first(error: Exception) -> str:

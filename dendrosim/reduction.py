@@ -32,8 +32,8 @@ from dendrosim.model_table import as_model, load_model, to_table
 from dendrosim.pickling import Pickled
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
-from dendrosim.recording import replacing
 from dendrosim.text import parse_number
+from dendrosim.writing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,6 +6,7 @@ of these: then the answer is None or nan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from dendrosim.impedance import impedance, resonance
 from dendrosim.measures import chirp_stimulus, chirp_values, mean_where_defined
 from dendrosim.protocol import Protocol
 from dendrosim.recording import Recording
-from dendrosim.voltage import efel_features, exclude_spikes, voltage_error
+from dendrosim.spike_features import efel_features
+from dendrosim.voltage import exclude_spikes, voltage_error
 
 Array = NDArray[np.float64]
 
@@ -32,13 +34,26 @@ SPIKE_SHAPE = {
 }
 
 
-def volts(recording: Recording, place: str = "soma") -> Array | None:
-    """Return the potential of a place in volt, shape (samples, neurons), or None without one."""
+def volts(
+    recording: Recording, place: str = "soma", neurons: Sequence[int] | None = None
+) -> Array | None:
+    """Return the potential of a place in volt, or None without one.
+
+    Parameters
+    ----------
+    neurons
+        Numbers of the neurons; all that were recorded by default.
+
+    Returns
+    -------
+    ndarray, shape (samples, neurons), or None
+    """
     name = recording.meta["potentials"].get(place)
     if name is None or name not in recording.traces or not len(recording.times):
         return None
     unit = recording.traces[name].attrs["units"]
-    return recording.voltage(place) if unit == "volt" or recording.meta["scales"] else None
+    scaled = unit == "volt" or recording.meta["scales"]
+    return recording.voltage(place, neurons) if scaled else None
 
 
 def interpolated(recording: Recording, values: Array, times: Array) -> Array:
@@ -60,8 +75,9 @@ def interpolated(recording: Recording, values: Array, times: Array) -> Array:
 
 
 class Difference(NamedTuple):
-    """Two potentials of the same place, at the same times."""
+    """Two potentials of the same place, at the same times, of the neurons that both have."""
 
+    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
     times: Array  #: s, shape (m,)
     volts: Array  #: model minus reference, shape (m, neurons)
     counts: NDArray[np.bool_]  #: where neither neuron spikes nearby, shape (m, neurons)
@@ -80,20 +96,23 @@ def difference(
     Returns
     -------
     Difference or None
-        None if one of the two has no such potential.
+        None if one of the two has no such potential, or no neuron was recorded in both.
     """
-    ours, theirs = volts(recording, place), volts(reference, place)
+    neurons = recording.both_recorded(reference)
+    if not neurons.size:
+        return None
+    ours, theirs = (volts(r, place, neurons) for r in (recording, reference))
     if ours is None or theirs is None or min(len(recording.times), len(reference.times)) < 2:
         return None
     stop = min(stop, recording.times[-1])
     window = (reference.times >= start) & (reference.times <= stop)
     times = reference.times[window]
     counts = [
-        exclude_spikes(times, np.concatenate(trains), *AROUND_SPIKES)
-        for trains in zip(recording.trains, reference.trains, strict=True)
+        exclude_spikes(times, np.r_[recording.spikes(k), reference.spikes(k)], *AROUND_SPIKES)
+        for k in neurons
     ]
     apart = interpolated(recording, ours, times) - theirs[window]
-    return Difference(times, apart, np.stack(counts, axis=1))
+    return Difference(neurons, times, apart, np.stack(counts, axis=1))
 
 
 def voltage_errors(
@@ -118,16 +137,32 @@ def voltage_errors(
 # Impedance
 
 
-def impedances(recording: Recording, protocol: Protocol) -> tuple[Array, NDArray] | None:
+class Impedances(NamedTuple):
+    """What a chirp shows of each neuron that was recorded."""
+
+    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
+    frequencies: Array  #: Hz, shape (m,)
+    values: NDArray  #: complex, ohm m^2, shape (m, neurons); nan for a neuron that spikes
+
+    def of(self, neuron: int) -> NDArray | None:
+        """Return the impedance of a neuron, shape (m,); None where it was not recorded."""
+        (found,) = np.nonzero(self.neurons == neuron)
+        return self.values[:, found[0]] if found.size else None
+
+    @property
+    def linear(self) -> NDArray[np.int64]:
+        """Numbers of the neurons that do not spike, whose response is linear."""
+        return self.neurons[np.isfinite(self.values).all(axis=0)]
+
+
+def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
     """Return the impedance that a chirp shows, from the places it enters to the soma.
 
     Returns
     -------
-    frequencies : ndarray, shape (m,)
-        In Hz.
-    impedance : ndarray of complex, shape (m, neurons)
-        In ohm m^2; nan for a neuron that spikes, whose response is not linear.  None if the
-        protocol has no chirp, its neurons have different ones, or the model has no potential.
+    Impedances or None
+        None if the protocol has no chirp, its neurons have different ones, or the model has no
+        potential.
     """
     chirp, v = chirp_stimulus(protocol), volts(recording)
     if chirp is None or v is None or {"start", "stop", "f_0", "f_1"} & chirp.sizes.keys():
@@ -139,16 +174,20 @@ def impedances(recording: Recording, protocol: Protocol) -> tuple[Array, NDArray
     current = sum(protocol.current(p, times, recording.meta["dt"]) for p in sorted(places))
     current = np.broadcast_to(current, (len(times), recording.n))
     profiles = []
-    for k, train in enumerate(recording.trains):
+    frequencies = np.empty(0)
+    for neuron in recording.recorded:
+        own = v[window, recording.column(neuron)]
+        diverged = not np.isfinite(own).all()
         frequencies, z = impedance(
             times,
-            current[:, k],
-            v[window, k],
+            current[:, neuron],
+            np.zeros_like(own) if diverged else own,
             max(min(f_0, f_1), 1 / (stop - start)),
             max(f_0, f_1),
         )
-        profiles.append(np.full_like(z, np.nan) if np.any(train >= start) else z)
-    return frequencies, np.stack(profiles, axis=1)
+        fires = np.any(recording.spikes(neuron) >= start)
+        profiles.append(np.full_like(z, np.nan) if fires or diverged else z)
+    return Impedances(recording.recorded, frequencies, np.stack(profiles, axis=1))
 
 
 def impedance_measures(
@@ -164,11 +203,10 @@ def impedance_measures(
     found = impedances(recording, protocol)
     if found is None:
         return result
-    frequencies, z = found
-    silent = [k for k in range(z.shape[1]) if np.isfinite(z[:, k]).all()]
-    peaks = [resonance(frequencies, z[:, k]) for k in silent]
+    silent = [found.of(neuron) for neuron in found.linear]
+    peaks = [resonance(found.frequencies, z) for z in silent]
     result = dict.fromkeys(names, np.nan) | {
-        names[0]: mean_where_defined(np.abs(z[0, silent])) * 10,  # 1 ohm m^2 = 10 kohm cm^2
+        names[0]: mean_where_defined([abs(z[0]) for z in silent]) * 10,  # 1 ohm m^2 = 10 kohm cm^2
         names[1]: mean_where_defined([peak.frequency for peak in peaks]),
         names[2]: mean_where_defined([peak.q for peak in peaks]),
     }
@@ -178,15 +216,12 @@ def impedance_measures(
     return result
 
 
-def _error(found: tuple[Array, NDArray], other: tuple[Array, NDArray]) -> float:
-    # two steps of recording give two spacings of frequency
-    (f, z), (f_other, z_other) = found, other
+def _error(found: Impedances, other: Impedances) -> float:
     errors = []
-    for k in range(z.shape[1]):
-        if not (np.isfinite(z[:, k]).all() and np.isfinite(z_other[:, k]).all()):
-            continue  # one of the two spikes
-        reference = np.interp(f, f_other, z_other[:, k])
-        errors.append(np.sqrt(np.mean(np.abs(z[:, k] / reference - 1) ** 2)) * 100)
+    for neuron in np.intersect1d(found.linear, other.linear):
+        # two steps of recording give two spacings of frequency
+        reference = np.interp(found.frequencies, other.frequencies, other.of(neuron))
+        errors.append(np.sqrt(np.mean(np.abs(found.of(neuron) / reference - 1) ** 2)) * 100)
     return mean_where_defined(errors)
 
 
@@ -196,20 +231,23 @@ def _error(found: tuple[Array, NDArray], other: tuple[Array, NDArray]) -> float:
 def spike_shape(recording: Recording, neuron: int, start: float, stop: float) -> dict[str, float]:
     """Return eFEL's mean spike of one neuron of a continuous model, in a window.
 
-    A discrete model has no spike in its potential: it has none of these, and neither has any
-    model where eFEL is not installed.
+    A discrete model has no spike in its potential: it has none of these, and neither has a
+    neuron whose trace was not recorded, or any model where eFEL is not installed.
     """
-    v = volts(recording)
     continuous = recording.meta["method"] is not None
-    if not (find_spec("efel") and continuous and v is not None):
+    if not (find_spec("efel") and continuous and neuron in recording.recorded):
+        return {}
+    v = volts(recording, neurons=[neuron])
+    if v is None or not np.isfinite(v).all():
         return {}
     # A cut through a spike, or spikes before the window, make eFEL pair onsets with other peaks
     train = recording.spikes(neuron)
     start, stop = _between(train, start), _between(train, stop)
-    window = (recording.times >= start) & (recording.times <= stop)
-    if window.sum() < 2:
+    if ((recording.times >= start) & (recording.times <= stop)).sum() < 2:
         return {}
-    found = efel_features(recording.times[window], v[window, neuron], list(SPIKE_SHAPE))
+    found = efel_features(
+        recording.times, v[:, 0], list(SPIKE_SHAPE), start=float(start), stop=float(stop)
+    )
     return {SPIKE_SHAPE[name]: value for name, value in found.items()}
 
 

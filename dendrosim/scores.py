@@ -6,6 +6,7 @@ Recordings of one protocol in, numbers out; the first recording is the reference
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -73,15 +74,20 @@ def curve_table(
 
 
 def representative(recordings: Sequence[Recording], protocol: Protocol) -> int:
-    """Return the neuron that shows most: where most models fire, and none so fast as to blur."""
+    """Return the neuron that shows most: where most models fire, and none so fast as to blur.
+
+    It is one whose traces all have, where there is any.
+    """
     start, stop = protocol.measure
-    counts = np.array([counts_in_window(r.trains, start, stop) for r in recordings])
+    known = reduce(np.intersect1d, [r.recorded for r in recordings])
+    known = known if known.size else np.arange(recordings[0].n)
+    counts = np.array([counts_in_window(r.trains, start, stop) for r in recordings])[:, known]
     firing = (counts > 0).sum(axis=0)
     best = np.flatnonzero(firing == firing.max())
     if not firing.max():
-        return int(best[len(best) // 2])
+        return int(known[best[len(best) // 2]])
     quiet_first = best[np.argsort(counts[:, best].max(axis=0), kind="stable")]
-    return int(quiet_first[len(quiet_first) // 4])
+    return int(known[quiet_first[len(quiet_first) // 4]])
 
 
 def _rates(rows: pd.DataFrame, recording: Recording, protocol: Protocol) -> dict[str, Any]:

@@ -7,9 +7,8 @@ impedances, so a shape is written once.  Edges fall on the time grid: a window f
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +21,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.pickling import Pickled
 from dendrosim.quantities import describe, parse_unit, quantity
 from dendrosim.signals import sample_at
+from dendrosim.stimulus_options import OPTIONS, SPIKE_RULE, read_option
 from dendrosim.text import Expression, parse_expression
 
 _TIME = parse_unit("second").dim
@@ -144,7 +144,6 @@ SHAPES: dict[str, Shape] = {
 }
 #: What an electrode gives, without an area to divide by: for an input in ampere.
 _WHOLE = Shape("samples*amp", {}, "the commanded current itself")
-_OPTIONS = {"ou": {"seed": 0, "independent": False}, "recorded": {"file": None, "sweeps": None}}
 #: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
 _POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
@@ -165,7 +164,9 @@ class Stimulus(Pickled):
         What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
         protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
         ``independent`` (own noise for each neuron), a list of seeds is a grid; for ``recorded``:
-        ``file`` and ``sweeps``.
+        ``file``, ``sweeps``, the name or number of the ``channel`` of the potential and of the
+        ``command_channel``, and what counts as a spike: ``spike_slope``, ``spike_peak``,
+        ``spike_height``.
         Two ``ou`` stimuli of a protocol have different noise, also with the same seed; the same
         noise into two places is one stimulus with both in ``into``.
 
@@ -190,14 +191,14 @@ class Stimulus(Pickled):
             or not all(isinstance(place, str) for place in places)
         ):
             raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
-        spec, options = SHAPES[shape], dict(_OPTIONS.get(shape, {}))
+        spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
         window = {"start": (_TIME, None if spec.needs_window else "0 ms"), "stop": (_TIME, None)}
         wanted = window | dict(spec.values)
         result: dict[str, Quantity] = {}
         for key, value in values.items():
             here = f"{where}: {key}"
             if key in options:
-                options[key] = _option(key, value, here)
+                options[key] = read_option(key, value, here)
             elif key not in wanted:
                 known = [*wanted, *options]
                 raise DendrosimError(f"{here} is not a key of {shape}; {did_you_mean(key, known)}")
@@ -253,12 +254,21 @@ class Stimulus(Pickled):
         if self.shape != "recorded":
             return None
         from dendrosim.ephys import read_abf
+        from dendrosim.spike_detection import DEFAULT
 
         if not self.options["file"]:
             raise DendrosimError(
                 "a recorded stimulus needs the file of a recording (--recording FILE)"
             )
-        return read_abf(self.options["file"], self.options["sweeps"])
+        given = {key: v for key, v in self.options.items() if v is not None and "channel" in key}
+        rule = {
+            name: float(quantity(self.options[key]))
+            for key, (name, _) in SPIKE_RULE.items()
+            if self.options[key] is not None
+        }
+        if rule:
+            given["rule"] = replace(DEFAULT, **rule)
+        return read_abf(self.options["file"], self.options["sweeps"], **given)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -358,29 +368,3 @@ def spread(values: np.ndarray, neurons: int) -> np.ndarray:
         if values.shape[1] in (1, neurons)
         else np.repeat(values, neurons // values.shape[1], axis=1)
     )
-
-
-def _option(key: str, value: Any, where: str) -> Any:
-    kinds = {"seed": int, "independent": bool, "file": str}
-    if key == "sweeps":
-        if value is None:
-            return None
-        sweeps = value if isinstance(value, list | tuple | range) else [value]
-        if not sweeps or not all(isinstance(s, int) and not isinstance(s, bool) for s in sweeps):
-            raise DendrosimError(f"{where} = {value!r} should be a list of whole numbers")
-        return list(sweeps)
-    if key == "file" and isinstance(value, os.PathLike):
-        value = str(value)
-    if key == "seed" and isinstance(value, np.ndarray):
-        value = value.tolist()
-    if key == "seed" and isinstance(value, list | tuple | range) and value:
-        return [_option(key, one, where) for one in value]
-    if key == "seed" and isinstance(value, np.integer):
-        value = int(value)
-    words = {"seed": "a whole number from 0", "independent": "true or false", "file": "a path"}
-    wrong_bool = isinstance(value, bool) and key != "independent"
-    if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
-        raise DendrosimError(f"{where} = {value!r} should be {words[key]}")
-    if key == "seed" and (value is None or value < 0):
-        raise DendrosimError(f"{where} = {value!r} should be a whole number from 0")
-    return value

@@ -93,7 +93,7 @@ def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
     return float(np.sum(in_window(train, start, stop)) / (stop - start))
 
 
-def first_spike_latency(spikes: ArrayLike, start: float = 0.0) -> float:
+def first_spike_latency(spikes: ArrayLike, start: float = 0.0, stop: float = np.inf) -> float:
     """Return the time from `start` to the first spike at or after it, in s; nan if there is none.
 
     Parameters
@@ -102,9 +102,12 @@ def first_spike_latency(spikes: ArrayLike, start: float = 0.0) -> float:
         Spike times in s, shape (n,).
     start
         When the stimulus begins, in s.
+    stop
+        A first spike after this time (s) is none, see `in_window`.
     """
     train = sorted_train(spikes)
-    train = train[train >= start]
+    last = stop if np.isinf(stop) else stop + 1e-9 * abs(stop)
+    train = train[(train >= start) & (train <= last)]
     return float(train[0] - start) if train.size else np.nan
 
 

@@ -1,18 +1,20 @@
-"""What a voltage trace says: spikes, sub-threshold error, eFEL's features.
+"""What a voltage trace says: spikes, crossings, sub-threshold error.
 
 Pure functions on NumPy arrays in SI units: seconds and volts.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import second, volt
+from brian2.units.fundamentalunits import Dimension
 from numpy.typing import ArrayLike, NDArray
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError
+from dendrosim.quantities import unit_words
+from dendrosim.spike_detection import DEFAULT, SpikeRule, find_spikes
 from dendrosim.trains import sorted_train
 
 Array = NDArray[np.float64]
@@ -31,23 +33,103 @@ def trace(times: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
     Raises
     ------
     DendrosimError
-        If the shapes differ, or the times are too few or do not increase.
+        If the shapes differ, the times are too few or do not increase, or a value is not finite.
     """
     arrays = tuple(np.asarray(x, dtype=float) for x in (times, *values))
     if any(x.ndim != 1 or x.shape != arrays[0].shape for x in arrays):
         raise DendrosimError(f"a trace has one value per time, not {[x.shape for x in arrays]}")
     if arrays[0].size < 2 or not (np.diff(arrays[0]) > 0).all():
         raise DendrosimError("the times of a trace must be two or more, and increase")
+    for x in arrays:
+        if not np.isfinite(x).all():
+            at = int(np.argmin(np.isfinite(x)))
+            raise DendrosimError(f"sample {at} of a trace is {x[at]}; every value must be finite")
     return arrays
 
 
-def spike_times_from_trace(
-    times: ArrayLike, v: ArrayLike, threshold: float, interpolate: bool = True
-) -> Array:
-    """Return when the voltage crosses `threshold` upwards, in s.
+def potential_trace(times: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:
+    """Return times in s and a membrane potential in V, or refuse what is in other units.
 
-    A crossing lies between a sample at or below the threshold and the next one above it, so a
-    trace that begins above the threshold does not begin with a spike.  Brian2's SpikeMonitor
+    A `Quantity` has to be a time or a potential.  Of plain numbers, a potential beyond 1 V is
+    taken for millivolts, and a step of more than 10 ms for one of milliseconds: both are refused.
+
+    Raises
+    ------
+    DendrosimError
+        As `trace`, and where the units cannot be right.
+    """
+    for name, value, unit in (("times", times, second), ("v", v, volt)):
+        dim = getattr(value, "dim", unit.dim)
+        if dim is not unit.dim and not (isinstance(dim, Dimension) and dim.is_dimensionless):
+            raise DendrosimError(f"{name} is in {unit_words(dim)}, but {unit} is needed")
+    times, v = trace(times, v)
+    if np.abs(v).max() > 1:
+        raise DendrosimError(
+            f"v reaches {np.abs(v).max():g} V, which no membrane does; a potential is given in V "
+            "(millivolts times 1e-3)"
+        )
+    step = float(np.median(np.diff(times)))
+    if step > 10e-3:
+        raise DendrosimError(
+            f"times have a step of {step:g} s, in which no spike can be seen; they are given in s "
+            "(milliseconds times 1e-3)"
+        )
+    return times, v
+
+
+def spike_times_from_trace(
+    times: ArrayLike, v: ArrayLike, *, slope: float = DEFAULT.slope, peak: float = DEFAULT.peak,
+    height: float = DEFAULT.height,
+) -> Array:  # fmt: skip
+    """Return when the spikes of a potential begin, in s.
+
+    It is the detection that recorded cells have, see `spike_detection`: a fast rise to a peak
+    that stands out on both sides.  A simulated model has its own threshold, and its spikes are
+    those of the `Recording`; this is for traces that come without a train.
+
+    Parameters
+    ----------
+    times
+        Evenly spaced times in s, shape (n,).
+    v
+        Potential in V, shape (n,).
+    slope
+        Least rate of rise, in V/s (mV/ms).
+    peak
+        Peaks lie above this potential, in V.
+    height
+        Least height of a peak above its onset and above what surrounds it, in V.
+
+    Returns
+    -------
+    ndarray, shape (spikes,)
+
+    Raises
+    ------
+    DendrosimError
+        If the shapes differ, the times are not evenly spaced, a value is not finite, or the units
+        cannot be right.
+    """
+    times, v = potential_trace(times, v)
+    steps = np.diff(times)
+    if np.ptp(steps) > 1e-3 * steps.mean():
+        raise DendrosimError(
+            f"the times of a trace must be evenly spaced, not by {steps.min():g} to "
+            f"{steps.max():g} s; interpolate first"
+        )
+    found = find_spikes(v, float(steps.mean()), SpikeRule(slope, peak, height))
+    return times[found.onsets]
+
+
+def level_crossings(
+    times: ArrayLike, v: ArrayLike, level: float, interpolate: bool = True
+) -> Array:
+    """Return when a smooth trace crosses a level upwards, in s.
+
+    A noisy trace crosses a level many times; spikes are found by `spike_times_from_trace`.
+
+    A crossing lies between a sample at or below the level and the next one above it, so a trace
+    that begins above the level does not begin with a crossing.  Brian2's SpikeMonitor
     gives a spike the time at which the step began in which the condition became true, and its
     StateMonitor shows the value only one step later: its time is the sample before the crossing.
 
@@ -56,9 +138,9 @@ def spike_times_from_trace(
     times
         Increasing times in s, shape (n,).
     v
-        Voltage in V, shape (n,).
-    threshold
-        In V.
+        Trace, shape (n,).
+    level
+        In the unit of the trace.
     interpolate
         Place the crossing on the line between the two samples instead of at the later one.
 
@@ -72,12 +154,12 @@ def spike_times_from_trace(
         If the shapes differ or the times do not increase.
     """
     times, v = trace(times, v)
-    above = v > threshold
+    above = v > level
     after = np.flatnonzero(above[1:] & ~above[:-1]) + 1
     if not interpolate:
         return times[after]
     before = after - 1
-    part = (threshold - v[before]) / (v[after] - v[before])
+    part = (level - v[before]) / (v[after] - v[before])
     return times[before] + part * (times[after] - times[before])
 
 
@@ -150,77 +232,3 @@ def voltage_error(
     if not error.size:
         return VoltageError(np.nan, np.nan)
     return VoltageError(float(np.sqrt(np.mean(error**2))), float(error.max()))
-
-
-def efel_features(
-    times: ArrayLike,
-    v: ArrayLike,
-    spike_features: Sequence[str],
-    threshold: float = -0.020,
-    start: float | None = None,
-    stop: float | None = None,
-) -> dict[str, float]:
-    """Return the means of eFEL's spike features of a voltage trace.
-
-    Only a voltage that crosses `threshold` has spikes to measure: without a crossing every
-    feature is nan.  So is a feature for which eFEL has no value; none is ever reported as 0.
-
-    Parameters
-    ----------
-    times
-        Increasing times in s, shape (n,).
-    v
-        Voltage in V, shape (n,).
-    spike_features
-        eFEL's names, such as ``"AP_amplitude"`` or ``"AP_duration_half_width"``.
-    threshold
-        Peaks above it are spikes, in V; eFEL's own default is -20 mV.  The rest of eFEL's
-        settings are left as they are.
-    start, stop
-        Of the stimulus, in s; by default the whole trace.
-
-    Returns
-    -------
-    dict of str to float
-        In eFEL's units: times in ms, voltages in mV, rates in Hz.
-
-    Raises
-    ------
-    DendrosimError
-        If eFEL is not installed or knows no such feature, if the shapes differ, or if the
-        stimulus stops before it starts.
-
-    References
-    ----------
-    Ranjan et al., eFEL, https://github.com/BlueBrain/eFEL.
-    """
-    try:
-        import efel
-    except ImportError as error:
-        raise DendrosimError(
-            f'efel_features needs eFEL: pip install "dendrosim[efel]" ({error})'
-        ) from error
-    times, v = trace(times, v)
-    start, stop = times[0] if start is None else start, times[-1] if stop is None else stop
-    if not stop > start:
-        raise DendrosimError(f"efel_features: stop ({stop} s) must come after start ({start} s)")
-    known = efel.get_feature_names()
-    for name in spike_features:
-        if name not in known:
-            raise DendrosimError(f"eFEL has no feature {name!r}; {did_you_mean(name, known)}")
-    if not spike_times_from_trace(times, v, threshold).size:
-        return dict.fromkeys(spike_features, np.nan)
-    sample = {"T": times * 1e3, "V": v * 1e3, "stim_start": [start * 1e3], "stim_end": [stop * 1e3]}
-    previous = efel.get_settings().Threshold
-    efel.set_setting("Threshold", float(threshold * 1e3))
-    try:
-        with warnings.catch_warnings():
-            # eFEL's features call each other by names that eFEL has deprecated
-            warnings.simplefilter("ignore", DeprecationWarning)
-            [values] = efel.get_feature_values([sample], list(spike_features), raise_warnings=False)
-    finally:
-        efel.set_setting("Threshold", previous)
-    return {
-        name: np.nan if value is None or not np.size(value) else float(np.mean(value))
-        for name, value in values.items()
-    }

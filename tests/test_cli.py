@@ -102,8 +102,8 @@ amplitude = "0.5"
     assert (row["spikes"], row["spikes_whole_run"], len(made["spike_times_s"][0])) == (10, 20, 20)
     assert row["rate_hz"] == pytest.approx(10 / 0.03)
     text = out(capsys, *arguments)
-    assert "spikes and rate from 15 to 45 ms, first spike of the whole run" in text
-    assert text.split()[-3:] == ["10", "333.3", "3"]
+    assert "spikes, rate and first spike from 15 to 45 ms" in text
+    assert text.split()[-3:] == ["10", "333.3", "18"]
     text = out(capsys, "compare", "lif", "--protocol", "w.toml", "--device", "numpy")
     assert "333.3" in text
 
@@ -116,16 +116,28 @@ def test_reduce_prints_what_it_saves(capsys, here):
     assert "alpha_2" in out(capsys, "show", "r.toml")
 
 
+@pytest.mark.filterwarnings("default::dendrosim.errors.DendrosimWarning")
 def test_compare_on_a_real_recording(capsys, here):
     """Done-item 4 of the main job, with the fast-spiking cell; numpy would take minutes."""
     if not FSI.is_file():
         pytest.skip(f"{FSI} is not beside this checkout")
-    text = out(capsys, "compare", "kepecs_wang_2000", "--protocol", "recorded", "--recording",
-               str(FSI), "--dt", "0.05 ms", "--out", "folder")  # fmt: skip
     counts = [2, 3, 2, 4, 16, 28, 37, 48, 55, 68, 76, 83, 91, 99, 105, 114, 117]  # data/README.md
-    rows = [line.split() for line in text.splitlines()]
-    rows = [row for row in rows if len(row) == 4 and row[0].isdigit()]
-    assert [int(row[2]) for row in rows] == counts
+    whole = ["--set", "measure.start=0 ms", "--set", "measure.stop=3 s"]
+    for window, heading in (([], "from 146.85 to 646.85 ms"), (whole, "from 0 to 3000 ms")):
+        assert main(["compare", "kepecs_wang_2000", "--protocol", "recorded", "--recording",
+                     str(FSI), "--dt", "0.05 ms", "--out", "folder", *window]) == 0  # fmt: skip
+        text, notes = capsys.readouterr()
+        assert "epochs of the command: 146.85 to 646.85 ms: -100 to 300 pA" in " ".join(
+            text.split()
+        )
+        told = "holds 3 epochs of the command" if window else "the command has 3 epochs"
+        assert [line for line in notes.splitlines() if line.startswith("dendrosim: note: ")]
+        assert told in notes
+        assert f"Spikes in each sweep {heading}" in text
+        rows = [line.split() for line in text.splitlines()]
+        rows = [row for row in rows if len(row) == 4 and row[0].isdigit()]
+        if window:
+            assert [int(row[2]) for row in rows] == counts
     assert (here / "folder/comparison.png").is_file()
 
 

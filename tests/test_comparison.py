@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose
 import dendrosim as ds
 from dendrosim import measures, responses, tables
 from dendrosim.comparison import compare, comparison
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model import Scales
 from dendrosim.plots import recording_figure, save_figure
 from dendrosim.scores import representative
@@ -36,7 +36,7 @@ def recording(trains, volts=None, *, end=1.0, dt=1e-3, name="m", place="soma", m
     meta = {
         "model": name, "protocol": "by hand", "neurons": len(trains), "duration": end, "dt": dt,
         "record_dt": dt, "potentials": {place: "v"}, "scales": None, "method": method,
-        "sweep": None, "device": "hand", "threads": 1, "seed": None, "compiled": False,
+        "grids": [], "device": "hand", "threads": 1, "seed": None, "compiled": False,
         "compile_seconds": 0.0, "run_seconds": 0.0,
     }  # fmt: skip
     return ds.Recording(
@@ -228,15 +228,6 @@ class TestBurstShape:
         assert found == size or math.isnan(size)
 
 
-def test_the_step_of_a_sweep_is_what_sets_it_apart():
-    command = np.zeros((100, 3))
-    command[60:80] = -100.0  # the same in all
-    command[20:40] = [-50.0, 0.0, 50.0]
-    assert measures.commanded_steps(command).tolist() == [-50, 0, 50]
-    assert measures.commanded_steps(command[:, :1]).tolist() == [-100]
-    assert measures.commanded_steps(np.full((10, 1), 3.0)).tolist() == [3]
-
-
 def test_a_blocked_neuron_ends_its_gain_at_its_highest_rate():
     points = measures.Grid("amplitude", "uA/cm**2", np.arange(5.0), True)
     found = measures.fi_measures(points, np.array([0, 10, 20, 30, 0.0]))
@@ -365,26 +356,37 @@ def test_period_and_spikes_of_kepecs_and_wang(neurons):
 
 
 @needs_data
+@pytest.mark.filterwarnings("ignore::dendrosim.errors.DendrosimWarning")
 def test_a_real_cell_beside_the_models(neurons, tmp_path):
     real = ds.load_protocol("recorded").with_(file=str(REGULAR))
     one = compare(neurons[:1], real).recordings[0]
     silent = recording([[]] * 17, np.full((3000, 17), -0.065), end=3.0)
-    made = comparison([one, silent], real, ["neuron", "silent"])
-    counted = [0, 0, 0, 0, 0, 0, 2, 3, 6, 8, 10, 12, 12, 14, 16, 16, 18]
-    sweeps = made.sweeps
+    with pytest.warns(DendrosimWarning, match=r"measured is the one from 146\.85 to 646"):
+        made = comparison([one, silent], real, ["neuron", "silent"])
+    # two steps of 0.5 s in a sweep of 3 s, the first of which is measured: 146.85 to 646.85 ms
+    assert real.measure == pytest.approx((0.14685, 0.64685))
+    clamp, sweeps = made.clamp, made.sweeps
+    whole = [0, 0, 0, 0, 0, 0, 2, 3, 6, 8, 10, 12, 12, 14, 16, 16, 18]  # data/README.md
+    assert [len(train) for train in clamp.spike_times()] == whole
+    counted = [sum((t > 0.14685) & (t < 0.64685)) for t in clamp.spike_times()]
     assert sweeps["recorded"].tolist() == counted
+    # crossings of -10 mV in the window, as pyabf reads the file
+    assert counted == [0, 0, 0, 0, 0, 0, 1, 1, 3, 4, 5, 6, 6, 7, 8, 8, 9]
     assert sweeps["command (pA)"].tolist() == pytest.approx(list(range(-100, 301, 25)))
-    assert sweeps["neuron"].tolist() == [len(t) for t in made.recordings[0].trains]
-    # two steps of 0.5 s, from 146.85 to 2146.85 ms, in a sweep of 3 s
-    assert real.measure == pytest.approx((0.14685, 2.14685))
+    inside = [np.sum((t > 0.14685) & (t < 0.64685)) for t in made.recordings[0].trains]
+    assert sweeps["neuron"].tolist() == inside
     cell = made.curves[made.curves["model"] == "recorded"]
-    assert_allclose(cell["rate (Hz)"], np.array(counted) / 2.0)
+    assert_allclose(cell["rate (Hz)"], np.array(counted) / 0.5)
+    assert cell["spikes per burst"].isna().all()  # a command that steps makes no bursts
+    # a silent sweep has no latency, whatever fires after the window
+    assert (cell["first spike latency (ms)"].notna() == (cell["spikes"] > 0)).all()
+    assert cell["first spike latency (ms)"].max() <= 500
+    assert cell["first spike latency (ms)"].iloc[-1] == pytest.approx(17.0, abs=0.5)
     lines = made.text().splitlines()
-    assert any(line.split()[:3] == ["16", "300", "18"] for line in lines)
+    assert any(line.split()[:3] == ["16", "300", str(counted[-1])] for line in lines)
+    assert "Spikes in each sweep from 146.85 to 646.85 ms" in lines
+    assert any("1646.85 to 2146.85 ms" in line for line in lines)
     assert max(map(len, lines)) <= 100
-    rows = made.curves[made.curves["model"] == "recorded"]
-    assert rows["spikes per burst"].isna().all()  # a command that steps makes no bursts
-    assert rows["first spike latency (ms)"].iloc[-1] == pytest.approx(17.45)
     assert "rate error (Hz) to the recorded cell" in made.table
     made.plot(tmp_path / "x.png")
 

@@ -358,6 +358,20 @@ class TestCount:
         with pytest.raises(DendrosimError, match=r"of 5 neuron\(s\), not of a network of one lay"):
             energy.count(ds.Network([ds.Layer("lif", 1, 4)]), recording)
 
+    def test_inner_spikes_are_those_of_their_neurons(self):
+        """Columns in another order count the same; without a neuron there is no count."""
+        drive = [ds.Stimulus("I", "constant", amplitude="[2, 9, 0.1]")]
+        network = ds.Network([ds.Layer("lrmm", 1, 3)])
+        options = {"device": "numpy", "progress": False, "record": ["S_I", "S_M", "S_C"]}
+        made = [
+            ds.simulate(ds.load_model("lrmm"), ds.Protocol("20 ms", drive), record_neurons=chosen,
+                        **options)
+            for chosen in (None, [2, 0, 1], [0, 2])
+        ]  # fmt: skip
+        assert energy.count(network, made[0]).total == energy.count(network, made[1]).total
+        with pytest.raises(DendrosimError, match="no trace of neuron 1 was recorded"):
+            energy.count(network, made[2])
+
     def test_refusals(self, ran):
         network, x, run = ran
         other = ds.Network.random([ds.Layer("lif", 3, 5)])

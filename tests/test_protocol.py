@@ -2,11 +2,11 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import brian2
 import numpy as np
 import pytest
+from abf_files import abf2
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
@@ -17,8 +17,8 @@ from dendrosim.plan import make_plan
 from dendrosim.plots import current_unit
 from dendrosim.protocol import protocol_from_table
 from dendrosim.quantities import quantity, unit_text
-from dendrosim.stimuli import _OPTIONS as OPTIONS
 from dendrosim.stimuli import SHAPES, Stimulus
+from dendrosim.stimulus_options import OPTIONS
 
 MS, UA = 1e-3, 1e-2  # a millisecond and a uA/cm**2 in SI
 DTS = [0.1, 0.1 * 3, 0.3, 0.05, 0.025, 0.7 / 7, 1.0]  # ms; 0.1*3 is not 0.3
@@ -354,33 +354,16 @@ class TestRecorded:
         with pytest.raises(DendrosimError, match="there is no such recording"):
             _ = protocol.with_(file="/nowhere/cell.abf").size
 
-    def test_read_abf_converts_units_and_selects(self, tmp_path, monkeypatch):
-        class Fake:
-            sweepUnitsC, sweepUnitsY, sweepCount, dataRate = "pA", "mV", 3, 20_000
-
-            def __init__(self, path):
-                self.setSweep(0)
-
-            def setSweep(self, sweep):
-                self.sweepC, self.sweepY = np.full(4, 10.0 * sweep), np.full(4, -70.0 - sweep)
-
-        file = tmp_path / "cell.abf"
-        file.write_bytes(b"x")
-        monkeypatch.setitem(__import__("sys").modules, "pyabf", SimpleNamespace(ABF=Fake))
+    def test_read_abf_converts_units_and_selects(self, tmp_path):
+        data = np.full((3, 640, 1), -0.07) - 1e-3 * np.arange(3)[:, None, None]  # mV of a channel
+        file = abf2(tmp_path / "cell.abf", data * 1e6, [("Vm", "uV")], [("Inj", "nA")],
+                    epochs=[(0, 0, 1, 0.01, 0.01, 100, 0)])  # fmt: skip
         read = ephys.read_abf(file, [2, 1])
-        assert read.dt == 5e-5 and read.duration == pytest.approx(2e-4)
-        assert_allclose(read.command, np.tile([20e-12, 10e-12], (4, 1)))
-        assert_allclose(read.voltage, np.tile([-0.072, -0.071], (4, 1)))
+        assert read.dt == 5e-5 and read.duration == pytest.approx(32e-3)
+        assert_allclose(read.command[50], [30e-12, 20e-12], rtol=1e-6)
+        assert_allclose(read.voltage, np.tile([-0.072, -0.071], (640, 1)), rtol=1e-6)
         with pytest.raises(DendrosimError, match="no sweep 3; valid: 0 to 2"):
             ephys.read_abf(file, [3])
-        Fake.sweepUnitsC = "mV"
-        with pytest.raises(DendrosimError, match="not a current clamp"):
-            ephys.read_abf(file)
-
-    def test_spikes_of_a_recording_are_upward_crossings(self):
-        voltage = np.array([[-70, -5, 10, -20, -70, 0, -70], [0, 0, 0, -20, -30, -40, -50]]).T * MS
-        recording = ephys.ClampRecording("x", 1e-3, voltage * 0, voltage)
-        assert [list(t) for t in recording.spike_times()] == [[1e-3, 5e-3], []]
 
     @pytest.mark.skipif(not EPHYS.is_dir(), reason="needs the recordings beside the checkout")
     def test_a_real_file(self):

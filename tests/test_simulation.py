@@ -454,11 +454,11 @@ class TestRecording:
         path = tmp_path / "a.nc"
         path.write_text("before")
 
-        def half(self, temporary, **_):
-            Path(temporary).write_text("half of it")
+        def half(self, content):
+            self.write_text("half of it")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
+        monkeypatch.setattr(Path, "write_bytes", half)
         with pytest.raises(DendrosimError, match=r"a\.nc: cannot be written .*No space left"):
             recording.save(path)
         assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.nc", "before")]

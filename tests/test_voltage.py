@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from brian2 import amp, second, volt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -13,6 +14,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.features import (
     efel_features,
     exclude_spikes,
+    level_crossings,
     spike_times_from_trace,
     voltage_error,
 )
@@ -33,27 +35,27 @@ def spiking(peak=0.025, spikes=SPIKES):
 class TestCrossings:
     def test_sinusoid_crosses_where_its_arcsine_is(self):
         times = np.linspace(0, 1, 10_001)
-        found = spike_times_from_trace(times, np.sin(2 * np.pi * 5 * times - 0.3), 0.5)
+        found = level_crossings(times, np.sin(2 * np.pi * 5 * times - 0.3), 0.5)
         expected = (np.arcsin(0.5) + 0.3 + 2 * np.pi * np.arange(5)) / (2 * np.pi * 5)
         assert_allclose(found, expected, atol=1e-7)
 
     def test_without_interpolation_it_is_the_first_sample_above(self):
-        found = spike_times_from_trace([0, 1, 2, 3, 4], [0, 1, 2, 0, 5], 1.0, interpolate=False)
+        found = level_crossings([0, 1, 2, 3, 4], [0, 1, 2, 0, 5], 1.0, interpolate=False)
         assert found.tolist() == [2, 4]
 
-    def test_at_the_threshold_is_not_above_it(self):
-        assert spike_times_from_trace([0, 1, 2], [0, 1, 1], 1.0).size == 0
-        assert spike_times_from_trace([0, 1, 2], [0, 1, 2], 1.0).tolist() == [1]
+    def test_at_the_level_is_not_above_it(self):
+        assert level_crossings([0, 1, 2], [0, 1, 1], 1.0).size == 0
+        assert level_crossings([0, 1, 2], [0, 1, 2], 1.0).tolist() == [1]
 
     def test_a_trace_that_begins_above_has_not_crossed(self):
-        assert spike_times_from_trace([0, 1, 2], [5, 5, 0], 1.0).size == 0
+        assert level_crossings([0, 1, 2], [5, 5, 0], 1.0).size == 0
 
     @FEW
     @given(st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=30), st.floats(-0.1, 0.1))
-    def test_crossings_lie_before_their_sample(self, v, threshold):
+    def test_crossings_lie_before_their_sample(self, v, level):
         times = np.arange(len(v)) * 1e-3
-        found = spike_times_from_trace(times, v, threshold)
-        later = spike_times_from_trace(times, v, threshold, interpolate=False)
+        found = level_crossings(times, v, level)
+        later = level_crossings(times, v, level, interpolate=False)
         assert found.size == later.size
         assert ((found <= later) & (found >= later - 1.001e-3)).all()
 
@@ -62,7 +64,7 @@ class TestCrossings:
     )
     def test_bad_traces(self, times, v):
         with pytest.raises(DendrosimError, match="trace"):
-            spike_times_from_trace(times, v, 0)
+            level_crossings(times, v, 0)
 
 
 class TestError:
@@ -156,11 +158,55 @@ class TestEfel:
     def test_deprecated_names_do_not_warn(self):
         assert efel_features(TIMES, spiking(), ["Spikecount"])["Spikecount"] == 10
 
+    @pytest.mark.parametrize("edge", [0.0, 1e-3])
+    def test_a_window_is_all_that_is_seen(self, edge):
+        """Four of the ten spikes lie in it, at 160, 190, 220 and 250 ms."""
+        names = ["spike_count", "time_to_first_spike", "time_to_last_spike", "peak_voltage"]
+        v = spiking()
+        v[TIMES < 0.14] += 0.01  # higher spikes before it
+        found = efel_features(TIMES, v, names, start=0.15 + edge, stop=0.26)
+        assert found["spike_count"] == 4
+        assert found["time_to_first_spike"] == pytest.approx(10 - edge * 1e3, abs=0.2)
+        assert found["time_to_last_spike"] == pytest.approx(100 - edge * 1e3, abs=0.2)
+        assert found["peak_voltage"] == pytest.approx(25, abs=0.5)
+
+    @pytest.mark.parametrize("wrong", [math.nan, math.inf])
+    def test_a_value_that_is_not_finite_is_told(self, wrong):
+        v = spiking()
+        v[17] = wrong
+        with pytest.raises(DendrosimError, match=f"sample 17 of a trace is {wrong}"):
+            efel_features(TIMES, v, ["AP_amplitude"])
+        with pytest.raises(DendrosimError, match="sample 17"):
+            spike_times_from_trace(TIMES, v)
+
+    @pytest.mark.parametrize(
+        ("times", "v", "told"),
+        [
+            (TIMES * 1e3, spiking(), "a step of 0.1 s"),
+            (TIMES, spiking() * 1e3, "v reaches 65 V"),
+            (TIMES * 1e3, spiking() * 1e3, "v reaches 65 V"),
+            (TIMES * volt, spiking(), "times is in the unit volt"),
+            (TIMES * second, spiking() * amp, "v is in the unit amp"),
+        ],
+    )
+    def test_other_units_are_refused(self, times, v, told):
+        for measure in (lambda: efel_features(times, v, ["AP_amplitude"]),
+                        lambda: spike_times_from_trace(times, v)):  # fmt: skip
+            with pytest.raises(DendrosimError, match=told):
+                measure()
+
+    def test_quantities_are_what_they_say(self):
+        names = ["AP_amplitude"]
+        expected = efel_features(TIMES, spiking(), names)
+        assert efel_features(TIMES * second, spiking() * volt, names) == expected
+
     def test_refusals(self, monkeypatch):
         with pytest.raises(DendrosimError, match="did you mean 'AP_width'"):
             efel_features(TIMES, spiking(), ["AP_widht"])
         with pytest.raises(DendrosimError, match="stop"):
             efel_features(TIMES, spiking(), ["AP_width"], start=0.3, stop=0.2)
+        with pytest.raises(DendrosimError, match="fewer than two samples"):
+            efel_features(TIMES, spiking(), ["AP_width"], start=300, stop=400)
         monkeypatch.setitem(sys.modules, "efel", None)
         with pytest.raises(DendrosimError, match=r'pip install "dendrosim\[efel\]"'):
             efel_features(TIMES, spiking(), ["AP_width"])

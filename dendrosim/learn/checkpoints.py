@@ -18,7 +18,7 @@ import torch
 
 from dendrosim.errors import DendrosimError
 from dendrosim.network_files import MAX_BYTES
-from dendrosim.recording import replacing
+from dendrosim.writing import write_made
 
 #: Before it the protection could be got round (CVE-2025-32434, CVE-2026-24747).
 SAFE = (2, 10)
@@ -67,8 +67,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         If the folder cannot be written.
     """
     content = {name: torch.tensor(np.asarray(array)) for name, array in tensors.items()}
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    write_made(path, lambda file: torch.save(content, file))
 
 
 def _check_version(path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from dendrosim.recording import replacing
+from dendrosim.writing import replacing
 
 _PACKAGES = ("dendrosim", "torch", "numpy", "brian2")
 

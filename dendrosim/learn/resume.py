@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dendrosim.errors import DendrosimError
-from dendrosim.recording import replacing
+from dendrosim.writing import write_made
 
 FORMAT = "dendrosim training 1"
 
@@ -68,8 +68,8 @@ def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> N
     DendrosimError
         If the folder cannot be written.
     """
-    with replacing(path) as temporary:
-        torch.save({"format": FORMAT, "identity": identity, **state}, temporary)
+    content = {"format": FORMAT, "identity": identity, **state}
+    write_made(path, lambda file: torch.save(content, file))
 
 
 def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:

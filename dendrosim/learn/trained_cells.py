@@ -17,7 +17,7 @@ from dendrosim.learn.torch_cells import CellNetwork
 from dendrosim.network import Network
 from dendrosim.network_files import FORMAT as NETWORK
 from dendrosim.network_files import load_network, read_safetensors
-from dendrosim.recording import replacing
+from dendrosim.writing import replacing
 
 FORMAT = "dendrosim cells 1"
 

@@ -23,9 +23,9 @@ from dendrosim.papers.claims import (
 )
 from dendrosim.papers.functions import check, what_is_missing
 from dendrosim.papers.workshop import Workshop
-from dendrosim.recording import replacing
 from dendrosim.simulation import progress_bar
 from dendrosim.tables import aligned
+from dendrosim.writing import replacing
 
 COLUMNS = ("paper", "where", "claim", "printed", "found", "unit", "verdict", "because")
 LEFT_OUT = "it takes a network that is trained for it, which --quick leaves out"

@@ -16,7 +16,7 @@ from pathlib import Path
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.sources import BROKEN, safe_name
 from dendrosim.program_cache import cache_folder
-from dendrosim.recording import replacing
+from dendrosim.writing import replacing
 
 
 def kept(name: str) -> Path:

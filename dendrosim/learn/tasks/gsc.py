@@ -16,8 +16,8 @@ from dendrosim.learn.tasks.log_mel import LogMel
 from dendrosim.learn.tasks.task import Later, Split, Stored
 from dendrosim.learn.tasks.wav import read_wav
 from dendrosim.library import path_text
-from dendrosim.recording import replacing
 from dendrosim.simulation import progress_bar
+from dendrosim.writing import replacing
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = len(WORDS), len(WORDS) + 1
@@ -106,6 +106,8 @@ def _computed(folder: Path, names: Sequence[str]) -> np.ndarray:
         shape = (len(names), FEATURES.frames, FEATURES.bands)
         with replacing(path) as temporary, progress_bar(None, "log-mel spectrograms") as tell:
             rows = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+            with temporary.open("r+b") as file:  # a full disk is told now, not by a signal
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
             for k, name in enumerate(names):
                 file = folder / name
                 rows[k] = FEATURES(read_wav(file, RATE, str(file), FEATURES.samples))
