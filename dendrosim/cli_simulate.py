@@ -65,6 +65,7 @@ def run(
 
     Spikes, rate and first spike are those of the protocol's measured window.
     """
+    from dendrosim.grids import arranged
     from dendrosim.simulation import simulate
     from dendrosim.trains import in_window
 
@@ -80,9 +81,10 @@ def run(
             f"--out {out}: a figure shows potentials, and {neuron.source or neuron.name} lacks the "
             "key 'potentials', which names them"
         )
+    neuron, how, _ = arranged(neuron, how, grids)  # as the figure and the window see them
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
-        grids=grids, diverged=diverged,
+        grids="zip", diverged=diverged,
         record=list(record) or None, record_neurons=list(record_neuron) or None,
     )  # fmt: skip
     if out:

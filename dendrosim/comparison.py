@@ -19,6 +19,7 @@ from dendrosim import measures, responses, scores
 from dendrosim.clamp_doubts import found, of_measuring
 from dendrosim.comparison_files import as_json, write_folder
 from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.grids import arranged
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import as_model
 from dendrosim.protocol import Protocol, as_protocol
@@ -178,6 +179,7 @@ def compare(
     progress: bool | None = None,
     seed: int | None = None,
     names: Sequence[str] | None = None,
+    grids: str | None = None,
 ) -> Comparison:
     """Run models under one protocol and measure them.
 
@@ -197,6 +199,8 @@ def compare(
         Of all Ornstein-Uhlenbeck noise, instead of the protocol's.
     names
         What to call the models; their own names by default.
+    grids
+        ``"zip"`` or ``"cross"`` where there are several, as in `simulate`.
 
     Raises
     ------
@@ -233,8 +237,9 @@ def compare(
             "progress": progress,
             "seed": seed,
         }
-        recordings.append(simulate(model, protocol, **run))
-    return comparison(recordings, protocol, labels)
+        own, shown, _ = arranged(model, protocol, grids)
+        recordings.append(simulate(own, shown, grids="zip", **run))
+    return comparison(recordings, shown, labels)
 
 
 def comparison(

@@ -46,7 +46,7 @@ def grids_of(model: Model, protocol: Protocol) -> list[Grid]:
     named = {f"parameters.{name}": p.value for name, p in model.parameters.items()}
     named |= {f"initial.{name}": value for name, value in model.initial.items()}
     found += [(key, value) for key, value in named.items() if value.ndim and value.size > 1]
-    return [Grid(key, value) for key, value in found]
+    return [Grid(key, Quantity(value)) for key, value in found]
 
 
 def arranged(

@@ -19,6 +19,7 @@ from dendrosim.clamp_epochs import furthest
 from dendrosim.ephys import ClampRecording
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
+from dendrosim.recording import Recording
 from dendrosim.spike_distance import coincidence_factor, van_rossum, victor_purpura
 from dendrosim.stimuli import Stimulus, spread
 from dendrosim.trains import (
@@ -71,8 +72,21 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
     owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
     # Rheobase and gain are those of a current that stands still, not of a pulse, a ramp or noise
-    is_current = owner.shape in ("constant", "step") and key == "amplitude"
+    alone = len(protocol.sizes) == 1
+    is_current = owner.shape in ("constant", "step") and key == "amplitude" and alone
     return Grid(key, unit, np.round(numbers, 12), is_current)
+
+
+def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
+    """Return the grids of a recording besides the one of `grid`: column to one value a neuron."""
+    shown = protocol.sweep and protocol.sweep[0]
+    found = {}
+    for name, values in recording.grids.items():
+        if name not in (shown, "sweep"):
+            unit = display_unit(values)
+            label = name if unit == "1" else f"{name} ({unit})"
+            found[label] = np.round(np.asarray(values) / float(parse_unit(unit)), 12)
+    return found
 
 
 def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:

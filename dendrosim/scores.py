@@ -55,7 +55,8 @@ def curve_table(
     """Return one row for each model and neuron, and for each sweep of a real cell.
 
     Columns are ``model``, ``neuron``, the value on the grid with its unit (of a recorded
-    protocol ``sweep`` and ``command (pA)``) and those of `measures.curve`.
+    protocol ``sweep`` and ``command (pA)``), that on each other grid, and those of
+    `measures.curve`.
     """
     neurons = recordings[0].n
     points, clamp = measures.grid(protocol, neurons), measures.clamp_recording(protocol, neurons)
@@ -66,10 +67,14 @@ def curve_table(
     if clamp is not None:
         shape = next(s for s in protocol.stimuli if s.recording is clamp)
         key = {"sweep": shape.options["sweeps"] or np.arange(neurons)} | key
+    own = {
+        name: measures.other_grids(r, protocol) for name, r in zip(names, recordings, strict=True)
+    }
     parts = [
-        {"model": name, "neuron": np.arange(neurons), **key, **measures.curve(train, protocol)}
+        {"model": name, "neuron": np.arange(neurons), **key, **own.get(name, {}),
+         **measures.curve(train, protocol)}
         for name, train in trains.items()
-    ]
+    ]  # fmt: skip
     return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
 
 
@@ -96,7 +101,8 @@ def _rates(rows: pd.DataFrame, recording: Recording, protocol: Protocol) -> dict
         "rate (Hz)": measures.mean_where_defined(rows["rate (Hz)"]),
     }
     points = measures.grid(protocol, recording.n)
-    if points is not None and points.is_current:
+    alone = not measures.other_grids(recording, protocol)
+    if points is not None and points.is_current and alone:
         row |= measures.fi_measures(points, rows["rate (Hz)"].to_numpy())
     per_neuron = ["spikes per burst"]
     if recording.n == 1:
