@@ -145,7 +145,9 @@ class Layer:
 
     def initial(self) -> dict[str, Array]:
         """Return the state before the first step: numbers, or arrays of shape (n,)."""
-        return {name: _number_or_array(value) for name, value in self.model.initial.items()}
+        given = {name: quantity(value) for name, value in self.parameters.items()}
+        model = self.model.with_(parameters=given) if given and self.model.starts else self.model
+        return {name: _number_or_array(value) for name, value in model.initial.items()}
 
     def with_(self, **changes: Any) -> Layer:
         """Return a copy with other weights, biases or parameters."""

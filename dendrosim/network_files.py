@@ -103,6 +103,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
         raise DendrosimError(f"{path}: not a readable safetensors file ({error})") from None
 
 
+def is_quantised(dtype: np.dtype) -> bool:
+    """Whether numbers of a type are quantised ones, which mean nothing without their scale.
+
+    Whole numbers of 64 bits are what Python and numpy make of numbers that a person writes.
+    """
+    return dtype.kind in "biu" and dtype.itemsize < 8
+
+
 def _layer(entry: dict, k: int, tensors: dict[str, Array], path: Path) -> Layer:
     where = f"{path}: layers.{k}"
     model = model_from_table(entry["model"], where, str(entry["name"]))

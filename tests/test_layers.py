@@ -30,7 +30,7 @@ ROOMS = [
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison", "panels", "plots",
     "network", "network_files", "dense", "raster", "network_run", "switches", "differences",
-    "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
+    "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_steps", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
     "network_figures", "propagation", "learn", "papers", "cli",
 ]  # fmt: skip

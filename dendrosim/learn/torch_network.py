@@ -87,9 +87,14 @@ class TorchLayer(nn.Module):
 
     def initial(self, shape: tuple[int, ...], like: Tensor) -> dict[str, Tensor]:
         """Return the carried state and the output before the first step."""
-        start = self.layer.initial()
+        start = {name: torch.tensor(value) for name, value in self.layer.initial().items()}
+        if starts := self.layer.model.starts:
+            with torch.no_grad():  # an annealed parameter has moved
+                values = self.values()
+            functions = torch_functions(like.dtype)
+            start |= {name: torch.as_tensor(e(values, functions)) for name, e in starts.items()}
         return {
-            name: torch.tensor(start[name]).to(like).expand(shape)
+            name: start[name].to(like).expand(shape)
             for name in {*self.step.carried, self.layer.model.output}
         }
 
