@@ -76,7 +76,8 @@ def verify(
                    "adds up, A[0,1] takes a part.  'auto': the only mapping that fits.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Tensor to leave out.")
 @click.option("--dt", type=float, help="Step of a NIR graph in its unit of time.")
-@click.option("--convention", help="For NIR: exact (default), norse (the step of Norse and snnTorch) or euler.")
+@click.option("--convention",
+              help="For NIR: exact (default), norse (Norse's and snnTorch's step) or euler.")
 @click.option("--reset", help="For NIR: v_reset (default) or subtract.")
 @JSON
 def convert(

@@ -19,7 +19,7 @@ from dendrosim import devices, raster, signals
 from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, control_group
-from dendrosim.network import Layer, Network, as_input, as_record
+from dendrosim.network import Layer, Network, as_input, as_record, check_network
 from dendrosim.simulation import progress_bar
 
 Array = np.ndarray
@@ -91,6 +91,12 @@ def run_network(
     DendrosimError
         If the input does not fit, or a device or variable is unknown.
     """
+    check_network(network)
+    if device == "torch":
+        raise DendrosimError(
+            "device 'torch' is none of Brian2's: dendrosim.learn.TorchNetwork(network) runs a "
+            f"network in torch, and verify compares it; valid: {', '.join(devices.DEVICES)}"
+        )
     devices.check_device(device, threads)
     devices.check_dtype(dtype)
     x = as_input(network, x)
