@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.hdf5 import check_hdf5
 from dendrosim.learn.tasks.binnings import BINNINGS, CHANNELS, Binning
 from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.fetch import fetch, unzipped
@@ -95,6 +96,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a file and look for its keys; it is closed again, so that processes may share it."""
     import h5py
 
+    check_hdf5(path)
     try:
         file = h5py.File(path, "r")
     except OSError as error:
