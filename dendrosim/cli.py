@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sys
@@ -23,6 +25,9 @@ from dendrosim.cli_simulate import compare, demo, run
 from dendrosim.cli_tasks import tasks
 from dendrosim.errors import DendrosimError
 
+#: What a full disk, a used-up quota or a broken device says.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 with one line on stderr for bad input.
@@ -31,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # What Brian2 2.8 makes setuptools say, whatever the command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
+    if hasattr(sys.stdout, "reconfigure"):  # a name that is not UTF-8 is printed with escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
+        sys.stdout.flush()  # now, while an error can be told
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.ctx.get_help())
         return 0
@@ -43,14 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _refuse("stopped", 130)
     except BrokenPipeError:  # the reader of a pipe has gone: nothing to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        _drop_output()
+        return _refuse(f"the output cannot be written ({error.strerror})")
     return status or 0  # click hands over what a command leaves with
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    print(f"dendrosim: {' '.join(message.split())}", file=sys.stderr)
+    line = f"dendrosim: {' '.join(message.split())}".encode("utf-8", "backslashreplace")
+    with contextlib.suppress(OSError):  # nowhere to tell it; the status remains
+        print(line.decode(), file=sys.stderr, flush=True)
     return status
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would fail on it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dendrosim import arguments, cuda_target, devices, standalone
+from dendrosim import arguments, cuda_target, devices, standalone, toolchain
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Job
 
@@ -161,7 +161,7 @@ def _check_cpp(folder: Path) -> None:
         f.strip('"') for f in include.partition("=")[2].split() if f.startswith(("-I", "-std"))
     ]
     command = [
-        os.environ.get("CXX") or "g++",
+        *toolchain.compiler(),
         "-fsyntax-only",
         "-w",
         *flags,

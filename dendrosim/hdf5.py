@@ -1,14 +1,22 @@
-"""What is looked at in an HDF5 file before the HDF5 library opens it.
+"""What is looked at in an HDF5 file before this process opens it.
 
-The library walks the objects of a global heap by the sizes that they name.  A size just below 2**64
-overflows its sum, the walk stands still, and no limit of time within the process ends it.  So each
-heap is walked here first, and a file whose heap does not add up is refused.
+The HDF5 library trusts the numbers in a file: a wrong one can make it run for ever, take all memory
+or crash, and nothing within a process ends that.  So every reader of the package calls `check_hdf5`
+first.  It walks the global heaps itself, then lets a process of its own read the file
+(`dendrosim.hdf5_probe`), which has a limit of time and memory.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import json
 import mmap
+import os
 import struct
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 from dendrosim.errors import DendrosimError
@@ -19,12 +27,28 @@ _HEAD = 16
 _OBJECT = 16
 #: No global heap is smaller.
 _LEAST = 4096
+_PROBE = Path(__file__).with_name("hdf5_probe.py")
 
 
 def check_hdf5(path: Path) -> None:
-    """Refuse an HDF5 file by which the HDF5 library would run for ever.
+    """Refuse an HDF5 file that cannot be read to its end with a limit of time and memory.
 
-    Every reader of the package calls it before it opens a file.
+    Raises
+    ------
+    DendrosimError
+        If an object of a global heap does not lie in its heap, or the file cannot be read.
+    """
+    check_heaps(path)
+    said = _probes.ask(path)
+    if said:
+        raise DendrosimError(f"{path}: not a readable HDF5 file ({said})")
+
+
+def check_heaps(path: Path) -> None:
+    """Refuse a file in whose global heaps the HDF5 library would walk for ever.
+
+    It walks from object to object by the lengths that these name; a length of 0 or just below
+    2**64 leads nowhere.
 
     Raises
     ------
@@ -40,9 +64,9 @@ def check_hdf5(path: Path) -> None:
                 while start >= 0:
                     _check_heap(content, start, path)
                     start = content.find(_HEAP, start + 1)
+    except DendrosimError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, DendrosimError):
-            raise
         raise DendrosimError(f"{path}: cannot be read ({error})") from None
 
 
@@ -63,3 +87,63 @@ def _check_heap(content: mmap.mmap, start: int, path: Path) -> None:
                 f"{length:,} bytes long, and the heap {size:,}"
             )
         at += step
+
+
+class _Probes:
+    """The process that reads files first: started when needed, and anew after its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen | None = None
+        self._owner = 0  # a process that was forked has its parent's pipes, and starts its own
+
+    def ask(self, path: Path) -> str:
+        """Return why a file cannot be read, or an empty text."""
+        with self._lock:
+            for _ in range(2):  # a process that had ended before is no fault of the file
+                fresh = self._process is None or self._owner != os.getpid()
+                if fresh:
+                    self._start()
+                said = self._answer(path)
+                if said is not None:
+                    return said
+                status = self.end()
+                if fresh:
+                    return f"reading it ended a process of its own, with status {status}"
+        return ""
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(_PROBE)], stdin=subprocess.PIPE, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise DendrosimError(
+                f"HDF5 files are read in a process of its own first, which does not start "
+                f"({error.strerror})"
+            ) from None
+        self._owner = os.getpid()
+
+    def _answer(self, path: Path) -> str | None:
+        try:
+            self._process.stdin.write(json.dumps(str(path.absolute())) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            return None
+        return json.loads(line) if line else None
+
+    def end(self) -> int | None:
+        """Close the pipes, by which the process ends, and return its status."""
+        process, self._process = self._process, None
+        if process is None or self._owner != os.getpid():
+            return None
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        return process.wait()
+
+
+_probes = _Probes()
+atexit.register(_probes.end)

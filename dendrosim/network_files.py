@@ -63,7 +63,9 @@ def load_network(path: str | os.PathLike) -> Network:
     try:
         listed = json.loads(head.get("tensors", "[]"))  # files of before the list have none
         if missing := [name for name in listed if name not in tensors]:
-            raise DendrosimError(f"{path}: lacks {', '.join(map(str, missing))}")
+            raise DendrosimError(
+                f"{path}: lacks the tensors {', '.join(map(repr, missing))} that its head lists"
+            )
         entries, metadata = json.loads(head["layers"]), json.loads(head.get("metadata", "{}"))
         layers = [_layer(entry, k, tensors, path) for k, entry in enumerate(entries)]
         readout = tensors.pop("readout.weights"), tensors.pop("readout.bias")

@@ -21,7 +21,8 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "hdf5", "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
+    "errors", "hdf5_probe", "hdf5",
+    "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
     "model_parts", "model_checks", "model", "model_table",
     "ephys", "signals", "stimuli", "stimulus_checks", "protocol", "slopes", "integrators", "plan",
     "job", "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices",
@@ -55,7 +56,7 @@ CONFINED = {
     "elephant": {"spike_distance"},
     "efel": {"voltage"},
     "nir": {"nir_files"},
-    "h5py": {"nir_files", "learn"},
+    "h5py": {"hdf5_probe", "nir_files", "learn"},
     "pooch": {"learn"},
     "sklearn": {"learn"},
 }
