@@ -36,11 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # What Brian2 2.8 makes setuptools say, whatever the command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
-    if hasattr(sys.stdout, "reconfigure"):  # a name that is not UTF-8 is printed with escapes
+    if arguments is None:
+        arguments = sys.argv[1:]
+        # Brian2 writes them to its log; a file's name need not be UTF-8
+        sys.argv = [_printable(argument) for argument in sys.argv]
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
-        sys.stdout.flush()  # now, while an error can be told
+        if sys.stdout is not None:
+            sys.stdout.flush()  # now, while an error can be told
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.ctx.get_help())
         return 0
@@ -62,10 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    line = f"dendrosim: {' '.join(message.split())}".encode("utf-8", "backslashreplace")
+    line = _printable(f"dendrosim: {' '.join(message.split())}")
     with contextlib.suppress(OSError):  # nowhere to tell it; the status remains
-        print(line.decode(), file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
     return status
+
+
+def _printable(text: str) -> str:
+    """Return a text with what of a file's name is not UTF-8 written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _drop_output() -> None:

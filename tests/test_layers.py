@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
     "errors", "hdf5_probe", "hdf5",
-    "quantities", "names", "syntax", "whitelist", "text", "library", "equations",
+    "quantities", "names", "syntax", "whitelist", "exprel", "text", "library", "equations",
     "model_parts", "model_checks", "model", "model_table",
     "ephys", "signals", "stimuli", "stimulus_checks", "protocol", "slopes", "integrators", "plan",
     "job", "arguments", "toolchain", "cpp_target", "cuda_target", "standalone", "devices",

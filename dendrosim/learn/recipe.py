@@ -121,6 +121,11 @@ def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -
     task = dict(table["task"])
     if not isinstance(task.get("name"), str):
         raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
+    if "data" in task:
+        raise DendrosimError(
+            f"{where}: [task] has the key 'data'; where the files of a task lie is said by --data "
+            "(data=), so that a recipe is the same on every machine"
+        )
     if not table["layers"]:
         raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
     layers = tuple(

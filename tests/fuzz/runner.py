@@ -66,6 +66,7 @@ def run(cases: Sequence[tuple[str, int]], folder: Path) -> Report:
         wrong = what in ("died", "raised") or (what == "refused" and not _is_sentence(told))
         if wrong:
             failures.append(Failure(name, number, f"{what}: {told}"))
+            print(*failures[-1], flush=True)
     if worker is not None:
         _ended(worker)
     left = sorted({path.name for path in folder.iterdir() if path.name.startswith("ran")})
@@ -116,7 +117,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         report = run(wanted, Path(scratch))
-    for failure in report.failures:
-        print(failure.kind, failure.number, failure.what, "\n")
     print(sorted(report.counts.items()), f"{time.perf_counter() - began:.0f} s")
     print(len(wanted), "cases,", len(report.failures), "failures")

@@ -51,6 +51,7 @@ class Spikes(Split):
 
     def __init__(self, path: Path, classes: int, binning: Binning) -> None:
         self.path, self.binning = path, binning
+        check_hdf5(path)  # once, not for every batch
         with _opened(path) as file:
             labels = np.asarray(file["labels"])
             lengths = [len(file[key]) for key in KEYS]
@@ -96,7 +97,6 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a file and look for its keys; it is closed again, so that processes may share it."""
     import h5py
 
-    check_hdf5(path)
     try:
         file = h5py.File(path, "r")
     except OSError as error:
