@@ -123,9 +123,41 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise
     except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
         raise DendrosimError(f"{path}: not TOML: {error}") from None
-    if _deeper_than(table, MAX_DEPTH):
-        raise DendrosimError(f"{path}: nested more than {MAX_DEPTH} deep")
+    _check_parts(table, str(path))
     return table
+
+
+def toml_value(text: str, where: str) -> Any:
+    """Return a value that is written as in TOML; what is no TOML is text.
+
+    Raises
+    ------
+    DendrosimError
+        If it is nested deep, or a whole number of more than 64 bits.
+    """
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()  # a bare word
+    except (ValueError, RecursionError):  # thousands of digits or brackets
+        raise DendrosimError(f"{where}: too long a number or nested too deep") from None
+    _check_parts({"value": value}, where)
+    return value
+
+
+def _check_parts(table: dict[str, Any], where: str) -> None:
+    """Refuse deep nesting, and whole numbers that TOML has no room for."""
+    if _deeper_than(table, MAX_DEPTH):
+        raise DendrosimError(f"{where}: nested more than {MAX_DEPTH} deep")
+    rest: list[tuple[str, Any]] = list(table.items())
+    while rest:
+        key, item = rest.pop()
+        if isinstance(item, dict):
+            rest += item.items()
+        elif isinstance(item, list):
+            rest += [(key, inner) for inner in item]
+        elif isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise DendrosimError(f"{where}: {key} is a whole number of more than 64 bits")
 
 
 def _deeper_than(table: dict[str, Any], depth: int) -> bool:

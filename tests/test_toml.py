@@ -61,5 +61,23 @@ def test_a_recipe_does_not_say_where_data_lie(tmp_path):
     path = tmp_path / "own.toml"
     text = (shelf("recipes") / "binary_adding_lif.toml").read_text()
     path.write_text(text.replace("[task]", "[task]\ndata = 'here'", 1))
-    with pytest.raises(DendrosimError, match="'data'; where the files .* --data"):
+    with pytest.raises(DendrosimError, match=r"'data'; where the files .* --data"):
         learn.load_recipe(path)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, 10**400])
+def test_a_whole_number_of_more_than_64_bits_is_refused(number, tmp_path):
+    path = tmp_path / "own.toml"
+    text = (shelf("recipes") / "binary_adding_lif.toml").read_text()
+    path.write_text(text.replace("[training]", f"[training]\nown = [{number}]", 1))
+    with pytest.raises(DendrosimError, match="more than 64 bits"):
+        learn.load_recipe(path)
+    for value in (number, f"[[{number}]]", f"{{a = {number}}}"):
+        with pytest.raises(DendrosimError, match="more than 64 bits"):
+            learn.load_recipe("binary_adding_lif", [f"training.lr={value}"])
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "[" * 40 + "]" * 40])
+def test_a_setting_that_is_too_long_or_too_deep_is_refused(value):
+    with pytest.raises(DendrosimError):
+        learn.load_recipe("binary_adding_lif", [f"training.lr={value}"])

@@ -228,10 +228,7 @@ def _set(table: dict[str, Any], change: str) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise DendrosimError(f"--set {change!r} is not KEY=VALUE, such as training.lr=1e-3")
-    try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word: text
+    value = library.toml_value(text, f"--set {key.strip()}")
     tables = [table]
     if parts[0] == "layers" and len(parts) > 1 and isinstance(table.get("layers"), list):
         tables, parts = table["layers"], parts[1:]
