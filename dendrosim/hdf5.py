@@ -132,6 +132,10 @@ class _Probes:
             line = self._process.stdout.readline()
         except OSError:
             return None
+        except BaseException:  # Ctrl-C: its answer would be taken for that of the next file
+            self._process.kill()
+            self.end()
+            raise
         return json.loads(line) if line else None
 
     def end(self) -> int | None:

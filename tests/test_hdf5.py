@@ -103,6 +103,21 @@ class TestTheProcess:
         hdf5.check_hdf5(path)
         assert load_recording(path)
 
+    def test_a_stopped_question_leaves_no_answer(self, path, monkeypatch):
+        class Stopped:
+            def __init__(self, pipe):
+                self.close = pipe.close
+
+            def readline(self):
+                raise KeyboardInterrupt
+
+        process = hdf5._probes._process
+        monkeypatch.setattr(process, "stdout", Stopped(process.stdout))
+        with pytest.raises(KeyboardInterrupt):
+            hdf5.check_hdf5(path)
+        assert process.poll() is not None
+        hdf5.check_hdf5(path)
+
     def test_threads_take_turns(self, path):
         told = []
 
