@@ -10,7 +10,7 @@ import threading
 import h5py
 import numpy as np
 import pytest
-from fuzz.kinds import KINDS, case, seeds_of
+from fuzz.kinds import KINDS, seeds_of
 
 from dendrosim import hdf5
 from dendrosim.errors import DendrosimError
@@ -75,12 +75,18 @@ def test_the_name_of_a_heap_in_data_is_no_heap(tmp_path):
     hdf5.check_hdf5(tmp_path / "a.h5")
 
 
-def test_a_file_that_crashes_the_library_is_refused(tmp_path):
-    """It ended the process with a segmentation fault where it was opened here."""
-    path = tmp_path / "case.nc"
-    path.write_bytes(case("recording", 245, seeds_of("recording")))
-    with pytest.raises(DendrosimError, match=r"case\.nc: not a"):
-        load_recording(path)
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGPROF", "SIGKILL"])
+def test_a_file_that_ends_the_process_is_refused(name, tmp_path, monkeypatch):
+    """As one that crashes the library, that takes too long, or that takes all memory."""
+    (tmp_path / "probe.py").write_text(
+        f"import os, signal, sys\nsys.stdin.readline()\nos.kill(os.getpid(), signal.{name})\n"
+    )
+    (tmp_path / "good.nc").write_bytes(good(".nc"))
+    monkeypatch.setattr(hdf5, "_PROBE", tmp_path / "probe.py")
+    monkeypatch.setattr(hdf5, "_probes", hdf5._Probes())
+    number = int(getattr(signal, name))
+    with pytest.raises(DendrosimError, match=rf"good\.nc: not a .*with status -{number}"):
+        load_recording(tmp_path / "good.nc")
 
 
 class TestTheProcess:
