@@ -34,7 +34,10 @@ def model_page(model: Model) -> str:
         (f"  {name}", describe(p.value), p.doc, p.source) for name, p in model.parameters.items()
     ]
     parts.append(_section("Parameters", table(("  name", "value", "meaning", "source"), rows)))
-    start = ", ".join(f"{name} = {describe(v)}" for name, v in model.initial.items())
+    starts = {name: f"{start.text} = " for name, start in model.starts.items()}
+    start = ", ".join(
+        f"{name} = {starts.get(name, '')}{describe(v)}" for name, v in model.initial.items()
+    )
     parts.append(_section("Initial state", fill(start, "  ")))
     into = ", ".join(f"{place} through {name}" for place, name in model.inputs.items())
     per = "; ".join(f"{place} per {text.text} of it" for place, text in model.areas.items())

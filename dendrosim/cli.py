@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -27,6 +29,9 @@ from dendrosim.cli_simulate import compare, demo, run
 from dendrosim.cli_tasks import tasks
 from dendrosim.errors import DendrosimError
 
+#: What a full disk, a used-up quota or a broken device says.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 with one line on stderr for bad input.
@@ -36,8 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What Brian2 2.8 makes setuptools say, whatever the command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
     _end_on_sigterm()
+    if arguments is None:
+        arguments = sys.argv[1:]
+        # Brian2 writes them to its log; a file's name need not be UTF-8
+        sys.argv = [_printable(argument) for argument in sys.argv]
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # now, while an error can be told
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.ctx.get_help())
         return 0
@@ -48,8 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _refuse("stopped", 130)
     except BrokenPipeError:  # the reader of a pipe has gone: nothing to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        _drop_output()
+        return _refuse(f"the output cannot be written ({error.strerror})")
     return status or 0  # click hands over what a command leaves with
 
 
@@ -64,8 +82,20 @@ def _end_on_sigterm() -> None:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    print(f"dendrosim: {' '.join(message.split())}", file=sys.stderr)
+    line = _printable(f"dendrosim: {' '.join(message.split())}")
+    with contextlib.suppress(OSError):  # nowhere to tell it; the status remains
+        print(line, file=sys.stderr, flush=True)
     return status
+
+
+def _printable(text: str) -> str:
+    """Return a text with what of a file's name is not UTF-8 written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would fail on it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})

@@ -110,6 +110,7 @@ def read_array(path: str) -> Any:
         array = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy raises many kinds for a broken header
         said = (str(error).splitlines() or [""])[0] or type(error).__name__
+        said = "its header is not one of plain values" if "<ast." in said else said
         raise DendrosimError(f"{path}: not a readable .npy file of numbers ({said})") from None
     if array.size * 8 > MAX_BYTES:
         raise DendrosimError(f"{path}: {array.size:,} numbers are more than are read")

@@ -155,7 +155,10 @@ def evaluate(
     if len(files) != 1:
         raise DendrosimError(f"evaluate takes one network file, not {len(files)}")
     network = load_trained(files[0])
-    trained_on = dict(network.metadata.get("task") or {})
+    said = network.metadata.get("task") or {}
+    if not isinstance(said, dict) or "data" in said:
+        raise DendrosimError(f"{files[0]}: its metadata has task = {said!r}, which no run wrote")
+    trained_on = dict(said)
     options = trained_on if name in (None, trained_on.get("name")) else {"name": name}
     if "name" not in options:
         raise DendrosimError(f"{files[0]}: does not tell its task; give --task")

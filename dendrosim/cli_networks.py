@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def verify(
                    "adds up, A[0,1] takes a part.  'auto': the only mapping that fits.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Tensor to leave out.")
 @click.option("--dt", type=float, help="Step of a NIR graph in its unit of time.")
-@click.option("--convention", help="For NIR: exact (default) or euler.")
+@click.option("--convention",
+              help="For NIR: exact (default), norse (Norse's and snnTorch's step) or euler.")
 @click.option("--reset", help="For NIR: v_reset (default) or subtract.")
 @JSON
 def convert(
@@ -127,18 +129,27 @@ def _read(source: str, nir: dict, checkpoint: dict) -> tuple[Any, dict, list[str
 
 
 def _from_nir(source: str, options: dict) -> tuple[Any, dict, list[str]]:
-    from dendrosim.nir_graphs import from_nir
+    from dendrosim.nir_graphs import from_nir, proposed_dt
     from dendrosim.tables import aligned
 
     if options["--dt"] is None:
-        raise DendrosimError(f"{source}: a NIR graph has no step: give --dt in its unit of time")
-    network = from_nir(
-        source, options["--dt"], options["--convention"] or "exact", options["--reset"]
-    )
+        dt = proposed_dt(source)
+        hint = "" if dt is None else (
+            f"; --dt {dt:g} is about a tenth of its shortest time constant"
+        )  # fmt: skip
+        raise DendrosimError(
+            f"{source}: a NIR graph has no step: give --dt in its unit of time{hint}"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # they are among the notes
+        network = from_nir(
+            source, options["--dt"], options["--convention"] or "exact", options["--reset"]
+        )
     told = network.metadata["nir"]
     columns = {"node": list(told["nodes"]), "goes to": list(told["nodes"].values())}
     how = f"dt {told['dt']:g}, {told['convention']}, reset: {told['reset']}"
-    return network, dict(told), [*aligned(columns), how]
+    notes = [f"note: {note}" for note in told["notes"]]
+    return network, dict(told), [*aligned(columns), how, *notes]
 
 
 def _write(network: Any, kind: str, path: Path) -> None:

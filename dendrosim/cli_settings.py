@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from dendrosim.cli_common import notes_as_lines
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.library import toml_value
 
 if TYPE_CHECKING:
     from dendrosim.model import Model
@@ -103,7 +103,5 @@ def _option(key: str, text: str) -> Any:
     """Read what is not a quantity, such as a seed or sweeps, as a protocol file has it."""
     if key not in ("seed", "independent", "sweeps", "into", "channel", "command_channel"):
         return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text  # a bare word: the name of a place, or what the stimulus will refuse
+    # A bare word is the name of a place, or what the stimulus will refuse
+    return toml_value(text, f"--set {key}")

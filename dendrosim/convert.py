@@ -20,7 +20,7 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
-from dendrosim.network_files import FORMAT, read_safetensors
+from dendrosim.network_files import FORMAT, is_quantised, read_safetensors
 from dendrosim.proposal import TARGET, propose
 from dendrosim.tables import aligned
 from dendrosim.writing import replacing
@@ -238,6 +238,11 @@ def _part(term: str, tensors: Mapping[str, Array], path: Path) -> tuple[str, Arr
     name, index = (term, None) if term in tensors or not match else match.group("name", "index")
     if name not in tensors:
         raise DendrosimError(f"{path}: there is no tensor {name!r}; {did_you_mean(name, tensors)}")
+    if is_quantised(tensors[name].dtype):
+        raise DendrosimError(
+            f"{path}: {name} holds {tensors[name].dtype}, whole numbers without the scale that "
+            "makes weights of them; multiply by it and save floating-point numbers"
+        )
     array = np.asarray(tensors[name], dtype=float)
     if index is None:
         return name, array

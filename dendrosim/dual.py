@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import exprel
 
+from dendrosim.exprel import exprel_slope
 from dendrosim.syntax import FUNCTIONS
 
 
@@ -97,11 +97,6 @@ def parts(number: Any) -> tuple[float, np.ndarray | float]:
     return (number.value, number.gradient) if isinstance(number, Dual) else (number, 0.0)
 
 
-def _exprel_slope(x: float) -> float:
-    # d/dx (exp(x) - 1)/x; the quotient loses all digits near 0
-    return 0.5 + x / 3 + x**2 / 8 if abs(x) < 1e-4 else (np.exp(x) - exprel(x)) / x
-
-
 _SLOPES: dict[str, Callable[[float], float]] = {
     "exp": np.exp,
     "log": lambda x: 1 / x,
@@ -120,7 +115,7 @@ _SLOPES: dict[str, Callable[[float], float]] = {
     "sign": lambda x: 0.0,
     "floor": lambda x: 0.0,
     "ceil": lambda x: 0.0,
-    "exprel": _exprel_slope,
+    "exprel": exprel_slope,
 }
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import tomllib
+from datetime import date, time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,41 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise
     except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
         raise DendrosimError(f"{path}: not TOML: {error}") from None
-    if _deeper_than(table, MAX_DEPTH):
-        raise DendrosimError(f"{path}: nested more than {MAX_DEPTH} deep")
+    _check_parts(table, str(path))
     return table
+
+
+def toml_value(text: str, where: str) -> Any:
+    """Return a value that is written as in TOML; what is no TOML is text.
+
+    Raises
+    ------
+    DendrosimError
+        If it is nested deep, or a whole number of more than 64 bits.
+    """
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()  # a bare word
+    except (ValueError, RecursionError):  # thousands of digits or brackets
+        raise DendrosimError(f"{where}: too long a number or nested too deep") from None
+    _check_parts({"value": value}, where)
+    return value
+
+
+def _check_parts(table: dict[str, Any], where: str) -> None:
+    """Refuse deep nesting, and whole numbers that TOML has no room for."""
+    if _deeper_than(table, MAX_DEPTH):
+        raise DendrosimError(f"{where}: nested more than {MAX_DEPTH} deep")
+    rest: list[tuple[str, Any]] = list(table.items())
+    while rest:
+        key, item = rest.pop()
+        if isinstance(item, dict):
+            rest += item.items()
+        elif isinstance(item, list):
+            rest += [(key, inner) for inner in item]
+        elif isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise DendrosimError(f"{where}: {key} is a whole number of more than 64 bits")
 
 
 def _deeper_than(table: dict[str, Any], depth: int) -> bool:
@@ -169,22 +202,39 @@ _TOML_NAMES = {str: "text", dict: "a table", list: "a list", bool: "true or fals
 
 
 def toml_text(table: dict[str, Any]) -> str:
-    """Return a table of text, numbers, lists of text and tables as TOML."""
+    """Return what `read_toml` gave, or a table like it, as TOML that means the same."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    lines = [_toml_pair(*pair) for pair in plain.items()]
     for key, value in table.items():
         if isinstance(value, dict):
-            lines += ["", f"[{key}]", *(f"{k} = {_toml_value(v)}" for k, v in value.items())]
+            lines += ["", f"[{_toml_key(key)}]", *(_toml_pair(*pair) for pair in value.items())]
     return "\n".join(lines) + "\n"
+
+
+def _toml_pair(key: str, value: Any) -> str:
+    return f"{_toml_key(key)} = {_toml_value(value)}"
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml_string(key)
+
+
+def _toml_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows it
 
 
 def _toml_value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_toml_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(_toml_pair(*pair) for pair in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, str) and "\n" in value and "'''" not in value:
-        return f"'''\n{value}'''"
+    if isinstance(value, str):
+        # Several lines stay lines; other signs that do not print are written as escapes
+        lines = "\n" in value and value.replace("\n", "").replace("\t", "").isprintable()
+        whole = lines and "'''" not in value and not value.endswith("'")
+        return f"'''\n{value}'''" if whole else _toml_string(value)
+    if isinstance(value, date | time):  # a date with a time is a date
+        return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # inf and nan, which JSON writes otherwise
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)

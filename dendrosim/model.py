@@ -28,6 +28,7 @@ from dendrosim.model_parts import (
     Parameter,
     Scales,
     read_derived,
+    read_initial,
     read_names,
     read_refractory,
     read_threshold,
@@ -73,6 +74,8 @@ class Model(Pickled):
         Integration method and time step used unless `simulate` is told otherwise.
     parameters, derived, initial
         Values; expressions of parameters computed once; state at t = 0.
+    starts
+        State of a discrete model to the expression of parameters that its value in `initial` is.
     scales
         Physical meaning of a discrete model, or None.
     variants
@@ -105,6 +108,7 @@ class Model(Pickled):
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     derived: Mapping[str, Expression] = field(default_factory=dict)
     initial: Mapping[str, Quantity] = field(default_factory=dict)
+    starts: Mapping[str, Expression] = field(default_factory=dict)
     scales: Scales | None = None
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     corrections: tuple[str, ...] = ()
@@ -157,6 +161,7 @@ class Model(Pickled):
                 lines.append(f"{label}: {part.text if isinstance(part, Expression) else 'time'}")
         lines += [f"reset: {statement.text}" for statement in self.reset]
         lines += [f"{name} = {expression.text}" for name, expression in self.derived.items()]
+        lines += [f"initial {name}: {start.text}" for name, start in self.starts.items()]
         lines += [f"input {place}: {variable}" for place, variable in self.inputs.items()]
         lines += [f"area {place}: {expression.text}" for place, expression in self.areas.items()]
         return "\n".join([*lines, f"output: {self.output}"] if self.output else lines)
@@ -270,7 +275,7 @@ class Model(Pickled):
         ----------
         parameters, initial
             Name to text (``"10.5 mS/cm**2"``) or quantity; an array or a grid gives one value a
-            neuron.
+            neuron.  The start of a discrete model may be an expression of its parameters.
         threshold, refractory, reset
             As in a model file; ``""`` takes one away.
         method, dt
@@ -296,7 +301,7 @@ class Model(Pickled):
         if parameters:
             changed["parameters"] = _changed_parameters(model, parameters, source)
         if initial:
-            changed["initial"] = _changed_initial(model, initial, source)
+            changed["initial"], changed["starts"] = _changed_initial(model, initial, source)
         if threshold is not None:
             changed["threshold"] = read_threshold(threshold, f"{source}: threshold")
         if refractory is not None:
@@ -320,6 +325,12 @@ def checked(model: Model) -> Model:
     """
     dims = check_model(model)
     initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
+    if model.starts:
+        where = f"{model.source or model.name}: initial"
+        numbers = {name: np.asarray(value) for name, value in model.values().items()}
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            for name, start in model.starts.items():
+                initial[name] = quantity(start(numbers), f"{where}.{name}")
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
 
 
@@ -335,11 +346,17 @@ def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[
     return MappingProxyType(result)
 
 
-def _changed_initial(model: Model, changes: Mapping, source: str) -> Mapping[str, Quantity]:
+def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
+    """Return the state before the first step, and what of it follows from parameters."""
     result = dict(model.initial)
-    for name, value in changes.items():
-        where = f"{source}: initial.{name}"
+    for name in changes:
         if name not in result:
-            raise DendrosimError(f"{where} is not a state; {did_you_mean(name, result)}")
-        result[name] = quantity(value, where, like=result[name])
-    return MappingProxyType(result)
+            raise DendrosimError(
+                f"{source}: initial.{name} is not a state; {did_you_mean(name, result)}"
+            )
+    names = [*model.parameters, *model.derived] if model.kind == "discrete" else []
+    values, starts = read_initial(changes, names, f"{source}: initial")
+    for name, value in values.items():
+        result[name] = quantity(value, f"{source}: initial.{name}", like=result[name])
+    kept = {name: start for name, start in model.starts.items() if name not in changes}
+    return MappingProxyType(result), MappingProxyType(kept | starts)

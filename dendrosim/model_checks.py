@@ -62,10 +62,30 @@ def check_model(model: Model) -> dict[str, Dimension]:
                 f"{where}: initial.{name} is not a state; {did_you_mean(name, model.states)}"
             )
         quantity(model.initial[name], f"{where}: initial.{name}", like=dims[name])
+    _check_starts(model, where)
     missing = set(model.states) - model.initial.keys()
     if missing and model.kind == "continuous":
         raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
     return dims
+
+
+def _check_starts(model: Model, where: str) -> None:
+    """Check that a start takes parameters only, and none that training moves."""
+    known = {*model.parameters, *model.derived}
+    trained = {name for name, parameter in model.parameters.items() if parameter.trainable}
+    for name, derived in model.derived.items():
+        if derived.names & trained:
+            trained.add(name)
+    for name, start in model.starts.items():
+        here = f"{where}: initial.{name}"
+        if name not in model.states:
+            raise DendrosimError(f"{here} is not a state; {did_you_mean(name, model.states)}")
+        check_names(start, known, here)
+        for moved in sorted(start.names & trained):
+            raise DendrosimError(
+                f"{here} = {start.text!r}: {moved} changes in training, but a start follows from "
+                "parameters that training leaves alone"
+            )
 
 
 def _check_areas(model: Model, dims: dict, where: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -143,6 +144,33 @@ def read_names(table: dict | list, where: str) -> Mapping[str, str]:
 def read_derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
     """Read the values that follow from the parameters."""
     return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
+
+
+def read_initial(
+    table: Mapping[str, Any], names: Collection[str], where: str
+) -> tuple[dict[str, Quantity], dict[str, Expression]]:
+    """Read the state before the first step: values, and expressions of the parameters.
+
+    Parameters
+    ----------
+    table
+        State to value.
+    names
+        Parameters and derived values by which a start may be told; none in a continuous model.
+    where
+        File and key, for errors.
+    """
+    starts = {
+        state: parse_number(text, f"{where}.{state}")
+        for state, text in table.items()
+        if isinstance(text, str) and set(names) & set(re.findall(r"[A-Za-z_]\w*", text))
+    }
+    values = {
+        state: quantity(value, f"{where}.{state}")
+        for state, value in table.items()
+        if state not in starts
+    }
+    return values, starts
 
 
 def read_scales(table: dict, source: str) -> Scales:

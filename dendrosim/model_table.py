@@ -16,6 +16,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.model import Model, checked
 from dendrosim.model_parts import (
     read_derived,
+    read_initial,
     read_names,
     read_parameter,
     read_refractory,
@@ -23,7 +24,7 @@ from dendrosim.model_parts import (
     read_threshold,
     time_step,
 )
-from dendrosim.quantities import quantity, unit_text
+from dendrosim.quantities import unit_text
 from dendrosim.text import Expression, parse_statements
 
 
@@ -110,6 +111,9 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
     valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
     for key, variant in table.get("variants", {}).items():
         library.check_keys(variant, valid, f"{source}: variants.{key}")
+    derived = read_derived(table.get("derived", {}), f"{source}: derived")
+    named = [] if kind == "continuous" else [*table.get("parameters", {}), *derived]
+    initial, starts = read_initial(table.get("initial", {}), named, f"{source}: initial")
     model = Model(
         name=name,
         kind=kind,
@@ -128,13 +132,9 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         parameters=MappingProxyType(
             {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
         ),
-        derived=MappingProxyType(read_derived(table.get("derived", {}), f"{source}: derived")),
-        initial=MappingProxyType(
-            {
-                key: quantity(value, f"{source}: initial.{key}")
-                for key, value in table.get("initial", {}).items()
-            }
-        ),
+        derived=MappingProxyType(derived),
+        initial=MappingProxyType(initial),
+        starts=MappingProxyType(starts),
         scales=read_scales(table["scales"], source) if "scales" in table else None,
         recurrent=table.get("recurrent", True),
         given_ports=tuple(table.get("ports", ())),
@@ -187,7 +187,10 @@ def to_table(model: Model) -> dict[str, Any]:
         }
         for name, p in model.parameters.items()
     }  # fmt: skip
-    table["initial"] = {name: _exact(value) for name, value in model.initial.items()}
+    table["initial"] = {
+        name: model.starts[name].text if name in model.starts else _exact(value)
+        for name, value in model.initial.items()
+    }
     if model.scales is not None:
         scales = model.scales
         table["scales"] = {

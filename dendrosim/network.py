@@ -8,7 +8,7 @@ of the step before, and every state starts at its initial value.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,12 @@ from dendrosim.model_table import load_model
 from dendrosim.quantities import quantity
 
 Array = np.ndarray
+
+
+#: What a layer is made of.
+LAYER = (
+    "model", "n_in", "n", "recurrent", "input_weights", "recurrent_weights", "bias", "parameters",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -69,9 +75,14 @@ class Layer:
         recurrent_weights: Mapping[str, Any] | None = None,
         bias: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
         model = model if isinstance(model, Model) else load_model(model)
         where = f"layer of {model.name}"
+        for name in unknown:
+            raise DendrosimError(
+                f"{where}: a layer has no argument {name!r}; {did_you_mean(name, LAYER)}"
+            )
         if model.kind != "discrete":
             raise DendrosimError(f"{where}: a network needs a discrete model")
         for label, size in (("n_in", n_in), ("n", n)):
@@ -81,7 +92,7 @@ class Layer:
             raise DendrosimError(f"{where}: recurrent = {recurrent!r} is not True or False")
         if recurrent and not model.recurrent:
             raise DendrosimError(f"{where}: this model has no recurrent connections")
-        if recurrent_weights and not recurrent:
+        if _table(recurrent_weights, f"{where}: recurrent_weights") and not recurrent:
             raise DendrosimError(f"{where}: recurrent_weights are given, but recurrent is False")
         ports = model.ports
         shapes = {"input_weights": (n, n_in), "recurrent_weights": (n, n), "bias": (n,)}
@@ -91,11 +102,11 @@ class Layer:
         for label, table in tables.items():
             checked = {
                 port: _array(value, shapes[label], f"{where}: {label}[{port!r}]", port, ports)
-                for port, value in (table or {}).items()
+                for port, value in _table(table, f"{where}: {label}").items()
             }
             object.__setattr__(self, label, MappingProxyType(checked))
         values = {}
-        for name, value in (parameters or {}).items():
+        for name, value in _table(parameters, f"{where}: parameters").items():
             if name not in model.parameters:
                 hint = did_you_mean(name, model.parameters)
                 raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
@@ -145,13 +156,13 @@ class Layer:
 
     def initial(self) -> dict[str, Array]:
         """Return the state before the first step: numbers, or arrays of shape (n,)."""
-        return {name: _number_or_array(value) for name, value in self.model.initial.items()}
+        given = {name: quantity(value) for name, value in self.parameters.items()}
+        model = self.model.with_(parameters=given) if given and self.model.starts else self.model
+        return {name: _number_or_array(value) for name, value in model.initial.items()}
 
     def with_(self, **changes: Any) -> Layer:
         """Return a copy with other weights, biases or parameters."""
-        fields = ("model", "n_in", "n", "recurrent", "input_weights", "recurrent_weights", "bias",
-                  "parameters")  # fmt: skip
-        return Layer(**{name: getattr(self, name) for name in fields} | changes)
+        return Layer(**{name: getattr(self, name) for name in LAYER} | changes)
 
     def drawn(self, rng: np.random.Generator) -> Layer:
         """Return the layer with the weights that it lacks.
@@ -203,12 +214,10 @@ class Network:
         readout_bias: Any = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        layers = tuple(layers)
+        layers = _layers(layers)
         if not layers:
             raise DendrosimError("a network needs a layer")
         for k, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise DendrosimError(f"layer {k}: {layer!r} is not a Layer")
             if k and layer.n_in != layers[k - 1].n:
                 raise DendrosimError(
                     f"layer {k} takes {layer.n_in} inputs, but layer {k - 1} has "
@@ -222,7 +231,7 @@ class Network:
         bias = _array(bias, (n_out,), "readout_bias")
         fields = {
             "layers": layers, "readout_weights": weights, "readout_bias": bias,
-            "metadata": MappingProxyType(dict(metadata or {})),
+            "metadata": MappingProxyType(dict(_table(metadata, "metadata of a network"))),
         }  # fmt: skip
         for label, value in fields.items():
             object.__setattr__(self, label, value)
@@ -267,9 +276,17 @@ class Network:
             Number of readouts.
         seed
             Of the generator.
+
+        Raises
+        ------
+        DendrosimError
+            If a size does not fit, or `n_out` or `seed` is not a whole number from 0.
         """
+        for name, value in (("n_out", n_out), ("seed", seed)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+                raise DendrosimError(f"{name} = {value!r} is not a whole number from 0")
         rng = np.random.default_rng(seed)
-        drawn = [layer if layer.is_drawn else layer.drawn(rng) for layer in layers]
+        drawn = [layer if layer.is_drawn else layer.drawn(rng) for layer in _layers(layers)]
         n = drawn[-1].n if drawn else 0
         limit = np.sqrt(6 / (n + n_out)) if n_out else 0
         weights = rng.uniform(-limit, limit, (n_out, n)) if n_out else None
@@ -292,6 +309,16 @@ class Network:
         write(self, path)
 
 
+def _layers(layers: Any) -> tuple[Layer, ...]:
+    """Return layers as a tuple, refusing what is none."""
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise DendrosimError(f"layers = {layers!r} should be a list of Layer")
+    for k, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise DendrosimError(f"layer {k}: {layer!r} is not a Layer")
+    return tuple(layers)
+
+
 def _array(
     value: Any, shape: tuple[int, ...], where: str, port: str | None = None,
     ports: Sequence[str] = (),
@@ -299,8 +326,8 @@ def _array(
     if port is not None and port not in ports:
         raise DendrosimError(f"{where}: {port!r} is not a port; {did_you_mean(port, ports)}")
     try:
-        array = np.array(value, dtype=float)
-    except (TypeError, ValueError):
+        array = np.asarray(value).astype(float)  # a copy
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor that needs a gradient
         raise DendrosimError(f"{where} does not hold numbers") from None
     if array.shape != shape:
         raise DendrosimError(f"{where} has shape {array.shape}, but {shape} is needed")
@@ -321,6 +348,19 @@ def _orthogonal(rng: np.random.Generator, n: int) -> Array:
     return q * np.sign(np.diag(r))
 
 
+def check_network(network: Any) -> None:
+    """Refuse what is not a `Network`.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if not isinstance(network, Network):
+        raise DendrosimError(
+            f"{network!r} is not a Network; load_network(path) reads a file of one"
+        )
+
+
 def as_record(
     network: Network, record: Mapping[int, str | Sequence[str]] | None
 ) -> dict[int, tuple[str, ...]]:
@@ -332,8 +372,8 @@ def as_record(
         If there is no such layer, or it has no such variable.
     """
     found = {
-        k: (names,) if isinstance(names, str) else tuple(names)
-        for k, names in (record or {}).items()
+        k: (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+        for k, names in _table(record, "record").items()
     }
     for k, names in found.items():
         if k not in range(len(network.layers)):
@@ -347,6 +387,34 @@ def as_record(
     return found
 
 
+def _dense(x: Any) -> Array:
+    """Return an input as an array; what numpy would make objects of is refused."""
+    try:
+        array = np.asarray(x)
+    except Exception as error:  # lists of several lengths, a sparse tensor of torch
+        said = (str(error).splitlines() or [""])[0]
+        raise DendrosimError(f"input is no dense array of numbers ({said})") from None
+    if array.dtype.kind == "O":
+        hint = ": x.toarray() gives one" if hasattr(x, "toarray") else ""
+        raise DendrosimError(f"input is {type(x).__name__}, no dense array of numbers{hint}")
+    return array
+
+
+def _table(value: Any, where: str) -> Mapping:
+    """Return what maps names to values; None is empty.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise DendrosimError(f"{where} = {value!r} should map names to values")
+    return value
+
+
 def as_input(network: Network, x: Any) -> Array:
     """Return an input as float64 of shape (B, T, n_in).
 
@@ -355,7 +423,7 @@ def as_input(network: Network, x: Any) -> Array:
     DendrosimError
         If it has another shape or a number that is not finite.
     """
-    x = np.asarray(x)
+    x = _dense(x)
     if x.ndim not in (2, 3) or x.shape[-1] != network.n_in or 0 in x.shape:
         n = network.n_in
         raise DendrosimError(f"input has shape {x.shape}, but (T, {n}) or (B, T, {n}) is needed")

@@ -79,7 +79,9 @@ def load_network(path: str | os.PathLike) -> Network:
     try:
         listed = json.loads(head.get("tensors", "[]"))  # files of before the list have none
         if missing := [name for name in listed if name not in tensors]:
-            raise DendrosimError(f"{path}: lacks {', '.join(map(str, missing))}")
+            raise DendrosimError(
+                f"{path}: lacks the tensors {', '.join(map(repr, missing))} that its head lists"
+            )
         entries, metadata = json.loads(head["layers"]), json.loads(head.get("metadata", "{}"))
         layers = [_layer(entry, k, tensors, path) for k, entry in enumerate(entries)]
         readout = tensors.pop("readout.weights"), tensors.pop("readout.bias")
@@ -117,6 +119,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
             return head, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise DendrosimError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+def is_quantised(dtype: np.dtype) -> bool:
+    """Whether numbers of a type are quantised ones, which mean nothing without their scale.
+
+    Whole numbers of 64 bits are what Python and numpy make of numbers that a person writes.
+    """
+    return dtype.kind in "biu" and dtype.itemsize < 8
 
 
 def _layer(entry: dict, k: int, tensors: dict[str, Array], path: Path) -> Layer:

@@ -92,9 +92,14 @@ def run_network(
     DendrosimError
         If the input does not fit, or a device or variable is unknown.
     """
+    network = as_network(network)
+    if device == "torch":
+        raise DendrosimError(
+            "device 'torch' is none of Brian2's: dendrosim.learn.TorchNetwork(network) runs a "
+            f"network in torch, and verify compares it; valid: {', '.join(devices.DEVICES)}"
+        )
     devices.check_device(device, threads)
     devices.check_dtype(dtype)
-    network = as_network(network)
     x = as_input(network, x)
     record = as_record(network, record)
     if batch is not None and (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dendrosim.errors import DendrosimError
+from dendrosim.hdf5 import check_hdf5
 from dendrosim.network_files import MAX_BYTES
 from dendrosim.writing import write_made
 
@@ -54,6 +55,7 @@ def read_graph(path: Path, needs_reset: bool = True) -> Any:
 
     if not path.is_file():
         raise DendrosimError(f"{path}: there is no such file")
+    check_hdf5(path)
     try:
         with h5py.File(path, "r") as file:
             _look(file, path, needs_reset, [0, 0], 0)

@@ -23,8 +23,11 @@ from dendrosim.model_table import load_model
 from dendrosim.network import Layer, Network
 from dendrosim.nir_files import nir_package, read_graph
 from dendrosim.nir_paths import Step, steps
+from dendrosim.nir_steps import check_step, proposed
 
-CONVENTIONS = ("exact", "euler")
+#: The step of each convention in a model's file, the first that it has; "" is the model itself.
+STEPS = {"exact": ("",), "euler": ("euler", ""), "norse": ("norse", "euler", "")}
+CONVENTIONS = tuple(STEPS)
 RESETS = ("v_reset", "subtract")
 
 #: Type of a NIR neuron to its model, and the model's parameters to the node's fields.
@@ -51,22 +54,32 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
     dt
         Length of a step in the unit of the graph's time constants (the published graphs: seconds).
     convention
-        ``"exact"``: the solution for input that is constant over a step.  ``"euler"``: a forward
-        Euler step, which most frameworks that read NIR take.
+        ``"exact"``: the solution for input that is constant over a step.  ``"norse"``: Euler's
+        step as Norse and snnTorch take it, where the current of a CubaLIF jumps first and the
+        potential sees it after its jump.  ``"euler"``: Euler's step of both equations from the
+        state before the step.  The last two differ for CubaLIF alone.
     reset
         ``"v_reset"``: as NIR says now.  ``"subtract"``: the threshold is taken off, as NIR said
         before it had ``v_reset``.  By default the former; a file without ``v_reset`` is refused.
+        snnTorch writes ``v_reset`` = 0 for neurons that subtract their threshold, so a graph of
+        its may need ``"subtract"``; a note says so where every ``v_reset`` is 0.
 
     Returns
     -------
     Network
-        Its metadata tells which node went where.  A last ``LI`` is a layer that never fires: record
-        its ``U``.
+        Its metadata tells which node went where, and notes.  A last ``LI`` is a layer that never
+        fires: record its ``U``.
+
+    Warns
+    -----
+    UserWarning
+        If the step is longer than a time constant.
 
     Raises
     ------
     DendrosimError
-        Naming the node and the reason why it cannot be exact.
+        Naming the node and the reason why it cannot be exact; or the time constant of which Euler's
+        step is more than twice as long, where the potential grows without end.
     """
     if isinstance(dt, bool) or not isinstance(dt, int | float) or not 0 < dt < np.inf:
         raise DendrosimError(f"dt = {dt!r} is not a length of time above 0")
@@ -82,6 +95,7 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
         graph = read_graph(Path(where), needs_reset=reset is None)
     path, readout = steps(graph, where)
     how = _How(float(dt), convention, reset or RESETS[0], where)
+    notes = [*check_step(path, how.dt, convention != "exact", where), *_notes(path, reset)]
     layers = [_layer(step, how) for step in path]
     nodes = {step.name: f"layers.{k} ({layers[k].model.name})" for k, step in enumerate(path)}
     nodes |= {name: f"layers.{k}" for k, step in enumerate(path) for name in step.weights}
@@ -97,11 +111,29 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
             raise DendrosimError(f"{where}: {readout.name} reads the potential of an LI")
         weights, bias = readout.weight, readout.bias
         nodes[readout.name] = "readout"
-    metadata = {"nir": {"dt": how.dt, "convention": convention, "reset": how.reset, "nodes": nodes}}
+    metadata = {
+        "nir": {
+            "dt": how.dt, "convention": convention, "reset": how.reset, "nodes": nodes,
+            "notes": notes,
+        }
+    }  # fmt: skip
     try:
         return Network(layers, weights, bias, metadata)
     except DendrosimError as error:
         raise DendrosimError(f"{where}: {error}") from None
+
+
+def proposed_dt(path: str | os.PathLike) -> float | None:
+    """Return a step for a NIR file: about a tenth of its shortest time constant.
+
+    None where it has no time constant.
+
+    Raises
+    ------
+    DendrosimError
+        If the file cannot be read.
+    """
+    return proposed(steps(read_graph(Path(path), needs_reset=False), os.fspath(path))[0])
 
 
 @dataclass(frozen=True)
@@ -136,9 +168,21 @@ def _layer(step: Step, how: _How) -> Layer:
 
 def _model(name: str, convention: str, reset: str) -> Model:
     model = load_model(name)
-    wanted = [convention] * (convention == "euler") + [reset] * (reset == "subtract")
-    parts = [part for part in wanted if any(part in key.split("_") for key in model.variants)]
-    return model.variant("_".join(parts)) if parts else model
+    resets = ("subtract", "") if reset == "subtract" else ("",)
+    keys = ("_".join(filter(None, (step, own))) for step in STEPS[convention] for own in resets)
+    key = next(key for key in keys if not key or key in model.variants)
+    return model.variant(key) if key else model
+
+
+def _notes(path: list[Step], reset: str | None) -> list[str]:
+    """Return what a reader should know of the graph, a sentence each."""
+    resets = [step.fields["v_reset"] for step in path if "v_reset" in step.fields]
+    if reset is None and resets and not any(np.any(value) for value in resets):
+        return [
+            "every v_reset is 0 and is taken as the potential after a spike; snnTorch writes 0 for "
+            "neurons that subtract their threshold too: for these take the reset 'subtract'"
+        ]
+    return []
 
 
 def to_nir(network: Network) -> Any:
@@ -152,7 +196,8 @@ def to_nir(network: Network) -> Any:
     Returns
     -------
     nir.NIRGraph
-        Its metadata holds ``dt`` and ``convention``, which the nodes have no place for.
+        Its metadata holds ``dt`` and ``convention``, which the nodes have no place for; of several
+        conventions by which the network is the same, the first of `CONVENTIONS`.
 
     Raises
     ------
@@ -164,11 +209,11 @@ def to_nir(network: Network) -> Any:
     nodes: dict[str, Any] = {"input": nir.Input(np.array([network.n_in]))}
     edges: list[tuple[str, str]] = []
     last = "input"
-    lengths, conventions = set(), set()
+    lengths, conventions = set(), set(CONVENTIONS)
     for k, layer in enumerate(network.layers):
-        node, length, convention = _node(layer, k, nir)
+        node, length, fitting = _node(layer, k, nir)
         lengths.add(length)
-        conventions |= {convention} - {None}
+        conventions &= fitting
         weights = layer.input_weights.get("I")
         if weights is None:
             raise DendrosimError(f"layer {k} has no input weights, so nothing leads to its node")
@@ -181,7 +226,7 @@ def to_nir(network: Network) -> Any:
             nodes[names[2]] = nir.Linear(layer.recurrent_weights["I"])
             edges += [(names[1], names[2]), (names[2], names[1])]
         last = names[1]
-    if len(lengths) > 1 or len(conventions) > 1:
+    if len(lengths) > 1 or not conventions:
         raise DendrosimError("the layers differ in step or convention; a graph has one")
     n_out = network.layers[-1].n
     if network.n_out:
@@ -189,34 +234,32 @@ def to_nir(network: Network) -> Any:
         edges.append((last, "readout"))
         last, n_out = "readout", network.n_out
     nodes["output"] = nir.Output(np.array([n_out]))
-    metadata = {"dt": lengths.pop(), "convention": (conventions or {"exact"}).pop(),
-                "written_by": "dendrosim"}  # fmt: skip
+    convention = next(name for name in CONVENTIONS if name in conventions)
+    metadata = {"dt": lengths.pop(), "convention": convention, "written_by": "dendrosim"}
     return nir.NIRGraph(nodes, [*edges, (last, "output")], metadata)
 
 
-def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, str | None]:
+def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
+    """Return a layer's node, its step and the conventions by which that node is this layer."""
     for kind, (name, fields) in NEURONS.items():
-        for variant in (None, "euler"):
-            stock = load_model(name)
-            if variant and variant not in stock.variants:
-                continue  # the step of an IF is both
-            stock = stock.variant(variant) if variant else stock
-            if layer.model.text != stock.text:
-                continue
-            if any(np.any(np.asarray(value)) for value in layer.model.initial.values()):
-                raise DendrosimError(
-                    f"layer {k}: an initial state other than 0 has no place in NIR"
-                )
-            values = _parameters(layer)
-            step = values.pop("step")
-            if step.ndim:
-                raise DendrosimError(f"layer {k}: a step for each neuron has no place in NIR")
-            filled = {
-                field: np.broadcast_to(values[parameter], layer.n).copy()
-                for parameter, field in fields.items()
-            }
-            convention = (variant or "exact") if "euler" in load_model(name).variants else None
-            return getattr(nir, kind)(**filled), float(step), convention
+        fitting = {
+            convention
+            for convention in CONVENTIONS
+            if layer.model.text == _model(name, convention, RESETS[0]).text
+        }
+        if not fitting:
+            continue
+        if any(np.any(np.asarray(value)) for value in layer.model.initial.values()):
+            raise DendrosimError(f"layer {k}: an initial state other than 0 has no place in NIR")
+        values = _parameters(layer)
+        step = values.pop("step")
+        if step.ndim:
+            raise DendrosimError(f"layer {k}: a step for each neuron has no place in NIR")
+        filled = {
+            field: np.broadcast_to(values[parameter], layer.n).copy()
+            for parameter, field in fields.items()
+        }
+        return getattr(nir, kind)(**filled), float(step), fitting
     why = (
         "it resets by subtracting its threshold, NIR's neurons go to v_reset"
         if layer.model.name.endswith("subtract")

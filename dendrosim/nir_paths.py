@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.network_files import is_quantised
 
 NEURONS = ("LIF", "CubaLIF", "IF", "LI")
 WEIGHTS = ("Linear", "Affine")
@@ -197,20 +198,33 @@ def _recurrent(flat: _Flat, name: str) -> list[str]:
 
 def _weights(flat: _Flat, name: str) -> Weights:
     node = flat.nodes[name]
-    weight = np.asarray(node.weight, dtype=float)
+    weight = _numbers(flat, name, "weight", node.weight, quantised=False)
     if weight.ndim != 2:
         raise flat.refuse(name, f"weights of shape {weight.shape}, not two dimensions")
     bias = getattr(node, "bias", None)
-    bias = None if bias is None else np.asarray(bias, dtype=float)
+    bias = None if bias is None else _numbers(flat, name, "bias", bias, quantised=False)
     if bias is not None and bias.shape != weight.shape[:1]:
         raise flat.refuse(name, f"a bias of shape {bias.shape} for weights {weight.shape}")
     return Weights(name, weight, bias)
 
 
+def _numbers(flat: _Flat, name: str, key: str, value: Any, quantised: bool = True) -> np.ndarray:
+    """Return a field of a node as float64; weights as whole numbers of few bits are refused."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise flat.refuse(name, f"{key} holds {array.dtype}, not numbers")
+    if not quantised and is_quantised(array.dtype):
+        raise flat.refuse(
+            name, f"{key} holds {array.dtype}, whole numbers without the scale that makes weights "
+            "of them; multiply by it and save floating-point numbers",
+        )  # fmt: skip
+    return array.astype(float)
+
+
 def _step(flat: _Flat, name: str, forward: Weights | None) -> Step:
     node = flat.nodes[name]
     fields = {
-        key: np.asarray(value, dtype=float)
+        key: _numbers(flat, name, key, value)
         for key, value in vars(node).items()
         if key not in ("input_type", "output_type", "metadata")
     }

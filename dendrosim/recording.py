@@ -13,6 +13,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.hdf5 import check_hdf5
 from dendrosim.library import is_file, path_text
 from dendrosim.quantities import DENSITY, parse_unit, unit_text
 from dendrosim.recording_checks import check_arrays, check_meta
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT, FIRST_FORMAT = "dendrosim recording 2", "dendrosim recording 1"
+
+#: Bytes that one byte of a packed file can stand for (deflate: 1,032).
+MOST_PACKED = 1_100
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,8 +254,14 @@ def load_recording(path: str | os.PathLike) -> Recording:
     path = Path(path_text(path, "recording"))
     if not is_file(path):
         raise DendrosimError(f"{path}: there is no such recording")
+    check_hdf5(path)
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
+            claimed = sum(variable.nbytes for variable in file.variables.values())
+            if claimed > path.stat().st_size * MOST_PACKED + 1_000_000:
+                raise DendrosimError(
+                    f"{path}: says that it holds {claimed:,} bytes, which its size cannot"
+                )
             data = file.load()
         format_ = data.attrs.pop("format", None)
         if format_ not in (FORMAT, FIRST_FORMAT):

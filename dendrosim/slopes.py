@@ -17,11 +17,9 @@ from brian2.equations.equations import Equations
 from brian2.parsing.sympytools import str_to_sympy
 from sympy.core.function import AppliedUndef
 
-_HELD = (AppliedUndef, sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.Mod)
+from dendrosim.exprel import NEAR_IN_TEXT
 
-# Below it the slope of exprel is its series, whose first term left out is z**3/30; above it,
-# the difference of two nearly equal numbers keeps 1e-14 (float32: 5e-6)
-_NEAR = 0.02
+_HELD = (AppliedUndef, sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.Mod)
 
 
 class _Exprel(sympy.Function):
@@ -29,7 +27,7 @@ class _Exprel(sympy.Function):
 
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
         z = self.args[0]
-        near = sympy.Function("int_")(sympy.Abs(z) < _NEAR)
+        near = sympy.Function("int_")(sympy.Abs(z) < NEAR_IN_TEXT)
         series = 0.5 + z / 3 + z**2 / 8
         return near * series + (1 - near) * (1 + (z - 1) * self) / (z + near)
 

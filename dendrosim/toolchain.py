@@ -15,8 +15,21 @@ from dendrosim.program_cache import made_once
 
 
 def compiler() -> list[str]:
-    """Return the command that compiles C++ (``CXX``, else g++)."""
-    return shlex.split(os.environ.get("CXX") or "g++")
+    """Return the command that compiles C++ (``CXX``, else g++).
+
+    Raises
+    ------
+    DendrosimError
+        If ``CXX`` is no command: a quote in it is not closed.
+    """
+    text = os.environ.get("CXX") or "g++"
+    try:
+        return shlex.split(text) or ["g++"]
+    except ValueError as error:
+        raise DendrosimError(
+            f"the environment variable CXX = {text!r} is not a command ({error}); valid: the name "
+            "of a C++ compiler, such as g++, and options"
+        ) from None
 
 
 def compiler_version() -> str:
@@ -42,13 +55,15 @@ def has_compiler() -> bool:
 @cache
 def _version(command: tuple[str, ...]) -> str:
     try:
-        run = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        run = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, errors="replace", check=True
+        )
+        return run.stdout.splitlines()[0]
+    except (OSError, ValueError, IndexError, subprocess.CalledProcessError):
         raise DendrosimError(
             f"device 'cpp' needs a C++ compiler and {shlex.join(command)!r} does not run; install "
             "one (apt-get install g++), or use device 'cython' or 'numpy'"
         ) from None
-    return run.stdout.splitlines()[0]
 
 
 def precompiled(header: Path, flags: Sequence[str]) -> Path | None:

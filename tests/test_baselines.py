@@ -275,6 +275,39 @@ class TestKnownValues:
         assert np.array_equal(fired, expected)
         np.testing.assert_allclose(charge, potential, rtol=0, atol=1e-12)
 
+    @pytest.mark.parametrize("threshold", [0.5, 1.6])
+    def test_lm_h_starts_at_half_of_its_threshold(self, threshold, tmp_path):
+        layer = ds.Layer("lm_h", 1, 3, input_weights={"I": np.full((3, 1), 0.3)},
+                         parameters={"V_th": threshold})  # fmt: skip
+        network = ds.Network([layer])
+        assert layer.initial()["U_S"] == threshold / 2
+        x = np.random.default_rng(5).random((2, 40, 1))
+        state, expected = np.full((2, 3), threshold / 2), []
+        dendrite = np.zeros((2, 3))  # raw values of 0: couplings 0 and 1, decays 0 and 1
+        for t in range(40):
+            dendrite = 0.0 * dendrite + 0.3 * x[:, t]
+            charge = state + dendrite
+            expected.append(charge >= threshold)
+            state = charge - threshold * expected[-1]
+        network.save(tmp_path / "net.safetensors")
+        for other in (network, ds.load_network(tmp_path / "net.safetensors")):
+            out = ds.run_network(other, x, device="numpy", progress=False)
+            assert np.array_equal(out.spikes[0], np.stack(expected, 1))
+            assert ds.verify(other, x, ("torch", "numpy"), progress=False).equal
+
+    def test_a_start_follows_parameters_that_training_leaves_alone(self):
+        model = ds.load_model("lm_h")
+        each = model.with_(parameters={"V_th": [0.2, 0.4]}).initial["U_S"]
+        assert np.array_equal(each, [0.1, 0.2])
+        assert model.with_(initial={"U_S": 0.3}).with_(parameters={"V_th": 9}).initial["U_S"] == 0.3
+        module = TorchNetwork(ds.Network.random([ds.Layer("lm_h", 1, 2)]), dtype=torch.float64)
+        module.layers[0].value_V_th.fill_(0.3)  # as an annealed parameter
+        assert float(module.layers[0].initial((1, 2), torch.zeros(1).double())["U_S"][0, 0]) == 0.15
+        with pytest.raises(DendrosimError, match=r"initial.U_S.*a_1 changes in training"):
+            model.with_(initial={"U_S": "0.5 + a_1"})
+        with pytest.raises(DendrosimError, match=r"initial.U_S: 'H'.*not known"):
+            model.with_(initial={"U_S": "V_th*H"})
+
     @given(st.floats(0.5, 99))
     def test_brf_on_the_divergence_boundary_neither_grows_nor_decays(self, omega):
         p = float(ds.load_model("brf").with_(parameters={"omega": omega}).values()["p"])

@@ -231,3 +231,35 @@ def test_the_process_ends_with_2_and_help_is_quick(here):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
     assert not loaded & {"brian2", "numpy", "torch", "pandas", "xarray", "matplotlib", "scipy"}
+
+
+# What the terminal does
+
+
+def run_dendrosim(*arguments, folder, **options):
+    """Run a command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "dendrosim", *arguments], cwd=folder, check=False,
+        stderr=subprocess.PIPE, timeout=600, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize("arguments", [["models", "--json"], ["show", "lif"], ["--help"]])
+def test_an_output_that_is_full_is_told(arguments, tmp_path):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = run_dendrosim(*arguments, folder=tmp_path, stdout=full)
+    assert done.returncode == 2
+    told = done.stderr.decode()
+    assert len(told.splitlines()) == 1 and "output cannot be written (No space left" in told
+
+
+def test_a_name_that_is_not_utf_8_is_a_name(tmp_path):
+    text = (Path(__file__).parents[1] / "models" / "lif.toml").read_bytes()
+    (tmp_path / os.fsdecode(b"caf\xe9.toml")).write_bytes(text)
+    done = run_dendrosim("show", b"./caf\xe9.toml", folder=tmp_path, stdout=subprocess.PIPE)
+    assert done.returncode == 0 and b"caf\\udce9" in done.stdout
+    for arguments in (["show", b"./no\xe9.toml"], [b"sh\xe9w"], ["show", b"no\xe9"]):
+        done = run_dendrosim(*arguments, folder=tmp_path, stdout=subprocess.PIPE)
+        assert done.returncode == 2 and done.stdout == b""
+        assert len(done.stderr.splitlines()) == 1 and b"\\udce9" in done.stderr

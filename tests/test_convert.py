@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 import dendrosim as ds
 from dendrosim.cli import main
@@ -133,6 +134,52 @@ def test_the_state_dict_of_a_torch_network_is_understood(tmp_path):
     x = np.random.default_rng(1).random((2, 30, 3))
     a, b = (ds.run_network(n, x, device="numpy") for n in (network, result.network))
     assert all(np.array_equal(s, t) for s, t in zip(a.spikes, b.spikes, strict=True))
+
+
+@pytest.mark.parametrize("n_out", [0, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_module_and_a_conversion_name_the_same_tensors(n_out, dtype, tmp_path):
+    network = random_network()
+    network = network if n_out else ds.Network(network.layers)
+    names = export_state_dict(network, tmp_path / "net.pt")
+    export_state_dict(network, tmp_path / "net.safetensors")
+    module = TorchNetwork(network, dtype=dtype)
+    empty = set() if n_out else {"readout.weights", "readout.bias"}
+    assert set(module.state_dict()) == {*names, *empty}
+    blank = ds.Network.random([layer.with_(input_weights={}, recurrent_weights={}, bias={},
+                                           parameters={}) for layer in network.layers],
+                              n_out, seed=9)  # fmt: skip
+    for read in (torch.load(tmp_path / "net.pt", weights_only=True),
+                 load_file(tmp_path / "net.safetensors"), module.state_dict()):  # fmt: skip
+        other = TorchNetwork(blank, dtype=dtype)
+        assert other.load_state_dict(read).missing_keys == []
+        for mine, theirs in zip(other.state_dict().items(), module.state_dict().items(),
+                                strict=True):  # fmt: skip
+            assert mine[0] == theirs[0] and torch.equal(mine[1], theirs[1])
+
+
+def test_a_state_dict_of_the_former_names_is_read():
+    network = random_network()
+    module, other = (TorchNetwork(network) for _ in range(2))
+    former = {}
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        former[name] = value.detach() + 1
+    assert any("parameters_" in name for name in former) and "readout_bias" in former
+    other.load_state_dict(former)
+    for name, value in [*other.named_parameters(), *other.named_buffers()]:
+        assert torch.equal(value, former[name])
+
+
+def test_a_whole_number_of_few_bits_is_no_weight(tmp_path):
+    for kind in ("int8", "uint8", "int16", "int32"):
+        save_file({"w": np.ones((4, 2), kind)}, tmp_path / "q.safetensors")
+        torch.save({"w": torch.ones(4, 2, dtype=getattr(torch, kind))}, tmp_path / "q.pt")
+        for name in ("q.safetensors", "q.pt"):
+            with pytest.raises(DendrosimError, match=f"w holds {kind}.*scale"):
+                import_state_dict(tmp_path / name, "lif", ["w=layers.0.input_weights.I"])
+    counts = {"w": np.ones((4, 2)), "steps": np.ones(2, "int32")}
+    save_file(counts, tmp_path / "w.safetensors")  # what is ignored may be of any type
+    import_state_dict(tmp_path / "w.safetensors", "lif", ["w=layers.0.input_weights.I"], ["steps"])
 
 
 def saved(tmp_path, **arrays):

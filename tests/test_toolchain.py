@@ -3,6 +3,7 @@
 import pytest
 
 from dendrosim import toolchain
+from dendrosim.errors import DendrosimError
 
 
 @pytest.fixture
@@ -32,3 +33,19 @@ def test_a_header_that_does_not_compile_is_not_kept(header, tmp_path):
     header.write_text("this is no C++\n")
     assert toolchain.precompiled(header, []) is None
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {"locks"}
+
+
+@pytest.mark.parametrize("command", ['g++ -DX="1', "g++ '", "g++ \\"])
+def test_a_compiler_whose_quote_stays_open_is_told(command, monkeypatch):
+    monkeypatch.setenv("CXX", command)
+    with pytest.raises(DendrosimError, match=r"CXX = .* is not a command"):
+        toolchain.compiler()
+    assert not toolchain.has_compiler()
+
+
+def test_a_compiler_that_says_nothing_is_none(monkeypatch):
+    monkeypatch.setenv("CXX", "sh -c true")
+    with pytest.raises(DendrosimError, match="does not run"):
+        toolchain.compiler_version()
+    monkeypatch.setenv("CXX", " ")
+    assert toolchain.compiler() == ["g++"]

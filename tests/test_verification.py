@@ -173,18 +173,21 @@ def test_consequences_are_not_first_differences(rng):
 # Ties
 
 
-def lattice(order):
-    """Return a neuron that adds up tenths in some order and fires above 0.6; and its input."""
-    tenths = 0.1 * np.array([1, 2, 3, 1, 2, 3, 1, 2, 3, 1])
-    layer = ds.Layer("lif", 10, 1, input_weights={"I": tenths[None, order]},
-                     parameters={"beta": 0.0, "V_th": 0.6})  # fmt: skip
-    x = np.random.default_rng(2).integers(0, 2, (64, 16, 10))
-    return ds.Network([layer]), x[..., order]
+def on_the_edge(above=0.0):
+    """Return a neuron that fires above 0.5 and whose only input is at most 0.5; and its input.
+
+    Each sum has one term, so no processor rounds it otherwise: the neuron fires if its weight of 1
+    is raised by one unit in the last place.
+    """
+    layer = ds.Layer("lif", 1, 1, input_weights={"I": [[1 + above]]},
+                     parameters={"beta": 0.0, "V_th": 0.5})  # fmt: skip
+    x = np.random.default_rng(2).choice([0.0, 0.25, 0.5], (64, 16, 1))
+    return ds.Network([layer]), x
 
 
-def test_another_order_of_a_sum_is_a_tie():
-    (a, x_a), (b, x_b) = lattice(np.arange(10)), lattice(np.arange(10)[::-1])
-    result = compare_runs(a, x_a, {"a": ran(a, x_a), "b": ran(b, x_b)})
+def test_one_unit_in_the_last_place_is_a_tie():
+    (a, x), (b, _) = on_the_edge(), on_the_edge(np.finfo(float).eps)
+    result = compare_runs(a, x, {"a": ran(a, x), "b": ran(b, x)})
     assert not result.equal and result.explained
     assert result.first.tie.all() and (result.first[["distance_a", "distance_b"]].abs() < 1e-9).all(
         axis=None
@@ -211,7 +214,7 @@ def test_a_planted_tie_is_a_tie_and_a_millionth_is_none():
 
 
 def test_float32_ties_are_told_from_differences(rng):
-    network, x = lattice(np.arange(10))
+    network, x = on_the_edge(2.0**-30)  # more than 1 in float64, 1 in float32
     kinds = ("float32", "float64")
     result = verify(network, x, ("torch", "numpy"), dtype=kinds, progress=False)
     assert not result.equal and result.explained
@@ -252,10 +255,11 @@ def test_devices_in_float32_are_equal_but_for_ties(device, rng):
 
 def test_ties_of_two_devices_in_float32():
     """Each may be off by its own rounding, so the bound is the sum."""
-    network, x = lattice(np.arange(10))
+    network, x = on_the_edge()
+    raised, _ = on_the_edge(float(np.finfo(np.float32).eps))
     record = decisive_states(network, every=True)
     runs = {
-        "torch": run_torch(network, x, dtype="float32", record=record),
+        "torch": run_torch(raised, x, dtype="float32", record=record),
         "numpy": ran(network, x, every=True, dtype="float32"),
     }
     result = compare_runs(network, x, runs)

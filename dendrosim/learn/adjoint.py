@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dendrosim.exprel import NEAR, SMALLEST, coefficients
 from dendrosim.syntax import CONSTANTS, FUNCTIONS
 from dendrosim.text import Expression, Statement
 
@@ -45,24 +46,41 @@ LIBRARY = (
     "asin", "acos", "atan", "fabs", "floor", "ceil", "fma",
 )  # fmt: skip
 
+
+def _series(itemsize: int) -> str:
+    """Return the series of exprel's derivative in ``z`` by Horner's rule, in C++."""
+    first, *rest = reversed(coefficients(itemsize))
+    text = f"T({first!r})"
+    for factor in rest:
+        text = f"({text}*z + T({factor!r}))"
+    return text
+
+
 #: What the code needs in scope besides; ``T`` is the type of the numbers, ``INLINE`` what makes a
 #: function of it, ``INFINITE`` the number.
-SUPPORT = """
-INLINE T sign(T x) { return T(x > 0) - T(x < 0); }
-INLINE T logistic(T x) { return 1/(1 + math::exp(-x)); }
-INLINE T floored(T a, T b) { return a - b*math::floor(a/b); }
-INLINE T raised(T x, T low) { return x < low ? low : x; }
-INLINE T lowered(T x, T high) { return x > high ? high : x; }
+SUPPORT = f"""
+INLINE T sign(T x) {{ return T(x > 0) - T(x < 0); }}
+INLINE T logistic(T x) {{ return 1/(1 + math::exp(-x)); }}
+INLINE T floored(T a, T b) {{ return a - b*math::floor(a/b); }}
+INLINE T raised(T x, T low) {{ return x < low ? low : x; }}
+INLINE T lowered(T x, T high) {{ return x > high ? high : x; }}
 INLINE T exprel(T x)
-{
-    const T z = math::fabs(x) < T(1e-5) ? T(1) : x;
-    return math::fabs(x) < T(1e-5) ? 1 + x/2 + x*x/6 : math::expm1(z)/z;
-}
+{{
+    const bool small = math::fabs(x) < T({SMALLEST!r});
+    const T z = small ? T(1) : x;
+    return small ? T(1) : math::expm1(z)/z;
+}}
 INLINE T exprel_slope(T x, T value)
-{
-    const T z = math::fabs(x) < T(1e-5) ? T(1) : x;
-    return math::fabs(x) < T(1e-5) ? T(0.5) + x/3 : (math::exp(z) - value)/z;
-}
+{{
+    const bool near = math::fabs(x) < T({NEAR!r});
+    const T z = near ? x : T(0);
+    const T series = sizeof(T) == 8 ? {_series(8)}
+        : {_series(4)};
+    const T far = near ? T(1) : x;
+    const T above = value*(1 - 1/far) + 1/far;
+    const T below = (math::exp(far) - value)/far;
+    return near ? series : far > 0 ? above : below;
+}}
 """
 
 

@@ -32,7 +32,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     Returns
     -------
     tensors : dict
-        Name to float64 array, in the order of the file.
+        Name to array, float64 or of the whole numbers of the file, in its order.
     notes : list of str
         What was left out, a sentence each.
 
@@ -129,4 +129,5 @@ def _array(tensor: torch.Tensor, where: str) -> np.ndarray:
     plain = tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta
     if not plain or tensor.is_complex() or tensor.is_nested:
         raise DendrosimError(f"{where} is not a dense tensor of real numbers")
-    return tensor.detach().to(torch.float64).resolve_neg().contiguous().numpy()
+    kind = tensor.dtype if not tensor.is_floating_point() else torch.float64
+    return tensor.detach().to(kind).resolve_neg().contiguous().numpy()

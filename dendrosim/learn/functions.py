@@ -11,15 +11,50 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dendrosim.exprel import NEAR, SMALLEST, coefficients
 from dendrosim.syntax import FUNCTIONS
 from dendrosim.text import Expression
 
 
+class _Exprel(torch.autograd.Function):
+    """exprel with the derivative of `exprel_slope`; autograd's own would cancel near 0."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        small = x.abs() < SMALLEST
+        safe = torch.where(small, torch.ones_like(x), x)
+        return torch.where(small, torch.ones_like(x), torch.expm1(safe) / safe)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, by_value: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return by_value * exprel_slope(x)
+
+
 def exprel(x: Tensor) -> Tensor:
-    """Return (exp(x) - 1)/x, 1 at 0, with a gradient that is right there too."""
-    small = x.abs() < 1e-5
-    safe = torch.where(small, torch.ones_like(x), x)
-    return torch.where(small, 1 + x / 2 + x**2 / 6, torch.expm1(safe) / safe)
+    """Return (exp(x) - 1)/x, 1 at 0, with a gradient that is right everywhere."""
+    return _Exprel.apply(x) if x.is_floating_point() else _Exprel.apply(x.to(torch.float64))
+
+
+def exprel_slope(x: Tensor) -> Tensor:
+    """Return the derivative of `exprel`, differentiable; see `dendrosim.exprel`."""
+    near = x.abs() < NEAR
+    inside = torch.where(near, x, torch.zeros_like(x))
+    series = torch.zeros_like(x)
+    for factor in reversed(coefficients(8 if x.dtype == torch.float64 else 4)):
+        series = series * inside + factor
+    far = torch.where(near, torch.ones_like(x), x)
+    value = exprel(far)
+    above = value * (1 - 1 / far) + 1 / far
+    # Far above it exp overflows, whose gradient would be no number
+    below = (torch.exp(torch.where(far > 0, -torch.ones_like(x), far)) - value) / far
+    return torch.where(near, series, torch.where(far > 0, above, below))
 
 
 def _lifted(name: str, function: Callable) -> Callable:

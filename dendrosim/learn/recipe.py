@@ -121,6 +121,11 @@ def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -
     task = dict(table["task"])
     if not isinstance(task.get("name"), str):
         raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
+    if "data" in task:
+        raise DendrosimError(
+            f"{where}: [task] has the key 'data'; where the files of a task lie is said by --data "
+            "(data=), so that a recipe is the same on every machine"
+        )
     if not table["layers"]:
         raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
     layers = tuple(
@@ -223,10 +228,7 @@ def _set(table: dict[str, Any], change: str) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise DendrosimError(f"--set {change!r} is not KEY=VALUE, such as training.lr=1e-3")
-    try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word: text
+    value = library.toml_value(text, f"--set {key.strip()}")
     tables = [table]
     if parts[0] == "layers" and len(parts) > 1 and isinstance(table.get("layers"), list):
         tables, parts = table["layers"], parts[1:]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.learn.torch_network import TorchOutput
+from dendrosim.learn.torch_network import TorchOutput, check_input
 
 #: Kind to torch's module of one layer.
 CELLS = {
@@ -97,10 +97,7 @@ class CellNetwork(nn.Module):
         TorchOutput
             Its readout is of shape (B, T, n_out); spikes and states are empty.
         """
-        if x.ndim != 3 or x.shape[2] != self.n_in:
-            raise DendrosimError(
-                f"input has shape {tuple(x.shape)}, but (B, T, {self.n_in}) is needed"
-            )
+        check_input(x, self.n_in)
         x = x.to(self.readout.weight)
         for layer in self.layers:
             x, _ = layer(x)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.functions import torch_functions, with_sigmoid
 from dendrosim.learn.fused import fits, run_layer
+from dendrosim.learn.state_names import use_targets
 from dendrosim.learn.step import DiscreteStep
-from dendrosim.network import Layer, Network, as_record
+from dendrosim.network import Layer, Network, as_record, check_network
 
 
 @dataclass
@@ -87,9 +88,14 @@ class TorchLayer(nn.Module):
 
     def initial(self, shape: tuple[int, ...], like: Tensor) -> dict[str, Tensor]:
         """Return the carried state and the output before the first step."""
-        start = self.layer.initial()
+        start = {name: torch.tensor(value) for name, value in self.layer.initial().items()}
+        if starts := self.layer.model.starts:
+            with torch.no_grad():  # an annealed parameter has moved
+                values = self.values()
+            functions = torch_functions(like.dtype)
+            start |= {name: torch.as_tensor(e(values, functions)) for name, e in starts.items()}
         return {
-            name: torch.tensor(start[name]).to(like).expand(shape)
+            name: start[name].to(like).expand(shape)
             for name in {*self.step.carried, self.layer.model.output}
         }
 
@@ -180,6 +186,11 @@ class TorchNetwork(nn.Module):
         products and sums over samples may round their last place otherwise.  Second derivatives
         need ``False``.
 
+    Notes
+    -----
+    The names of its ``state_dict`` are the targets of `dendrosim.convert`, such as
+    ``layers.0.input_weights.I``, ``layers.0.parameters.c_1`` and ``readout.weights``.
+
     Examples
     --------
     >>> import torch, dendrosim as ds
@@ -199,6 +210,7 @@ class TorchNetwork(nn.Module):
         fused: bool = True,
     ) -> None:
         super().__init__()
+        check_network(network)
         if dtype not in (torch.float32, torch.float64):
             raise DendrosimError(f"dtype = {dtype}; valid: torch.float32, torch.float64")
         self.network = network
@@ -208,6 +220,7 @@ class TorchNetwork(nn.Module):
         self.readout_weights = nn.Parameter(torch.tensor(network.readout_weights))
         self.readout_bias = nn.Parameter(torch.tensor(network.readout_bias))
         self.to(dtype)
+        use_targets(self)
 
     def forward(
         self, x: Tensor, record: Mapping[int, str | Sequence[str]] | None = None
@@ -241,10 +254,7 @@ class TorchNetwork(nn.Module):
         return TorchOutput(spikes, readout, states)
 
     def _check(self, x: Tensor) -> None:
-        if x.ndim != 3 or x.shape[2] != self.network.n_in or not x.shape[1]:
-            raise DendrosimError(
-                f"input has shape {tuple(x.shape)}, but (B, T, {self.network.n_in}) is needed"
-            )
+        check_input(x, self.network.n_in)
         # A threshold compares NaN as false: it would pass as silence
         if x.device.type == "cpu" and not torch.isfinite(x).all():
             raise DendrosimError("input holds a number that is not finite")
@@ -257,6 +267,26 @@ class TorchNetwork(nn.Module):
             _numpy(self.readout_bias),
             self.network.metadata,
         )
+
+
+def check_input(x: Any, n_in: int) -> None:
+    """Refuse what is no dense batch of real numbers, or has no sample or no step.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    needed = f"(B, T, {n_in}) is needed"
+    if not isinstance(x, Tensor):
+        raise DendrosimError(f"input is {type(x).__name__}, but a tensor of shape {needed}")
+    if x.is_nested or x.layout is not torch.strided or x.is_complex() or x.is_quantized:
+        raise DendrosimError(
+            f"input is a tensor of {x.dtype} and layout {x.layout}, but a dense one of real "
+            f"numbers is needed: x.to_dense(), x.real or x.dequantize() may give it"
+        )
+    if x.ndim != 3 or x.shape[2] != n_in or not x.shape[0] or not x.shape[1]:
+        what = ", without a sample" if x.ndim == 3 and not x.shape[0] else ""
+        raise DendrosimError(f"input has shape {tuple(x.shape)}{what}, but {needed}")
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

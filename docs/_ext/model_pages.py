@@ -139,8 +139,9 @@ def _parameters(model: ds.Model) -> str:
 def _initial(model: ds.Model) -> str:
     if model.kind == "discrete" and not any(map(float, model.initial.values())):
         return "Every state starts at 0."
-    values = [f"${latex.symbol(name)}$ = {describe(value)}" for name, value in
-              model.initial.items()]  # fmt: skip
+    starts = {name: f"`{start.text}` = " for name, start in model.starts.items()}
+    values = [f"${latex.symbol(name)}$ = {starts.get(name, '')}{describe(value)}"
+              for name, value in model.initial.items()]  # fmt: skip
     return f"Initial state: {', '.join(values)}."
 
 

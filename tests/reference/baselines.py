@@ -74,7 +74,7 @@ def dh_lif(old, x, p):
 
 
 def lm_h(old, x, p):
-    """Dendrite and soma with learned leaks and couplings; vs(0) = Vth/2 as the caller gives it."""
+    """Dendrite and soma with learned leaks and couplings; vs(0) = Vth/2."""
     vd = (sigmoid(p["a_1"]) - 0.5) * old["vd"] + (sigmoid(p["b_1"]) - 0.5) * old["vs"] + x["I"]
     least, size = (0.0, 1.0) if "benchmark" in p else (0.5, p["V_th"])
     vs = (sigmoid(p["a_2"]) + least) * old["vs"] + (sigmoid(p["b_2"]) + 0.5) * vd
@@ -115,7 +115,7 @@ class Baseline(NamedTuple):
     ports : tuple of str
         Where current enters.
     states : dict
-        Name to the value before the first step.
+        Name to the value before the first step, or to a function of the parameters.
     """
 
     step: object
@@ -155,7 +155,7 @@ BASELINES = {
     "lm_h": Baseline(
         lm_h,
         {"a_1": _RAW, "b_1": (-1.0, 0.1), "a_2": (-0.8, -0.1), "b_2": _RAW, "V_th": (0.7, 1.3)},
-        (2.0, 4.0), states={"vd": 0, "vs": 0.5},
+        (2.0, 4.0), states={"vd": 0, "vs": lambda p: p["V_th"] / 2},
     ),
     "brf": Baseline(
         brf,
@@ -225,7 +225,10 @@ def run_layer(layer, x):
     baseline = BASELINES[layer.rule]
     shape = len(x), len(next(iter(layer.w_in.values())))
     start = {"s": 0, **baseline.states}
-    state = {name: np.full(shape, float(value)) for name, value in start.items()}
+    start = {
+        name: value(layer.parameters) if callable(value) else value for name, value in start.items()
+    }
+    state = {name: np.full(shape, value, dtype=float) for name, value in start.items()}
     spikes, distances = [], []
     for t in range(x.shape[1]):
         current = {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.hdf5 import check_hdf5
 from dendrosim.learn.tasks.binnings import BINNINGS, CHANNELS, Binning
 from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.fetch import fetch, unzipped
@@ -50,6 +51,7 @@ class Spikes(Split):
 
     def __init__(self, path: Path, classes: int, binning: Binning) -> None:
         self.path, self.binning = path, binning
+        check_hdf5(path)  # once, not for every batch
         with _opened(path) as file:
             labels = np.asarray(file["labels"])
             lengths = [len(file[key]) for key in KEYS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 
@@ -14,20 +15,33 @@ _UNSIGNED_BYTE = 0x08
 _GZIP = b"\x1f\x8b"
 
 
-def unpacked(content: bytes, where: str) -> bytes:
+def unpacked(content: bytes, where: str, most: int) -> bytes:
     """Return content without the gzip that may be around it.
+
+    Parameters
+    ----------
+    content
+        The file.
+    where
+        Its name, for errors.
+    most
+        Bytes that it may unpack to; no more are unpacked, whatever it holds.
 
     Raises
     ------
     DendrosimError
-        If it begins like gzip and is not.
+        If it begins like gzip and is not, or unpacks to more.
     """
     if not content.startswith(_GZIP):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            found = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DendrosimError(f"{where}: damaged or cut short ({error})") from None
+    if len(found) > most:
+        raise DendrosimError(f"{where}: unpacks to more than {most:,} bytes, as no such file does")
+    return found
 
 
 def read_idx(content: bytes, dimensions: int, where: str) -> np.ndarray:
