@@ -15,6 +15,7 @@ from brian2 import Quantity
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
+from dendrosim.quantities import with_dim
 from dendrosim.stimuli import spread
 
 HOW = ("zip", "cross")
@@ -122,7 +123,7 @@ def _crossed(grids: Sequence[Grid]) -> list[Grid]:
     for grid in grids:
         inner //= grid.size
         values = np.tile(np.repeat(np.asarray(grid.values), inner), outer)
-        result.append(Grid(grid.key, Quantity(values, dim=grid.values.dim)))
+        result.append(Grid(grid.key, with_dim(values, grid.values.dim)))
         outer *= grid.size
     return result
 

@@ -226,6 +226,11 @@ _NAMED_UNITS = (
 )  # fmt: skip
 
 
+def with_dim(values: Any, dim: Dimension) -> Quantity:
+    """Return SI values as a quantity; Brian2 makes a plain array of dimensionless ones."""
+    return Quantity(values, dim=dim, force_quantity=True)
+
+
 def display_unit(value: Any) -> str:
     """Return the unit that this field writes a quantity of this dimension in (``"mV"``)."""
     dim = value if isinstance(value, Dimension) else get_dimensions(value)

@@ -15,7 +15,7 @@ from brian2 import Quantity, second
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.hdf5 import check_hdf5
 from dendrosim.library import is_file, path_text
-from dendrosim.quantities import DENSITY, parse_unit, unit_text
+from dendrosim.quantities import DENSITY, parse_unit, unit_text, with_dim
 from dendrosim.recording_checks import check_arrays, check_meta
 from dendrosim.writing import replacing as replacing
 from dendrosim.writing import write_made
@@ -114,8 +114,8 @@ class Recording:
                  for key in entries}  # fmt: skip
         taken = [*short.values()]
         return {
-            (short[key] if taken.count(short[key]) == 1 else key): Quantity(
-                entry["values"], dim=parse_unit(entry["unit"]).dim
+            (short[key] if taken.count(short[key]) == 1 else key): with_dim(
+                entry["values"], parse_unit(entry["unit"]).dim
             )
             for key, entry in entries.items()
         }
