@@ -23,7 +23,7 @@ def _numbers(job: Job, sized: bool, freeze: bool) -> Iterator[tuple[tuple[str, s
         if sized and np.ndim(value) and group in job.rooms:
             value = group_size.filled(value, job.rooms[group])
         yield (group, name), value, "int32" if numbers else job.dtype
-    for place, value in signals.numbers(job.samples):
+    for place, value in signals.numbers(job.samples, job.rooms.get("neurons")):
         yield place, value, "float64"
     for place, number in (job.sizes if sized else {}).items():
         yield place, number, "int32"

@@ -34,7 +34,8 @@ The files in `arguments/` may be replaced by others of as many values:
 {inputs}
 
 `values` of a signal are its samples, `sample_dt` seconds apart, one row of all neurons after the
-other (or one value for all); the last one fills the room up.
+other (or one value for all).  Times after the sample number `last`, counted from 0, take that one;
+`columns` is how many values a row has.
 
 The arrays are written to `results/`, or to the folder that `RESULTS=folder sh run.sh` names, as
 plain binary files, for `numpy.fromfile(file, dtype)`:
@@ -50,9 +51,9 @@ One step is done in this order:
 """
 
 _SIZES = """
-`neurons.N` is the number of neurons, up to the room of the arrays; `traces.run_recorded` is how
-many of `traces._indices` are recorded.  With `control.run_freeze=1` a neuron that diverges is named
-and frozen while the others go on; else the program ends at the first one.
+`neurons.N` is the number of neurons that are run, at most those of the arrays; `traces.run_recorded`
+is how many of `traces._indices` are recorded.  With `control.run_freeze=1` a neuron that diverges is
+named and frozen while the others go on; else the program ends at the first one.
 """
 
 #: How a project is built; for CUDA also on a machine with another compiler or GPU.
@@ -97,6 +98,7 @@ def generate_project(
         compiler fails; then nothing
         is left behind.
     """
+    job = job.for_a_project()
     if device not in standalone.TARGETS:
         raise DendrosimError(f"device {device!r} has no source to write; valid: cpp, cuda")
     folder = Path(folder)

@@ -104,6 +104,9 @@ class Job(Protocol):
     rooms: Mapping[str, int]
     sizes: Mapping[tuple[str, str], int]
 
+    def for_a_project(self) -> Job:
+        """Return the job for a program whose numbers are read and replaced by people."""
+
     def build(self) -> Built:
         """Make the Brian2 objects, on whatever device is set."""
 

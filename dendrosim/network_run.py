@@ -169,6 +169,10 @@ class NetworkJob:
         """Seconds."""
         return self.x.shape[1] * self.dt
 
+    def for_a_project(self) -> NetworkJob:
+        """Return the job for a program whose numbers are read and replaced by people."""
+        return self
+
     @property
     def samples(self) -> dict[str, tuple[Array, float]]:
         """The input: time, then all samples side by side."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -78,10 +78,13 @@ class NeuronJob:
         Model and protocol as text and numbers.
     dtype
         Type of every variable but time.
+    exact
+        Whether the arrays of a program have room for the neurons of the plan alone.
     """
 
     plan: Plan
     dtype: str = "float64"
+    exact: bool = False
 
     @property
     def structure(self) -> Mapping[str, Any]:
@@ -103,10 +106,15 @@ class NeuronJob:
         """Sampled signals."""
         return self.plan.samples
 
+    def for_a_project(self) -> NeuronJob:
+        """Return the job for a program whose numbers are read and replaced by people."""
+        return replace(self, exact=True)
+
     @property
     def rooms(self) -> dict[str, int]:
         """Room of the arrays of a C++ program."""
-        room = group_size.room(self.plan.neurons)
+        n = self.plan.neurons
+        room = n if self.exact else group_size.room(n)
         return {"neurons": room, "traces": room}
 
     @property
@@ -142,7 +150,7 @@ class NeuronJob:
         """Make the neurons and their monitors."""
         plan, sized = self.plan, group_size.is_available()
         clock = b2.Clock(plan.dt * b2.second, name="steps")
-        sampled = signals.make(self.samples, clock)
+        sampled = signals.make(self.samples, clock, self.rooms["neurons"])
         spiking = _spiking(plan)
         neurons = b2.NeuronGroup(
             self.rooms["neurons"] if sized else plan.neurons,

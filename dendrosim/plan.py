@@ -84,11 +84,12 @@ class Plan:
     @property
     def structure(self) -> dict:
         """What must be compiled anew when it changes, as plain values."""
-        shapes = {name: signals.room(values) for name, (values, _) in self.samples.items()}
+        room = group_size.room(self.neurons)
+        shapes = {name: signals.room(values, room) for name, (values, _) in self.samples.items()}
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
-            "room": group_size.room(self.neurons), "record": self.record, "samples": shapes,
+            "room": room, "record": self.record, "samples": shapes,
             "potentials": self.potentials,
             "record_every": round(self.record_dt / self.dt),
         }  # fmt: skip

@@ -27,7 +27,7 @@ def run_here(job: Job, target: str, progress: Progress | None, freeze: bool) -> 
     started, since = time.perf_counter(), time.time()
     b2.prefs.codegen.target = target
     built = job.build()
-    sampled = signals.numbers(job.samples)
+    sampled = signals.numbers(job.samples, job.rooms.get("neurons"))
     for (group, name), value in (*job.values.items(), *sampled):
         built.groups[group].variables[name].set_value(value)
     watch = _Watch(job, built, progress, freeze)

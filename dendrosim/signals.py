@@ -3,7 +3,7 @@
 Brian2's TimedArray prints the length and time step of its values, and the step of the simulation,
 into the program.  Here a program reads them when it starts, with its other numbers: another
 duration, step, sampling or number of neurons compiles nothing again.  Only the room for the values
-is compiled: the next power of two of the samples, and the room of `group_size` for neurons.
+is compiled: the next power of two of the samples, times the columns that there is room for.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import get_device
 
-from dendrosim import group_size
-
 #: Name to values, (samples,) or (samples, neurons), and time step in seconds.
 Samples = Mapping[str, tuple[np.ndarray, float]]
 
 
-def room(values: np.ndarray) -> tuple[int, bool]:
+def room(values: np.ndarray, neurons: int | None = None) -> tuple[int, bool]:
     """Return what a program is made for: the room for values, and whether each neuron has a column.
 
     Parameters
     ----------
     values
         Shape (samples,) or (samples, neurons).
+    neurons
+        Columns that there is room for; those of `values` by default.
     """
-    samples = 1 << (len(values) - 1).bit_length()
-    return samples * (group_size.room(values.shape[1]) if values.ndim > 1 else 1), values.ndim > 1
+    samples, columns = 1 << (len(values) - 1).bit_length(), values.shape[1:]
+    return samples * (neurons or columns[0] if columns else 1), bool(columns)
 
 
 #: Fraction of a sample by which a time may be early: rounding puts some before the sample they
@@ -67,19 +67,21 @@ class Signal:
         )
 
 
-def numbers(samples: Samples) -> Iterator[tuple[tuple[str, str], Any]]:
+def numbers(samples: Samples, neurons: int | None = None) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield group and variable, and the values, of all that signals are."""
     for name, (values, sample_dt) in samples.items():
-        yield (name, "values"), np.pad(values.ravel(), (0, room(values)[0] - values.size))
+        yield (name, "values"), np.pad(values.ravel(), (0, room(values, neurons)[0] - values.size))
         yield (name, "sample_dt"), sample_dt
         yield (name, "last"), len(values) - 1
         if values.ndim > 1:
             yield (name, "columns"), values.shape[1]
 
 
-def make(samples: Samples, clock: b2.Clock) -> dict[str, Signal]:
+def make(samples: Samples, clock: b2.Clock, neurons: int | None = None) -> dict[str, Signal]:
     """Return the signals of a job as Brian2 objects, by name."""
-    return {name: _signal(name, room(values), clock) for name, (values, _) in samples.items()}
+    return {
+        name: _signal(name, room(values, neurons), clock) for name, (values, _) in samples.items()
+    }
 
 
 def _names(columns: bool) -> tuple[str, ...]:

@@ -187,8 +187,8 @@ CASES = {
     "record_dt long": (run(record_dt="9 s"), "record_dt"),
     "seed": (run(seed=-1), "seed = -1"),
     "seed of text": (run(seed="a"), "seed = 'a'"),
-    "a name for a model": (run(model="lif"), "'lif' is not a Model; load it first"),
-    "a name for a protocol": (run(protocol="step"), "'step' is not a Protocol"),
+    "a number for a model": (run(model=3), "3 is not a model, nor the name or path of one"),
+    "a list for a protocol": (run(protocol=["step"]), r"\['step'\] is not a protocol, nor the"),
     "no such place": (run(protocol=ds.load_protocol("step").with_(into="axon")), "no input 'axon'"),
     "a current in volt": (
         run(protocol=ds.load_protocol("step").with_(amplitude="1 mV")), "amplitude = '1 mV'"
@@ -201,7 +201,7 @@ CASES = {
             ds.load_model("kepecs_wang_2000").with_(parameters={"phi": "[1, 2]"}),
             ds.load_protocol("step").with_(amplitude="[1, 2, 3] uA/cm**2"),
         ),
-        "parameters.phi has 2, the protocol has 3",
+        "2 grids, stimuli.0.amplitude of 3 values and parameters.phi of 2",
     ),
     "no time step": (
         lambda: ds.simulate(model('dt          = "1 ms"', "", LIF)(), ds.load_protocol("step")),
@@ -219,7 +219,7 @@ CASES = {
     "empty recording": (recorded(b""), r"cell\.abf: the recording is empty"),
     "not a recording": (recorded(b"hello" * 100), r"cell\.abf: not a readable ABF file"),
     "cut recording": (recorded(b"ABF2" + b"\xff" * 5000), r"cell\.abf: not a readable ABF file"),
-    "not netCDF": (file("x", ds.load_recording, "a.nc"), r"a\.nc: not a dendrosim recording"),
+    "not netCDF": (file("x", ds.load_recording, "a.nc"), r"a\.nc: not a readable HDF5 file"),
     "no netCDF": (lambda: ds.load_recording("a.nc"), "a.nc: there is no such recording"),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dendrosim as ds
-from dendrosim import group_size, signals
+from dendrosim import signals
 from dendrosim.program_cache import cache_folder
 
 
@@ -26,7 +26,8 @@ def run(stimuli, duration="20 ms", **options):
 def test_room_is_the_next_power_of_two(n):
     size, columns = signals.room(np.broadcast_to(0.0, n))
     assert size.bit_count() == 1 and n <= size < 2 * n and not columns
-    assert signals.room(np.broadcast_to(0.0, (n, 7))) == (size * group_size.room(7), True)
+    assert signals.room(np.broadcast_to(0.0, (n, 7))) == (size * 7, True)
+    assert signals.room(np.broadcast_to(0.0, (n, 7)), 16) == (size * 16, True)
 
 
 @given(
