@@ -51,9 +51,9 @@ One step is done in this order:
 """
 
 _SIZES = """
-`neurons.N` is the number of neurons that are run, at most those of the arrays; `traces.run_recorded`
-is how many of `traces._indices` are recorded.  With `control.run_freeze=1` a neuron that diverges is
-named and frozen while the others go on; else the program ends at the first one.
+`neurons.N` is the number of neurons that are run, at most those of the arrays;
+`traces.run_recorded` is how many of `traces._indices` are recorded.  With `control.run_freeze=1` a
+neuron that diverges is named and frozen while the others go on; else the program ends at the first.
 """
 
 #: How a project is built; for CUDA also on a machine with another compiler or GPU.
