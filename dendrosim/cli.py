@@ -110,8 +110,7 @@ def commands() -> None:
 
 for command in (
     analyse, bench, cache, citation, compare, convert, demo, energy, evaluate, generate, papers,
-    recipes,
-    reduce_command, run, tasks, train, verify,
+    recipes, reduce_command, run, tasks, train, verify,
 ):  # fmt: skip
     commands.add_command(command)
 
