@@ -51,7 +51,7 @@ def files_due(source: Path) -> list[str]:
     shelves = [
         f"dendrosim/{kind}/{p.name}" for kind in SHELVES for p in source.glob(f"{kind}/*.toml")
     ]
-    inside = [p for kind in ("*.toml", "cpp/*", "papers/*.toml", "recipes/*.toml") for p in
+    inside = [p for kind in ("*.toml", "*.txt", "cpp/*", "papers/*.toml", "recipes/*.toml") for p in
               source.glob(f"dendrosim/{kind}")]  # fmt: skip
     return sorted(code + shelves + [path.relative_to(source).as_posix() for path in inside])
 

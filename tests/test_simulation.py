@@ -146,7 +146,7 @@ class TestStimuli:
     @pytest.mark.parametrize("dt", ["0.3 ms", "0.1 ms", "0.075 ms", "0.15 ms"])
     def test_a_simulated_current_is_that_of_the_protocol(self, dt):
         stimuli = [ds.Stimulus("soma", **values) for values in self.STIMULI]
-        protocol = ds.Protocol(duration="12 ms", stimuli=stimuli)
+        protocol = ds.Protocol(duration="12 ms", stimuli=stimuli, grids="zip")
         r = lif(protocol, dt=dt, n=2, record=["I"])
         expected = protocol.current("soma", r.times, r.meta["dt"], n=2)
         assert expected.shape == (round(12e-3 / r.meta["dt"]), 4)
@@ -283,7 +283,8 @@ class TestDivergence:
             four(dendrite=self.CURRENTS, device=device)
         told = re.fullmatch(
             r"kepecs_wang_2000: (\w+) of neuron 1 is not finite at t = ([\d.]+) ms "
-            r"\(method rk4, dt 0.02 ms\); try a smaller dt or another method",
+            r"\(method rk4, dt 0.02 ms\); try a smaller dt or another method, or "
+            r"diverged='nan', with which the other neurons go on",
             str(error.value),
         )
         assert told and told[1] in kepecs_wang.STATES
@@ -433,7 +434,7 @@ class TestRecording:
 
     def test_as_a_table(self, recording):
         table = recording.to_dataframe()
-        assert list(table) == ["neuron", "time", "amplitude"]
+        assert list(table) == ["neuron", "time", "amplitude", "g_KS"]
         assert table["neuron"].tolist() == [1] * 4 + [2] * 5 + [3] * 6
         assert_array_equal(table["time"], np.concatenate(recording.trains))
         assert_allclose(table["amplitude"], [0.0025] * 4 + [0.01] * 11)
