@@ -243,7 +243,7 @@ def texts(value: Any, name: str) -> list[str]:
 
 def is_row(value: Any) -> bool:
     """Whether an argument is a list or another sequence: no text, no number, no set, no table."""
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "ndim"):  # an array, a series, a tensor
         return value.ndim == 1
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 

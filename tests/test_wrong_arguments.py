@@ -47,7 +47,7 @@ def made(tmp_path_factory):
         "protocol": lif_protocol(), "model": ds.load_model("lif"),
         "compared": ds.compare(["lif", "lif"], lif_protocol(), device="numpy", names=["a", "b"],
                                progress=False),
-        "reduction": ds.reduce("pinsky_rinzel_1994", "0.1 ms"),
+        "reduction": ds.reduce("kepecs_wang_2000", "0.1 ms"),
         "t": t, "v": -0.07 + 0.01 * np.sin(200 * t), "i": 0.01 * np.sin(200 * t),
         "a": np.array([0.01, 0.02, 0.021, 0.1, 0.2]), "b": np.array([0.01, 0.05, 0.2]),
     }  # fmt: skip
@@ -160,13 +160,19 @@ CALLS = {
     "reduce": (
         lambda m: ds.reduce,
         lambda m: {
-            "model": "pinsky_rinzel_1994",
+            "model": "kepecs_wang_2000",
             "dt": "0.1 ms",
             "method": "euler",
             "threshold": "-50 mV",
-            "holding": None,
+            "holding": "-60 mV",
             "fit": None,
             "unseen": (),
+            "device": "cpp",
+            "fit_dt": None,
+            "generations": 1,
+            "population": 4,
+            "seed": 0,
+            "progress": False,
         },
     ),
     "Reduction.save": (
