@@ -92,7 +92,8 @@ def refuse_unit(value: Any, name: str, dim: Any = None) -> None:
         from brian2.units.fundamentalunits import get_unit
 
         if not own.is_dimensionless:
-            raise DendrosimError(f"{name} is in {get_unit(own)!r}, but {get_unit(dim)!r} is needed")
+            needed = "a number" if dim.is_dimensionless else repr(get_unit(dim))
+            raise DendrosimError(f"{name} is in {get_unit(own)!r}, but {needed} is needed")
     units = getattr(first, "units", None)
     if hasattr(first, "rescale") and float(getattr(units, "simplified", 1.0)) != 1:
         raise DendrosimError(
@@ -259,3 +260,18 @@ def flag(value: Any, name: str) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise DendrosimError(f"{name} = {short(value)} should be True or False")
     return bool(value)
+
+
+def instance(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
+    """Return an argument that is an object of a class, or of one of several.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(k.__name__ for k in kinds)
+        raise DendrosimError(f"{name} = {short(value)} should be a {wanted}")
+    return value

@@ -18,6 +18,7 @@ import pandas as pd
 from dendrosim import checks, measures, responses, scores
 from dendrosim.clamp_doubts import found, of_measuring
 from dendrosim.comparison_files import as_json, write_folder
+from dendrosim.devices import check_method
 from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.grids import arranged
 from dendrosim.model import Model, time_step
@@ -222,6 +223,8 @@ def compare(
         raise DendrosimError(f"compare: models = {checks.short(models)} should be a list of models")
     loaded, protocol = [as_model(m) for m in models], as_protocol(protocol)
     labels = _labels([m.name for m in loaded], names)
+    if method is not None:
+        check_method(method)
     if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
         protocol = protocol.with_(seed=seed)
     given = None if dt is None else time_step(dt, "dt")

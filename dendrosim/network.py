@@ -51,7 +51,7 @@ class Layer:
     bias
         Port to shape (n,).
     parameters
-        Name to a number or an array of shape (n,), instead of the model's own.
+        Name to a number, its text, or an array of shape (n,), instead of the model's own.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class Layer:
                 hint = did_you_mean(name, model.parameters)
                 raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
             label = f"{where}: parameters[{name!r}]"
-            array = _numbers(value, label)
+            array = _numbers(quantity(value, label) if isinstance(value, str) else value, label)
             array = array.reshape(()) if array.size == 1 else array
             values[name] = _array(array, () if array.size == 1 else (n,), label)
         own = {name: p.value for name, p in model.parameters.items() if name not in values}

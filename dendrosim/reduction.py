@@ -168,6 +168,10 @@ def reduce(
         ("generations", generations, 1), ("population", population, 1), ("seed", seed, 0)
     ):  # fmt: skip
         checks.whole(value, f"reduce: {name}", least=least)
+    if fit_dt is not None:
+        time_step(fit_dt, "reduce: fit_dt")
+    if progress is not None:
+        checks.flag(progress, "reduce: progress")
     for place in PLACES:
         if place not in model.potentials or place not in model.inputs:
             raise DendrosimError(f"{model.name} has no {place}: it cannot be reduced to two parts")

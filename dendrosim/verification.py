@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from dendrosim import checks
 from dendrosim.devices import DEVICES, DTYPES
@@ -156,7 +157,7 @@ def verify(
     """
     network = as_network(network)
     devices = _checked_devices(devices)
-    tie = checks.positive(tie, "tie", zero=True)
+    tie = checks.positive(tie, "tie", dim=DIMENSIONLESS, zero=True)
     dtypes = _checked_types(dtype, devices)
     x = as_input(network, x)
     record = decisive_states(network, every="float32" in dtypes.values())
@@ -202,7 +203,7 @@ def compare_runs(
         If a state is lacking.
     """
     check_network(network)
-    tie = checks.positive(tie, "tie", zero=True)
+    tie = checks.positive(tie, "tie", dim=DIMENSIONLESS, zero=True)
     x = as_input(network, x)
     for name, run in runs.items():
         for k, wanted in decisive_states(network).items():

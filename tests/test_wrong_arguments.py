@@ -8,14 +8,21 @@ exception.
 from __future__ import annotations
 
 import inspect
+import shutil
+from functools import cache
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from brian2 import Quantity, mV
 
 import dendrosim as ds
-from dendrosim import DendrosimError, features
+from dendrosim import DendrosimError, features, generate, learn, measures, reduction, responses
+from dendrosim.learn import training
+from dendrosim.learn.tasks.task import Stored, Task
+from dendrosim.simulation import make_job
 
 WRONG = {
     "None": None, "a number": 3, "minus one": -1, "zero": 0, "a fraction": 1.5, "nan": np.nan,
@@ -47,6 +54,11 @@ def made(tmp_path_factory):
         "protocol": lif_protocol(), "model": ds.load_model("lif"),
         "compared": ds.compare(["lif", "lif"], lif_protocol(), device="numpy", names=["a", "b"],
                                progress=False),
+        "task": Task("toy", "t", "r", 2, 2, 4, *[Stored(np.ones((2, 4, 2)), [0, 1])] * 3, {}),
+        "trained": ds.Network(network.layers, np.ones((2, 3)), np.zeros(2),
+                              {"readout": {"rule": "last"}}),
+        "step": learn.ContinuousStep(ds.load_model("kepecs_wang_2000")),
+        "kepecs": ds.load_model("kepecs_wang_2000"),
         "reduction": ds.reduce("kepecs_wang_2000", "0.1 ms"),
         "t": t, "v": -0.07 + 0.01 * np.sin(200 * t), "i": 0.01 * np.sin(200 * t),
         "a": np.array([0.01, 0.02, 0.021, 0.1, 0.2]), "b": np.array([0.01, 0.05, 0.2]),
@@ -160,7 +172,7 @@ CALLS = {
     "reduce": (
         lambda m: ds.reduce,
         lambda m: {
-            "model": "kepecs_wang_2000",
+            "model": m["kepecs"],
             "dt": "0.1 ms",
             "method": "euler",
             "threshold": "-50 mV",
@@ -319,11 +331,178 @@ CALLS = {
 }
 
 
-def given(function, arguments):
-    """Return the arguments that the function has by these names."""
-    known = inspect.signature(function).parameters
-    free = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    return arguments if free else {k: v for k, v in arguments.items() if k in known}
+def written_anew(**arguments):
+    """Write a project, and take it away again."""
+    shutil.rmtree(generate.generate_project(**arguments))
+
+
+#: The same for `dendrosim.learn`; training itself is replaced.
+CALLS |= {
+    "ContinuousStep": (
+        lambda m: learn.ContinuousStep,
+        lambda m: {"model": m["kepecs"], "method": "euler"},
+    ),
+    "ContinuousStep.initial": (
+        lambda m: m["step"].initial,
+        lambda m: {"dtype": torch.float32},
+    ),
+    "ContinuousStep.values": (lambda m: m["step"].values, lambda m: {"dtype": torch.float32}),
+    "ContinuousStep()": (
+        lambda m: m["step"],
+        lambda m: {
+            "state": m["step"].initial(),
+            "inputs": {"I_d": 0.01},
+            "values": m["step"].values(),
+            "dt": 2e-5,
+            "t": 0.0,
+        },
+    ),
+    "DiscreteStep": (
+        lambda m: learn.DiscreteStep,
+        lambda m: {
+            "model": m["model"],
+            "surrogate": "triangle",
+            "width": 1.0,
+            "detach_reset": False,
+        },
+    ),
+    "DiscreteStep()": (
+        lambda m: learn.DiscreteStep(m["model"]),
+        lambda m: {
+            "state": {"U": torch.zeros(3), "S": torch.zeros(3)},
+            "ports": {"I": torch.ones(3)},
+            "values": {"beta": torch.tensor(0.5), "V_th": torch.tensor(1.0)},
+        },
+    ),
+    "TorchNetwork": (
+        lambda m: learn.TorchNetwork,
+        lambda m: {
+            "network": m["network"],
+            "surrogate": "triangle",
+            "width": 1.0,
+            "detach_reset": False,
+            "dtype": torch.float64,
+            "fused": False,
+        },
+    ),
+    "TorchNetwork()": (
+        lambda m: learn.TorchNetwork(m["network"], fused=False),
+        lambda m: {"x": torch.ones(1, 4, 2), "record": {0: ("U",)}},
+    ),
+    "CellNetwork": (
+        lambda m: learn.CellNetwork,
+        lambda m: {
+            "kind": "lstm",
+            "sizes": (2, 3),
+            "n_out": 2,
+            "seed": 0,
+            "dtype": torch.float32,
+        },
+    ),
+    "CellNetwork()": (
+        lambda m: learn.CellNetwork("lstm", (2, 3), 2),
+        lambda m: {"x": torch.ones(1, 4, 2)},
+    ),
+    "load_recipe": (
+        lambda m: learn.load_recipe,
+        lambda m: {"name": "digits_lif", "changes": ["training.epochs=1"]},
+    ),
+    "train": (
+        lambda m: learn.train,
+        lambda m: {
+            "recipe": "digits_lif",
+            "out": m["folder"] / "run",
+            "seed": 0,
+            "resume": False,
+            "changes": [],
+            "task": None,
+            "data": None,
+            "device": "cpu",
+            "threads": 1,
+            "precision": "float32",
+            "save_seconds": 60.0,
+            "save_steps": 1,
+            "progress": False,
+            "on_epoch": None,
+        },
+    ),
+    "generate_project": (
+        lambda m: written_anew,
+        lambda m: {
+            "job": make_job(m["model"], m["protocol"]),
+            "folder": m["folder"] / "project",
+            "device": "cpp",
+            "title": "t",
+            "check": False,
+            "build": False,
+            "threads": 1,
+        },
+    ),
+}
+
+
+#: Of what a comparison measures.
+CALLS |= {
+    "measures.grid": (lambda m: measures.grid, lambda m: {"protocol": m["protocol"], "neurons": 1}),
+    "measures.other_grids": (
+        lambda m: measures.other_grids,
+        lambda m: {"recording": m["run"], "protocol": m["protocol"]},
+    ),
+    "measures.onsets": (
+        lambda m: measures.onsets,
+        lambda m: {"protocol": m["protocol"], "neurons": 1},
+    ),
+    "measures.is_steady": (lambda m: measures.is_steady, lambda m: {"protocol": m["protocol"]}),
+    "measures.curve": (
+        lambda m: measures.curve,
+        lambda m: {"trains": [m["a"]], "protocol": m["protocol"]},
+    ),
+    "measures.burst_shape": (
+        lambda m: measures.burst_shape,
+        lambda m: {"train": m["a"], "start": 0.0, "stop": 0.2, "end": 0.3, "steady": True},
+    ),
+    "measures.chirp_phase": (
+        lambda m: measures.chirp_phase,
+        lambda m: {"trains": [m["a"]], "protocol": ds.load_protocol("chirp")},
+    ),
+    "measures.train_errors": (
+        lambda m: measures.train_errors,
+        lambda m: {"trains": [m["a"]], "reference": [m["b"]], "start": 0.0, "stop": 0.3},
+    ),
+    "responses.volts": (
+        lambda m: responses.volts,
+        lambda m: {"recording": m["run"], "place": "soma", "neurons": [0]},
+    ),
+    "responses.voltage_errors": (
+        lambda m: responses.voltage_errors,
+        lambda m: {"recording": m["run"], "reference": m["run"], "start": 0.0, "stop": 0.01},
+    ),
+    "responses.impedances": (
+        lambda m: responses.impedances,
+        lambda m: {"recording": m["run"], "protocol": m["protocol"]},
+    ),
+    "responses.impedance_measures": (
+        lambda m: responses.impedance_measures,
+        lambda m: {"recording": m["run"], "protocol": m["protocol"], "reference": m["run"]},
+    ),
+    "responses.spike_shape": (
+        lambda m: responses.spike_shape,
+        lambda m: {"recording": m["run"], "neuron": 0, "start": 0.0, "stop": 0.01},
+    ),
+    "evaluate": (
+        lambda m: learn.evaluate,
+        lambda m: {
+            "network": m["trained"],
+            "task": m["task"],
+            "device": "torch",
+            "part": "test",
+            "limit": 1,
+            "batch": 1,
+            "threads": 1,
+            "progress": False,
+        },
+    ),
+}
 
 
 def called(function, arguments):
@@ -355,7 +534,18 @@ def outcomes(name, made):
                 yield f"{parameter} = {what}: {type(error).__name__}: {error}"
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """What takes long once the arguments have been checked is done once."""
+    for slow in ("_stable_rest", "_linear_part"):
+        monkeypatch.setattr(reduction, slow, cache(getattr(reduction, slow)))
+    monkeypatch.setattr(training, "RunFolder", Mock())
+    monkeypatch.setattr(generate.devices, "write_source", Mock(return_value={}))
+    monkeypatch.setattr(generate, "_beside", Mock())
+
+
 @pytest.mark.filterwarnings("ignore::dendrosim.errors.DendrosimWarning")
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", CALLS)
 def test_a_wrong_argument_is_a_sentence(name, made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -367,7 +557,8 @@ def test_a_wrong_argument_is_a_sentence(name, made, tmp_path, monkeypatch):
 def test_every_public_function_is_in_the_table():
     """Names of the package and of the features, but for errors and results."""
     results = {"Model", "Recording", "Reduction", "Comparison", "DendrosimError", "DivergenceError",
-               "DendrosimWarning", "__version__"}  # fmt: skip
-    public = {*ds.__all__, *features.__all__} - results
+               "DendrosimWarning", "__version__", "SURROGATES", "Evaluation", "Recipe",
+               "TorchOutput", "TrainingResult"}  # fmt: skip
+    public = {*ds.__all__, *features.__all__, *learn.__all__} - results
     public = {n for n in public if not inspect.isclass(getattr(features, n, None))}
     assert public <= CALLS.keys()
