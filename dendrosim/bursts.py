@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import hertz, second
 from numpy.typing import ArrayLike, NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.trains import first_spike_latency, isi, sorted_train
 
@@ -53,12 +55,12 @@ def bursts(
     DendrosimError
         If `max_isi` is not positive or `min_spikes` is below 2.
     """
+    start = checks.number(start, "bursts: start", dim=second.dim)
     if max_isi is None:
         max_isi = burst_threshold(spikes)
-    elif not max_isi > 0:
-        raise DendrosimError(f"bursts: max_isi must be a positive time, not {max_isi} s")
-    if min_spikes < 2:
-        raise DendrosimError(f"bursts: min_spikes must be at least 2, not {min_spikes}")
+    else:
+        max_isi = checks.positive(max_isi, "bursts: max_isi", dim=second.dim, finite=False)
+    min_spikes = checks.whole(min_spikes, "bursts: min_spikes", least=2)
     train = sorted_train(spikes)
     intervals = np.diff(train)
     runs = np.split(train, np.flatnonzero(~(intervals <= max_isi)) + 1)
@@ -170,6 +172,9 @@ def burst_phase(
     ----------
     Goldberg & Brown (1969), J Neurophysiol 32:613-636: vector strength.
     """
+    start = checks.number(start, "burst_phase: start", dim=second.dim)
+    if frequency is not None:
+        frequency = checks.number(frequency, "burst_phase: frequency", dim=hertz.dim)
     if (frequency is None) == (cycles is None) or (frequency is not None and not frequency > 0):
         raise DendrosimError("burst_phase: give either a positive frequency in Hz or cycles in s")
     events = sorted_train(onsets, "onsets")

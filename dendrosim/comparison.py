@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dendrosim import measures, responses, scores
+from dendrosim import checks, measures, responses, scores
 from dendrosim.clamp_doubts import found, of_measuring
 from dendrosim.comparison_files import as_json, write_folder
+from dendrosim.devices import check_method
 from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.grids import arranged
 from dendrosim.model import Model, time_step
@@ -218,8 +219,12 @@ def compare(
     """
     if isinstance(models, str | os.PathLike | Model):
         models = [models]
+    if not checks.is_row(models):
+        raise DendrosimError(f"compare: models = {checks.short(models)} should be a list of models")
     loaded, protocol = [as_model(m) for m in models], as_protocol(protocol)
     labels = _labels([m.name for m in loaded], names)
+    if method is not None:
+        check_method(method)
     if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
         protocol = protocol.with_(seed=seed)
     given = None if dt is None else time_step(dt, "dt")
@@ -255,6 +260,11 @@ def comparison(
     DendrosimError
         If there is none, or they have different numbers of neurons.
     """
+    if not checks.is_row(recordings) or not all(isinstance(r, Recording) for r in recordings):
+        raise DendrosimError(
+            f"comparison: recordings = {checks.short(recordings)} should be a list of Recording"
+        )
+    protocol = as_protocol(protocol)
     names = _labels([r.meta["model"] for r in recordings], names)
     reference = recordings[0]
     for name, recording in zip(names, recordings, strict=True):
@@ -275,9 +285,10 @@ def comparison(
 def _labels(own: Sequence[str], names: Sequence[str] | None) -> list[str]:
     if not own:
         raise DendrosimError("compare: there is no model to compare")
+    names = None if names is None else checks.texts(names, "compare: names")
     if names is not None and (len(names) != len(own) or len(set(names)) < len(own)):
         raise DendrosimError(f"compare: {len(own)} models need as many different names")
     if names is not None:
-        return [str(name) for name in names]
+        return names
     before = [list(own[:k]).count(name) for k, name in enumerate(own)]
     return [f"{name} ({k + 1})" if k else name for name, k in zip(own, before, strict=True)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from dendrosim.clamp_doubts import found
 from dendrosim.errors import DendrosimError
+from dendrosim.library import path_text
 from dendrosim.writing import replacing, target
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def _recorded(comparison: Comparison) -> dict[str, Any] | None:
 
 def write_folder(comparison: Comparison, folder: str | os.PathLike) -> list[Path]:
     """Write tables, figure and recordings into a folder, see `Comparison.save`."""
-    folder = Path(folder)
+    folder = Path(path_text(folder, "folder"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DendrosimError(f"{folder}: cannot be made ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # a null byte is a ValueError
+        raise DendrosimError(f"{folder}: cannot be made ({error})") from None
     recordings = file_names(comparison.names)
     for name in (*FILES, *recordings):
         target(folder / name)  # all of them can be written, or none is

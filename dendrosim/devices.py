@@ -13,8 +13,8 @@ import numpy as np
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
-from dendrosim import cuda_target, standalone
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim import checks, cuda_target, standalone
+from dendrosim.errors import DendrosimError
 from dendrosim.job import Done, Job, Progress
 from dendrosim.own_brian2 import own_brian2
 from dendrosim.program_run import run_program
@@ -33,27 +33,20 @@ def check_device(device: str, threads: int) -> None:
     ------
     DendrosimError
     """
-    if device not in DEVICES:
-        raise DendrosimError(f"unknown device {device!r}; {did_you_mean(device, DEVICES)}")
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise DendrosimError(f"threads = {threads!r} is not a whole number from 1")
-    if threads > MAX_THREADS:
-        raise DendrosimError(f"threads = {threads} is more than {MAX_THREADS}")
+    checks.one_of(device, DEVICES, "unknown device")
+    checks.whole(threads, "threads", least=1, most=MAX_THREADS)
     if threads > 1 and device != "cpp":
         raise DendrosimError(f"threads = {threads} needs device 'cpp', not {device!r}")
 
 
 def check_dtype(dtype: str) -> None:
     """Refuse a type that is not one of `DTYPES`."""
-    if dtype not in DTYPES:
-        raise DendrosimError(f"unknown dtype {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")
+    checks.one_of(dtype, DTYPES, "unknown dtype")
 
 
 def check_method(method: str) -> None:
     """Refuse an integration method that Brian2 does not have."""
-    known = StateUpdateMethod.stateupdaters
-    if not isinstance(method, str) or method not in known:
-        raise DendrosimError(f"unknown method {method!r}; {did_you_mean(method, known)}")
+    checks.one_of(method, StateUpdateMethod.stateupdaters, "unknown method")
 
 
 def execute(

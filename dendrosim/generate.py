@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dendrosim import arguments, cuda_target, devices, standalone
+from dendrosim import arguments, checks, cuda_target, devices, standalone
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Job
+from dendrosim.library import path_text
 from dendrosim.toolchain import compiler
 
 README = """{title}
@@ -95,13 +96,19 @@ def generate_project(
     ------
     DendrosimError
         If the folder is in use or cannot be written, something needed is missing, or the
-        compiler fails; then nothing
-        is left behind.
+        compiler fails; then nothing is left behind.
     """
-    job = job.for_a_project()
-    if device not in standalone.TARGETS:
+    if not isinstance(device, str) or device not in standalone.TARGETS:
         raise DendrosimError(f"device {device!r} has no source to write; valid: cpp, cuda")
-    folder = Path(folder)
+    for name, value in (("check", check), ("build", build)):
+        checks.flag(value, name)
+    checks.text(title, "title")
+    checks.whole(threads, "threads", least=1, most=devices.MAX_THREADS)
+    if not callable(getattr(job, "build", None)):
+        raise DendrosimError(
+            f"job = {checks.short(job)} should be what make_job or NetworkJob returns"
+        )
+    job, folder = job.for_a_project(), Path(path_text(folder, "folder"))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DendrosimError(f"{folder} is there already and not empty")
     if not folder.absolute().parent.is_dir():

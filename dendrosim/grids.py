@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Quantity
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
 from dendrosim.model import Model
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import with_dim
@@ -76,8 +77,8 @@ def arranged(
         If there are several grids and `how` is None.
     """
     how = protocol.grids if how is None else how
-    if how is not None and how not in HOW:
-        raise DendrosimError(f"unknown grids {how!r}; {did_you_mean(str(how), HOW)}")
+    if how is not None:
+        checks.one_of(how, HOW, "unknown grids")
     found = grids_of(model, protocol)
     if len(found) > 1 and how is None:
         text = " and ".join(f"{grid.key} of {grid.size} values" for grid in found)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import hertz, second
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.voltage import trace
 
@@ -53,7 +55,11 @@ def input_resistance_and_tau(
         If the amplitude is 0, or the trace has no sample before the step or fewer than three
         in it.
     """
-    times, voltage = trace(times, voltage)
+    what = "input_resistance_and_tau"
+    step_start = checks.number(step_start, f"{what}: step_start", dim=second.dim)
+    step_stop = checks.number(step_stop, f"{what}: step_stop", dim=second.dim)
+    amplitude = checks.number(amplitude, f"{what}: amplitude")
+    times, voltage = trace(times, voltage, names=["voltage"])
     before, during = times < step_start, (times >= step_start) & (times <= step_stop)
     if amplitude == 0 or not before.any() or during.sum() < 3:
         raise DendrosimError(
@@ -124,7 +130,10 @@ def impedance(
     Puil, Gimbarzevsky & Miura (1986), J Neurophysiol 55:995-1016.
     Hutcheon & Yarom (2000), Trends in Neurosciences 23:216-222.
     """
-    times, current, voltage = trace(times, current, voltage)
+    f_min = checks.number(f_min, "impedance: f_min", dim=hertz.dim)
+    f_max = checks.number(f_max, "impedance: f_max", dim=hertz.dim, finite=False)
+    smoothing = checks.number(smoothing, "impedance: smoothing", dim=hertz.dim)
+    times, current, voltage = trace(times, current, voltage, names=["current", "voltage"])
     dt = (times[-1] - times[0]) / (times.size - 1)
     if np.abs(np.diff(times) - dt).max() > 0.01 * dt:
         raise DendrosimError("impedance: the times must be evenly spaced")
@@ -133,6 +142,11 @@ def impedance(
         raise DendrosimError(f"impedance: smoothing must not be negative, not {smoothing} Hz")
     band = (frequencies >= f_min) & (frequencies <= f_max) & (frequencies > 0)
     i, v = np.fft.rfft(current - current.mean()), np.fft.rfft(voltage - voltage.mean())
+    if smoothing > frequencies[-1]:
+        raise DendrosimError(
+            f"impedance: smoothing over {smoothing:g} Hz is more than the {frequencies[-1]:g} Hz "
+            "that the samples tell"
+        )
     width = 2 * int(smoothing / frequencies[1] / 2) + 1
     cross, power = _running_sum(v * i.conj(), width)[band], _running_sum(abs(i) ** 2, width)[band]
     if not power.size or power.min() <= 0:
@@ -167,13 +181,14 @@ def resonance(frequencies: ArrayLike, impedance: ArrayLike) -> Resonance:
     Raises
     ------
     DendrosimError
-        If the two shapes differ, or there is nothing in them.
+        If the two shapes differ, there is nothing in them or a value is not finite.
 
     References
     ----------
     Hutcheon & Yarom (2000), Trends in Neurosciences 23:216-222.
     """
-    frequencies, modulus = np.asarray(frequencies, dtype=float), np.abs(impedance)
+    frequencies = checks.numbers(frequencies, "resonance: frequencies", dim=hertz.dim, finite=True)
+    modulus = np.abs(checks.numbers(impedance, "resonance: impedance", kinds="iufc", finite=True))
     if frequencies.ndim != 1 or frequencies.shape != modulus.shape or not modulus.size:
         raise DendrosimError(
             f"resonance: one impedance per frequency, not {modulus.shape} for {frequencies.shape}"

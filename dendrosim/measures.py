@@ -12,11 +12,14 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import second
 from numpy.typing import NDArray
 
+from dendrosim import checks
 from dendrosim.bursts import burst_phase, burst_threshold, bursts
 from dendrosim.clamp_epochs import furthest
 from dendrosim.ephys import ClampRecording
+from dendrosim.errors import DendrosimError
 from dendrosim.protocol import Protocol
 from dendrosim.quantities import display_unit, parse_unit
 from dendrosim.recording import Recording
@@ -60,6 +63,8 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
 
     For a recorded protocol it is the current of each sweep in the measured window.
     """
+    checks.instance(protocol, Protocol, "protocol")
+    checks.whole(neurons, "neurons", least=1)
     clamp = clamp_recording(protocol, neurons)
     if clamp is not None:
         part = clamp.between(*protocol.measure)
@@ -79,6 +84,8 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
 
 def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
     """Return the grids of a recording besides the one of `grid`: column to one value a neuron."""
+    checks.instance(recording, Recording, "recording")
+    checks.instance(protocol, Protocol, "protocol")
     shown = protocol.sweep and protocol.sweep[0]
     found = {}
     for name, values in recording.grids.items():
@@ -91,6 +98,7 @@ def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
 
 def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
     """Return the real recording that a protocol plays, one sweep a neuron, or None."""
+    checks.instance(protocol, Protocol, "protocol")
     clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
     return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
 
@@ -100,6 +108,8 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
 
     Of a recorded command it is when the sweep leaves its holding value in the measured window.
     """
+    checks.instance(protocol, Protocol, "protocol")
+    checks.whole(neurons, "neurons", least=1)
     first = np.full(neurons, np.nan)
     window = protocol.measure
     for stimulus in protocol.stimuli:
@@ -115,6 +125,7 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
 
 def is_steady(protocol: Protocol) -> bool:
     """Whether all currents stand still in the measured window."""
+    checks.instance(protocol, Protocol, "protocol")
     start, stop = protocol.measure
     return all(
         s.shape in ("constant", "step")
@@ -144,6 +155,8 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
     dict
         Column name to array of one value a neuron.
     """
+    checks.instance(protocol, Protocol, "protocol")
+    trains = _trains(trains, "trains")
     start, stop = protocol.measure
     counts = counts_in_window(trains, start, stop)
     pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
@@ -187,6 +200,9 @@ def burst_shape(
         longest interval, so silence tells one burst alone; else two spikes or more without a
         pause among them can be either, and both numbers are nan.
     """
+    start, stop = checks.window(start, stop, "burst_shape", dim=second.dim)
+    end = checks.number(end, "burst_shape: end", dim=second.dim)
+    checks.flag(steady, "burst_shape: steady")
     train = sorted_train(train)
     inside = train[in_window(train, start, stop)]
     longest = burst_threshold(inside)
@@ -234,6 +250,8 @@ def fi_measures(points: Grid, rates: Array) -> dict[str, float]:
 
 def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
     """Return at which phase of a chirp bursts begin, and how sharply; phase 0 is upward zero."""
+    checks.instance(protocol, Protocol, "protocol")
+    trains = _trains(trains, "trains")
     chirp = chirp_stimulus(protocol)
     turns = [np.empty(0)]
     for k, train in enumerate(trains):
@@ -250,6 +268,7 @@ def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
 
 def chirp_stimulus(protocol: Protocol) -> Stimulus | None:
     """Return the first chirp of a protocol, or None."""
+    checks.instance(protocol, Protocol, "protocol")
     return next((s for s in protocol.stimuli if s.shape == "chirp"), None)
 
 
@@ -271,6 +290,12 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
         coincidence factor (where one of the two fires) and, if Elephant is installed, of the
         van Rossum and Victor-Purpura distances.
     """
+    start, stop = checks.window(start, stop, "train_errors", dim=second.dim)
+    trains, reference = _trains(trains, "trains"), _trains(reference, "reference")
+    if len(trains) != len(reference):
+        raise DendrosimError(
+            f"train_errors: {len(trains)} trains, but {len(reference)} of the reference"
+        )
     pairs = [
         tuple(t[in_window(t, start, stop)] for t in pair)
         for pair in zip(reference, trains, strict=True)
@@ -293,6 +318,14 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
 
 def mean_where_defined(values: Array) -> float:
     """Return the mean of the values that are not nan; nan, without a warning, if all are."""
+    values = checks.numbers(values, "values")
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
     return float(values.mean()) if values.size else np.nan
+
+
+def _trains(trains: Trains, name: str) -> Trains:
+    """Return several trains, refusing one train where several are meant."""
+    if np.ndim(trains) != 2 if isinstance(trains, np.ndarray) else not checks.is_row(trains):
+        raise DendrosimError(f"{name} = {checks.short(trains)} should be a list of spike trains")
+    return [sorted_train(train, f"{name}[{k}]") for k, train in enumerate(trains)]

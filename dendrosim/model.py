@@ -16,6 +16,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import Dimension
 
+from dendrosim import checks
 from dendrosim.equations import (
     Equation,
     in_order,
@@ -309,7 +310,7 @@ class Model(Pickled):
         if reset is not None:
             changed["reset"] = parse_statements(reset, f"{source}: reset")
         if method is not None:
-            changed["method"] = method
+            changed["method"] = checks.text(method, f"{source}: method")
         if dt is not None:
             changed["dt"] = time_step(dt, f"{source}: dt")
         return checked(replace(model, **changed))

@@ -114,7 +114,7 @@ def time_step(value: Any, where: str = "dt") -> Quantity:
 
 def read_threshold(text: Any, where: str) -> Expression | None:
     """Read a condition; an empty text is none."""
-    return None if text == "" else parse_condition(text, where)
+    return None if isinstance(text, str) and not text else parse_condition(text, where)
 
 
 def read_refractory(value: Any, where: str) -> Expression | Quantity | None:

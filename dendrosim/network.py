@@ -8,13 +8,14 @@ of the step before, and every state starts at its initial value.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import Model
 from dendrosim.model_table import load_model
@@ -22,6 +23,8 @@ from dendrosim.quantities import quantity
 
 Array = np.ndarray
 
+#: More sources or neurons of a layer than any network has.
+MOST = 10**7
 
 #: What a layer is made of.
 LAYER = (
@@ -48,7 +51,7 @@ class Layer:
     bias
         Port to shape (n,).
     parameters
-        Name to a number or an array of shape (n,), instead of the model's own.
+        Name to a number, its text, or an array of shape (n,), instead of the model's own.
 
     Raises
     ------
@@ -86,8 +89,7 @@ class Layer:
         if model.kind != "discrete":
             raise DendrosimError(f"{where}: a network needs a discrete model")
         for label, size in (("n_in", n_in), ("n", n)):
-            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-                raise DendrosimError(f"{where}: {label} = {size!r} is not a whole number from 1")
+            checks.whole(size, f"{where}: {label}", least=1, most=MOST)
         if not isinstance(recurrent, bool | np.bool_):
             raise DendrosimError(f"{where}: recurrent = {recurrent!r} is not True or False")
         if recurrent and not model.recurrent:
@@ -110,9 +112,10 @@ class Layer:
             if name not in model.parameters:
                 hint = did_you_mean(name, model.parameters)
                 raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
-            shape = () if np.size(value) == 1 else (n,)
-            array = np.reshape(value, ()) if np.size(value) == 1 else value
-            values[name] = _array(array, shape, f"{where}: parameters[{name!r}]")
+            label = f"{where}: parameters[{name!r}]"
+            array = _numbers(quantity(value, label) if isinstance(value, str) else value, label)
+            array = array.reshape(()) if array.size == 1 else array
+            values[name] = _array(array, () if array.size == 1 else (n,), label)
         own = {name: p.value for name, p in model.parameters.items() if name not in values}
         for name, value in {**own, **model.initial}.items():
             if np.size(value) not in (1, n):
@@ -224,7 +227,8 @@ class Network:
                     f"{layers[k - 1].n} neurons"
                 )
         n = layers[-1].n
-        weights = np.zeros((0, n)) if readout_weights is None else np.asarray(readout_weights)
+        weights = np.zeros((0, n)) if readout_weights is None else readout_weights
+        weights = _numbers(weights, "readout_weights")
         n_out = len(weights) if weights.ndim == 2 else 0
         weights = _array(weights, (n_out, n), "readout_weights")
         bias = np.zeros(n_out) if readout_bias is None else readout_bias
@@ -282,9 +286,8 @@ class Network:
         DendrosimError
             If a size does not fit, or `n_out` or `seed` is not a whole number from 0.
         """
-        for name, value in (("n_out", n_out), ("seed", seed)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-                raise DendrosimError(f"{name} = {value!r} is not a whole number from 0")
+        checks.whole(n_out, "n_out", most=MOST)
+        checks.whole(seed, "seed")
         rng = np.random.default_rng(seed)
         drawn = [layer if layer.is_drawn else layer.drawn(rng) for layer in _layers(layers)]
         n = drawn[-1].n if drawn else 0
@@ -325,16 +328,21 @@ def _array(
 ) -> Array:  # fmt: skip
     if port is not None and port not in ports:
         raise DendrosimError(f"{where}: {port!r} is not a port; {did_you_mean(port, ports)}")
-    try:
-        array = np.asarray(value).astype(float)  # a copy
-    except (TypeError, ValueError, RuntimeError):  # the last of a tensor that needs a gradient
-        raise DendrosimError(f"{where} does not hold numbers") from None
+    array = np.array(_numbers(value, where))  # a copy
     if array.shape != shape:
         raise DendrosimError(f"{where} has shape {array.shape}, but {shape} is needed")
     if not np.all(np.isfinite(array)):
         raise DendrosimError(f"{where} holds a number that is not finite")
     array.flags.writeable = False
     return array
+
+
+def _numbers(value: Any, where: str) -> Array:
+    """Return numbers of any shape; of a tensor that needs a gradient numpy makes none."""
+    try:
+        return checks.numbers(value, where, kinds="biuf" if np.ndim(value) else "iuf")
+    except (DendrosimError, ValueError, RuntimeError, TypeError):
+        raise DendrosimError(f"{where} = {checks.short(value)} does not hold numbers") from None
 
 
 def _number_or_array(value: Any) -> Array:
@@ -371,13 +379,11 @@ def as_record(
     DendrosimError
         If there is no such layer, or it has no such variable.
     """
-    found = {
-        k: (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
-        for k, names in _table(record, "record").items()
-    }
+    found = {k: names for k, names in _table(record, "record").items()}
     for k, names in found.items():
-        if k not in range(len(network.layers)):
+        if isinstance(k, bool) or k not in range(len(network.layers)):
             raise DendrosimError(f"record: there is no layer {k!r}")
+        found[k] = names = tuple(checks.texts(names, f"record: layer {k}"))
         known = network.layers[k].model.states
         for name in names:
             if name not in known:

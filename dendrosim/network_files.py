@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.library import is_file, path_text
 from dendrosim.model_table import model_from_table, to_table
 from dendrosim.network import Array, Layer, Network
 from dendrosim.writing import replacing
@@ -70,7 +71,7 @@ def load_network(path: str | os.PathLike) -> Network:
         If there is no such file, it is something else, is cut short, or holds a wrong shape, a
         number that is not finite, or text that is not a model.
     """
-    path = Path(path)
+    path = Path(path_text(path, "network"))
     head, tensors = read_safetensors(path)
     if head.get("format") != FORMAT:
         raise DendrosimError(f"{path}: a safetensors file, but not a dendrosim network")
@@ -109,7 +110,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
+    if not is_file(path):
         raise DendrosimError(f"{path}: there is no such file")
     if path.stat().st_size > MAX_BYTES:
         raise DendrosimError(f"{path}: larger than {MAX_BYTES} bytes")

@@ -15,7 +15,7 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
-from dendrosim import devices, raster, signals
+from dendrosim import checks, devices, raster, signals
 from dendrosim.dense import dense
 from dendrosim.errors import DendrosimError
 from dendrosim.job import Built, Done, control_group
@@ -93,7 +93,7 @@ def run_network(
         If the input does not fit, or a device or variable is unknown.
     """
     network = as_network(network)
-    if device == "torch":
+    if isinstance(device, str) and device == "torch":
         raise DendrosimError(
             "device 'torch' is none of Brian2's: dendrosim.learn.TorchNetwork(network) runs a "
             f"network in torch, and verify compares it; valid: {', '.join(devices.DEVICES)}"
@@ -102,10 +102,8 @@ def run_network(
     devices.check_dtype(dtype)
     x = as_input(network, x)
     record = as_record(network, record)
-    if batch is not None and (
-        isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
-    ):
-        raise DendrosimError(f"batch = {batch!r} is not a whole number from 1")
+    if batch is not None:
+        checks.whole(batch, "batch", least=1)
     # Next power of two: the number of samples compiles nothing again
     side = min(1 << (len(x) - 1).bit_length(), 64) if batch is None else min(len(x), int(batch))
     parts, compiled, seconds, processor = [], 0.0, 0.0, 0.0

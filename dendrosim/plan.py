@@ -15,7 +15,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
-from dendrosim import group_size, signals
+from dendrosim import checks, group_size, signals
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.grids import grids_of, neurons_of
 from dendrosim.model import Model
@@ -203,11 +203,13 @@ def _chosen(wanted: Any, neurons: int) -> np.ndarray | None:
     """Return the numbers of the neurons to record, None for all."""
     if wanted is None:
         return None
-    given = np.asarray(wanted)
+    array = isinstance(wanted, np.ndarray)
+    plain = not array and checks.is_row(wanted) and all(np.ndim(one) == 0 for one in wanted)
+    given = np.asarray(wanted if array or plain else None)
     whole = given.ndim == 1 and given.size and given.dtype.kind in "iu"
     if not whole or given.min() < 0 or given.max() >= neurons or len(set(given)) < len(given):
         raise DendrosimError(
-            f"record_neurons = {wanted!r} is not a list of different neurons from 0 to "
+            f"record_neurons = {checks.short(wanted)} is not a list of different neurons from 0 to "
             f"{neurons - 1}"
         )
     return given.astype(np.int32)

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from dendrosim import measures, responses
 from dendrosim.comparison import Comparison
 from dendrosim.errors import DendrosimError
+from dendrosim.library import path_text
 from dendrosim.model import USUAL_INPUTS
 from dendrosim.panels import COLOURS, GREY, REAL, draw_panels, literal, look, pretty, short
 from dendrosim.protocol import Protocol
@@ -60,6 +61,7 @@ def save_figure(figure: Figure, path: str | os.PathLike) -> None:
         If the folder cannot be written or the ending is not that of an image.
     """
     endings = figure.canvas.get_supported_filetypes()
+    path = path_text(path, "figure")
     ending = os.path.splitext(path)[1][1:].lower()  # noqa: PTH122 (a str)
     if ending not in endings:
         raise DendrosimError(

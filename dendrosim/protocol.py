@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from brian2 import Quantity, second
 
-from dendrosim import library
+from dendrosim import checks, library
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model import USUAL_INPUTS, time_step
 from dendrosim.pickling import Pickled
 from dendrosim.quantities import describe, quantity
 from dendrosim.stimuli import Stimulus
 from dendrosim.stimulus_checks import check_values
+from dendrosim.stimulus_options import read_option
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -65,23 +66,25 @@ class Protocol(Pickled):
         source: str = "",
         grids: str | None = None,
     ) -> None:
+        told = {"title": title, "description": description, "name": name, "source": source}
+        for key, value in told.items():
+            checks.text(value, f"protocol: {key}")
         where = source or name
-        if isinstance(stimuli, str) or not isinstance(stimuli, Iterable):
-            raise DendrosimError(f"{where}: stimuli = {stimuli!r} is not a list of stimuli")
-        stimuli = tuple(stimuli)
+        stimuli = _listed(stimuli, where)
         for stimulus in stimuli:
             if not isinstance(stimulus, Stimulus):
                 raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
-        if grids not in (None, "zip", "cross"):
+        if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
             raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
         recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
         if duration is None and not recorded:
             raise DendrosimError(f"{where}: the key 'duration' is missing")
         length = None if duration is None else time_step(duration, f"{where}: duration")
-        library.check_keys(measure or {}, _MEASURE, f"{where}: measure")
+        measure = {} if measure is None else measure
+        library.check_keys(measure, _MEASURE, f"{where}: measure")
         window = {
             key: quantity(value, f"{where}: measure.{key}", like=second)
-            for key, value in (measure or {}).items()
+            for key, value in measure.items()
         }
         for key, value in window.items():
             if value.ndim:
@@ -232,7 +235,14 @@ class Protocol(Pickled):
         return tuple(sum(noisy[:k]) for k in range(len(noisy)))
 
     def seeded(self, seed: int | Sequence[int]) -> Protocol:
-        """Return a copy whose noise has this seed, or a seed for each point."""
+        """Return a copy whose noise has this seed, or a seed for each point.
+
+        Raises
+        ------
+        DendrosimError
+            If a seed is not a whole number from 0.
+        """
+        read_option("seed", seed, f"{self.source or self.name}: seed")
         noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
         return self.with_(seed=seed) if noisy else self
 
@@ -260,8 +270,16 @@ class Protocol(Pickled):
         """
         where = self.source or self.name
         own = {} if stimuli is None else stimuli
-        for k in own:
-            if isinstance(k, bool) or k not in range(len(self.stimuli)):
+        if not isinstance(own, Mapping):
+            raise DendrosimError(
+                f"{where}: stimuli = {checks.short(own)} should map numbers of stimuli to values"
+            )
+        for k, new in own.items():
+            if not isinstance(new, Mapping) or not all(isinstance(key, str) for key in new):
+                raise DendrosimError(
+                    f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
+                )
+            if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(self.stimuli)):
                 numbers = did_you_mean("", range(len(self.stimuli)))
                 raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
         known = {key for key in values if any(s.accepts(key) for s in self.stimuli)}
@@ -273,6 +291,8 @@ class Protocol(Pickled):
             for s in self.stimuli
         ]
         for k, new in own.items():
+            if reserved := new.keys() & {"where", "self"}:  # of Python, not of a stimulus
+                raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
             changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
         return Protocol(
             duration=self.given_duration if duration is None else duration,
@@ -284,6 +304,14 @@ class Protocol(Pickled):
             source=self.source,
             grids=self.grids if grids is None else grids,
         )
+
+
+def _listed(stimuli: Any, where: str) -> tuple:
+    """Return several stimuli in their order, whose place is their number."""
+    unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
+    if unordered or not isinstance(stimuli, Iterable):
+        raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")
+    return tuple(stimuli)
 
 
 _MEASURE = {"start": (str, Quantity), "stop": (str, Quantity)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from brian2 import Quantity, second
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.hdf5 import check_hdf5
 from dendrosim.library import is_file, path_text
@@ -80,7 +81,14 @@ class Recording:
         return {int(k): float(at) for k, at in self.meta.get("diverged", {}).items()}
 
     def spikes(self, neuron: int) -> np.ndarray:
-        """Return the spike times of one neuron in seconds."""
+        """Return the spike times of one neuron in seconds.
+
+        Raises
+        ------
+        DendrosimError
+            If there is no such neuron.
+        """
+        neuron = checks.whole(neuron, "neuron", most=self.n - 1)
         return self.spike_t[self.spike_i == neuron]
 
     @property
@@ -136,7 +144,7 @@ class Recording:
             If the place has no potential, or it was not recorded of a neuron.
         """
         potentials = self.meta["potentials"]
-        if place not in potentials:
+        if not isinstance(place, str) or place not in potentials:
             raise DendrosimError(
                 f"{self.meta['model']} has no potential of {place!r}; "
                 f"{did_you_mean(place, potentials)}"
@@ -146,6 +154,10 @@ class Recording:
             raise DendrosimError(f"{name} was not recorded; simulate with record=[{name!r}]")
         values = self.traces[name].values
         if neurons is not None:
+            if not checks.is_row(neurons):
+                raise DendrosimError(
+                    f"neurons = {checks.short(neurons)} should be a list of numbers of neurons"
+                )
             values = values[:, [self.column(neuron) for neuron in neurons]]
         scale = self.meta["scales"]
         if scale is None:
@@ -165,6 +177,7 @@ class Recording:
         DendrosimError
             If no trace of the neuron was recorded.
         """
+        neuron = checks.whole(neuron, "neuron")
         (found,) = np.nonzero(self.recorded == neuron)
         if not found.size:
             shown = ", ".join(map(str, self.recorded[:20])) or "none"

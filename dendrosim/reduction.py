@@ -24,13 +24,13 @@ import numpy as np
 from brian2 import Quantity
 from scipy.linalg import expm
 
-from dendrosim import library
+from dendrosim import checks, devices, library
 from dendrosim.dynamics import Dynamics
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError
 from dendrosim.model import Model, Scales, time_step
 from dendrosim.model_table import as_model, load_model, to_table
 from dendrosim.pickling import Pickled
-from dendrosim.protocol import Protocol
+from dendrosim.protocol import Protocol, as_protocol
 from dendrosim.quantities import UNITS, parse_unit, quantity
 from dendrosim.text import parse_number
 from dendrosim.writing import replacing
@@ -157,12 +157,26 @@ def reduce(
         for the method.
     """
     model = as_model(model)
-    if method not in METHODS:
-        raise DendrosimError(f"unknown method {method!r}; {did_you_mean(method, METHODS)}")
+    checks.one_of(method, METHODS, "unknown method")
+    if fit is not None:
+        fit = _protocols(fit, "fit")
+    unseen = _protocols(unseen, "unseen")
+    if unseen and fit is None:
+        raise DendrosimError("reduce: unseen has protocols, but fit has none, so nothing is fitted")
+    devices.check_device(device, 1)
+    for name, value, least in (
+        ("generations", generations, 1), ("population", population, 1), ("seed", seed, 0)
+    ):  # fmt: skip
+        checks.whole(value, f"reduce: {name}", least=least)
+    if fit_dt is not None:
+        time_step(fit_dt, "reduce: fit_dt")
+    if progress is not None:
+        checks.flag(progress, "reduce: progress")
     for place in PLACES:
         if place not in model.potentials or place not in model.inputs:
             raise DendrosimError(f"{model.name} has no {place}: it cannot be reduced to two parts")
     step = float(time_step(dt))
+    threshold, holding = _potential(threshold, "threshold"), _potential(holding, "holding")
     v_th = _given_threshold(model, threshold)
     linear = _linear_part(model, method, v_th, holding)
     coefficients, gains = (_euler if method == "euler" else _exact)(linear, step, model)
@@ -177,6 +191,23 @@ def reduce(
     )  # fmt: skip
 
 
+def _potential(value: Any, name: str) -> float | None:
+    """Return a potential that is one number, in volt; None where none is given."""
+    if value is None:
+        return None
+    given = quantity(value, name, like=_VOLT)
+    if given.ndim:
+        raise DendrosimError(f"{name} = {checks.short(value)} is a grid; give one potential")
+    return float(given)
+
+
+def _protocols(value: Any, name: str) -> list[Protocol]:
+    """Return protocols, loaded where names are given."""
+    if not checks.is_row(value):
+        raise DendrosimError(f"{name} = {checks.short(value)} should be a list of protocols")
+    return [as_protocol(one) for one in value]
+
+
 @dataclass(frozen=True, eq=False)
 class _Linear:
     """``dV/dt = jacobian (V - held) + inputs (I - current)``, in the order dendrite, soma."""
@@ -189,7 +220,7 @@ class _Linear:
 
 def _given_threshold(model: Model, threshold: Any) -> float:
     if threshold is not None:
-        given = float(quantity(threshold, "threshold", like=_VOLT))
+        given = threshold
         rest = _stable_rest(model)
         if given <= rest:
             raise DendrosimError(
@@ -247,7 +278,7 @@ def _linear_part(model: Model, method: str, v_th: float, holding: Any) -> _Linea
 
 def _held(dynamics: Dynamics, v_th: float, holding: Any) -> tuple[np.ndarray, float]:
     if holding is not None:
-        potential = float(quantity(holding, "holding", like=_VOLT))
+        potential = holding
         if potential >= v_th:
             raise DendrosimError(
                 f"holding = {potential * 1e3:g} mV is not below the threshold {v_th * 1e3:g} mV"

@@ -11,8 +11,10 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import second
 from numpy.typing import NDArray
 
+from dendrosim import checks
 from dendrosim.impedance import impedance, resonance
 from dendrosim.measures import chirp_stimulus, chirp_values, mean_where_defined
 from dendrosim.protocol import Protocol
@@ -48,6 +50,8 @@ def volts(
     -------
     ndarray, shape (samples, neurons), or None
     """
+    checks.instance(recording, Recording, "recording")
+    checks.text(place, "place")
     name = recording.meta["potentials"].get(place)
     if name is None or name not in recording.traces or not len(recording.times):
         return None
@@ -98,6 +102,9 @@ def difference(
     Difference or None
         None if one of the two has no such potential, or no neuron was recorded in both.
     """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(reference, Recording, "reference")
+    start, stop = checks.window(start, stop, "difference", dim=second.dim)
     neurons = recording.both_recorded(reference)
     if not neurons.size:
         return None
@@ -122,6 +129,9 @@ def voltage_errors(
 
     Only samples away from the spikes of both count (`AROUND_SPIKES`).
     """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(reference, Recording, "reference")
+    start, stop = checks.window(start, stop, "voltage_errors", dim=second.dim)
     errors = dict.fromkeys(("rms voltage error (mV)", "max voltage error (mV)"), np.nan)
     soma = difference(recording, reference, start, stop)
     if soma is not None:
@@ -164,6 +174,8 @@ def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
         None if the protocol has no chirp, its neurons have different ones, or the model has no
         potential.
     """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(protocol, Protocol, "protocol")
     chirp, v = chirp_stimulus(protocol), volts(recording)
     if chirp is None or v is None or {"start", "stop", "f_0", "f_1"} & chirp.sizes.keys():
         return None
@@ -198,6 +210,9 @@ def impedance_measures(
     The error is the root mean square over the band of ``|Z - Z_ref| / |Z_ref|``, in percent.
     Every number is the mean over the neurons that do not spike.
     """
+    checks.instance(recording, Recording, "recording")
+    if reference is not None:
+        checks.instance(reference, Recording, "reference")
     names = ("impedance at f_0 (kohm*cm**2)", "resonance (Hz)", "Q")
     result = dict.fromkeys(names, np.nan)
     found = impedances(recording, protocol)
@@ -234,6 +249,9 @@ def spike_shape(recording: Recording, neuron: int, start: float, stop: float) ->
     A discrete model has no spike in its potential: it has none of these, and neither has a
     neuron whose trace was not recorded, or any model where eFEL is not installed.
     """
+    checks.instance(recording, Recording, "recording")
+    start, stop = checks.window(start, stop, "spike_shape", dim=second.dim)
+    neuron = checks.whole(neuron, "neuron", most=recording.n - 1)
     continuous = recording.meta["method"] is not None
     if not (find_spec("efel") and continuous and neuron in recording.recorded):
         return {}

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim import devices
-from dendrosim.errors import DendrosimError, DivergenceError, did_you_mean
+from dendrosim import checks, devices
+from dendrosim.errors import DendrosimError, DivergenceError
 from dendrosim.grids import Grid, arranged, per_neuron
 from dendrosim.model import Model, time_step
 from dendrosim.model_table import as_model
@@ -105,10 +105,7 @@ def simulate(
     6
     """
     devices.check_device(device, threads)
-    if diverged not in _DIVERGED:
-        raise DendrosimError(
-            f"unknown diverged {diverged!r}; {did_you_mean(str(diverged), _DIVERGED)}"
-        )
+    checks.one_of(diverged, _DIVERGED, "unknown diverged")
     seed = _checked_seed(seed)
     model, protocol = as_model(model), as_protocol(protocol)
     if seed is not None:
@@ -165,12 +162,9 @@ def make_job(
 
 
 def _checked_seed(seed: Any) -> int | list[int] | None:
-    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and len(seed):
-        return [_checked_seed(-1 if one is None else one) for one in seed]
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if seed is not None and not (whole and seed >= 0):
-        raise DendrosimError(f"seed = {seed!r} is not a whole number from 0")
-    return None if seed is None else int(seed)
+    if checks.is_row(seed) and len(seed):
+        return [checks.whole(one, "seed") for one in seed]
+    return None if seed is None else checks.whole(seed, "seed")
 
 
 def _recorded(model: Model, record: Any) -> list[str]:
@@ -195,7 +189,7 @@ def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, 
                 f"{describe(given)}"
             )
         return float(given), None
-    method = method or model.method
+    method = model.method if method is None else method
     if method is None:
         raise DendrosimError(f"{model.name} has no method of its own; give one")
     devices.check_method(method)
@@ -213,12 +207,17 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
     what
         What runs.
 
+    Raises
+    ------
+    DendrosimError
+        If `show` is something else.
+
     Yields
     ------
     callable or None
         To be called with the finished fraction; None where nothing is shown.
     """
-    if not (sys.stderr.isatty() if show is None else show):
+    if not (sys.stderr.isatty() if show is None else checks.flag(show, "progress")):
         yield None
         return
     from tqdm import tqdm

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 
 Array = NDArray[np.float64]
@@ -78,7 +79,7 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
     DendrosimError
         If a value is not finite, or `dt` or a number of `rule` is not above 0 where it has to be.
     """
-    v = np.asarray(v, dtype=float)
+    v = checks.numbers(v, "v")
     if v.ndim != 1 or not np.isfinite(v).all():
         raise DendrosimError(
             "a potential whose spikes are sought is one row of finite values, not an array of "

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from brian2 import hertz, second
 from numpy.typing import ArrayLike, NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.trains import sorted_train
 
@@ -31,7 +33,13 @@ def coincidences(a: ArrayLike, b: ArrayLike, precision: float) -> int:
         Spike times in s, shapes (n,) and (m,).
     precision
         The largest distance of a pair in s, inclusive.
+
+    Raises
+    ------
+    DendrosimError
+        If `precision` is negative.
     """
+    precision = checks.positive(precision, "coincidences: precision", dim=second.dim, zero=True)
     a, b = sorted_train(a, "a"), sorted_train(b, "b")
     reach = precision * (1 + ROUNDING)
     i = j = pairs = 0
@@ -84,11 +92,8 @@ def coincidence_factor(a: ArrayLike, b: ArrayLike, precision: float, duration: f
     Kistler, Gerstner & van Hemmen (1997), Neural Computation 9:1015-1045.
     Jolivet, Lewis & Gerstner (2004), J Neurophysiol 92:959-976.
     """
-    if not (precision > 0 and duration > 0):
-        raise DendrosimError(
-            f"coincidence_factor: precision ({precision} s) and duration ({duration} s) "
-            "must be positive"
-        )
+    precision = checks.positive(precision, "coincidence_factor: precision", dim=second.dim)
+    duration = checks.positive(duration, "coincidence_factor: duration", dim=second.dim)
     n_a, n_b = sorted_train(a, "a").size, sorted_train(b, "b").size
     chance = 2 * precision * n_b / duration
     if n_a + n_b == 0 or chance >= 1:
@@ -124,8 +129,7 @@ def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
     ----------
     van Rossum (2001), Neural Computation 13:751-763.
     """
-    if not tau > 0:
-        raise DendrosimError(f"van_rossum: tau must be a positive time, not {tau} s")
+    tau = checks.positive(tau, "van_rossum: tau", dim=second.dim, finite=False)
     a, b = sorted_train(a, "a"), sorted_train(b, "b")
     with warnings.catch_warnings():
         # nearly equal trains: a difference of sums that rounds below 0, which Elephant clips
@@ -160,8 +164,7 @@ def victor_purpura(a: ArrayLike, b: ArrayLike, cost: float) -> float:
     ----------
     Victor & Purpura (1996), J Neurophysiol 76:1310-1326.
     """
-    if not 0 <= cost < np.inf:
-        raise DendrosimError(f"victor_purpura: cost must be finite and not negative, not {cost}/s")
+    cost = checks.positive(cost, "victor_purpura: cost", dim=hertz.dim, zero=True)
     a, b = sorted_train(a, "a"), sorted_train(b, "b")
     return _elephant("victor_purpura_distance", a, b, lambda pq: {"cost_factor": cost * pq.Hz})
 

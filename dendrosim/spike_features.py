@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from brian2 import second, volt
 from numpy.typing import ArrayLike
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.voltage import level_crossings, potential_trace
 
@@ -64,10 +66,15 @@ def efel_features(
         raise DendrosimError(
             f'efel_features needs eFEL: pip install "dendrosim[efel]" ({error})'
         ) from error
+    wanted = checks.texts(spike_features, "efel_features: spike_features")
+    threshold = checks.number(threshold, "efel_features: threshold", dim=volt.dim)
+    if abs(threshold) > 1:
+        raise DendrosimError(f"efel_features: threshold = {threshold:g} V; it is given in V")
     times, v = potential_trace(times, v)
-    start, stop = times[0] if start is None else start, times[-1] if stop is None else stop
-    if not stop > start:
-        raise DendrosimError(f"efel_features: stop ({stop} s) must come after start ({start} s)")
+    start, stop = checks.window(
+        times[0] if start is None else start, times[-1] if stop is None else stop,
+        "efel_features", dim=second.dim,
+    )  # fmt: skip
     inside = (times >= start) & (times <= stop)
     if inside.sum() < 2:
         raise DendrosimError(
@@ -76,11 +83,11 @@ def efel_features(
         )
     times, v = times[inside], v[inside]
     known = efel.get_feature_names()
-    for name in spike_features:
+    for name in wanted:
         if name not in known:
             raise DendrosimError(f"eFEL has no feature {name!r}; {did_you_mean(name, known)}")
     if not level_crossings(times, v, threshold).size:
-        return dict.fromkeys(spike_features, np.nan)
+        return dict.fromkeys(wanted, np.nan)
     sample = {"T": times * 1e3, "V": v * 1e3, "stim_start": [start * 1e3], "stim_end": [stop * 1e3]}
     previous = efel.get_settings().Threshold
     efel.set_setting("Threshold", float(threshold * 1e3))
@@ -88,7 +95,7 @@ def efel_features(
         with warnings.catch_warnings():
             # eFEL's features call each other by names that eFEL has deprecated
             warnings.simplefilter("ignore", DeprecationWarning)
-            [values] = efel.get_feature_values([sample], list(spike_features), raise_warnings=False)
+            [values] = efel.get_feature_values([sample], wanted, raise_warnings=False)
     finally:
         efel.set_setting("Threshold", previous)
     return {

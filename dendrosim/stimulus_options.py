@@ -48,6 +48,8 @@ def read_option(key: str, value: Any, where: str) -> Any:
     if key == "seed" and isinstance(value, np.ndarray):
         value = value.tolist()
     if key == "seed" and isinstance(value, list | tuple | range) and value:
+        if any(isinstance(one, list | tuple | range | np.ndarray) for one in value):
+            raise DendrosimError(f"{where} = {value!r} should be one row of whole numbers")
         return [read_option(key, one, where) for one in value]
     if key == "seed" and isinstance(value, np.integer):
         value = int(value)

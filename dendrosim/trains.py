@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from brian2 import second
 from numpy.typing import ArrayLike, NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 
 Array = NDArray[np.float64]
@@ -35,9 +37,10 @@ def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
     Raises
     ------
     DendrosimError
-        If the train is not one-dimensional or holds a value that is not finite.
+        If the train does not hold numbers, is not one-dimensional or holds a value that is not
+        finite.
     """
-    train = np.array(spikes, dtype=float)
+    train = checks.numbers(spikes, name, dim=second.dim)
     if train.ndim != 1 or not np.isfinite(train).all():
         raise DendrosimError(
             f"{name}: a spike train is one row of finite times in seconds, "
@@ -87,8 +90,7 @@ def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
     DendrosimError
         If the window is empty.
     """
-    if not stop > start:
-        raise DendrosimError(f"firing_rate: stop ({stop} s) must come after start ({start} s)")
+    start, stop = checks.window(start, stop, "firing_rate", dim=second.dim)
     train = sorted_train(spikes)
     return float(np.sum(in_window(train, start, stop)) / (stop - start))
 
@@ -104,8 +106,19 @@ def first_spike_latency(spikes: ArrayLike, start: float = 0.0, stop: float = np.
         When the stimulus begins, in s.
     stop
         A first spike after this time (s) is none, see `in_window`.
+
+    Raises
+    ------
+    DendrosimError
+        If `stop` comes before `start`.
     """
     train = sorted_train(spikes)
+    start = checks.number(start, "first_spike_latency: start", dim=second.dim)
+    stop = checks.number(stop, "first_spike_latency: stop", dim=second.dim, finite=False)
+    if stop < start:
+        raise DendrosimError(
+            f"first_spike_latency: stop ({stop} s) must not come before start ({start} s)"
+        )
     last = stop if np.isinf(stop) else stop + 1e-9 * abs(stop)
     train = train[(train >= start) & (train <= last)]
     return float(train[0] - start) if train.size else np.nan
@@ -162,9 +175,9 @@ def rheobase(amplitudes: ArrayLike, counts: ArrayLike) -> float:
     Raises
     ------
     DendrosimError
-        If the two shapes differ.
+        If the two shapes differ, or a value is not finite.
     """
-    amplitudes, counts = _curve("rheobase", amplitudes, counts)
+    amplitudes, counts = _curve("rheobase", amplitudes, counts, "counts")
     firing = amplitudes[counts > 0]
     return float(firing.min()) if firing.size else np.nan
 
@@ -189,9 +202,9 @@ def gain(amplitudes: ArrayLike, rates: ArrayLike) -> float:
     Raises
     ------
     DendrosimError
-        If the two shapes differ.
+        If the two shapes differ, or a value is not finite.
     """
-    amplitudes, rates = _curve("gain", amplitudes, rates)
+    amplitudes, rates = _curve("gain", amplitudes, rates, "rates")
     above = amplitudes >= rheobase(amplitudes, rates)
     if np.unique(amplitudes[above]).size < 2:
         return np.nan
@@ -199,8 +212,9 @@ def gain(amplitudes: ArrayLike, rates: ArrayLike) -> float:
     return float(x @ rates[above] / (x @ x))
 
 
-def _curve(name: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+def _curve(name: str, x: ArrayLike, y: ArrayLike, of: str) -> tuple[Array, Array]:
+    x = checks.numbers(x, f"{name}: amplitudes", finite=True)
+    y = checks.numbers(y, f"{name}: {of}", finite=True)
     if x.ndim != 1 or x.shape != y.shape:
         raise DendrosimError(f"{name}: one value per amplitude, not {y.shape} for {x.shape}")
     return x, y

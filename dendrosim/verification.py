@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from dendrosim import checks
 from dendrosim.devices import DEVICES, DTYPES
 from dendrosim.differences import ROUNDINGS, decisive_states, differences
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.network import Network, as_input
+from dendrosim.network import Network, as_input, check_network
+from dendrosim.network_files import as_network
 from dendrosim.network_run import NetworkOutput, run_network
 from dendrosim.simulation import progress_bar
 from dendrosim.tables import aligned
@@ -117,7 +120,7 @@ def verify(
     Parameters
     ----------
     network
-        Weights and model texts.
+        Weights and model texts, or the path of their file.
     x
         Shape (B, T, n_in) or (T, n_in).
     devices
@@ -152,7 +155,9 @@ def verify(
     were seen to part by up to a fifth of that; a model whose rounding grows beyond it is called
     different, not tied.
     """
+    network = as_network(network)
     devices = _checked_devices(devices)
+    tie = checks.positive(tie, "tie", dim=DIMENSIONLESS, zero=True)
     dtypes = _checked_types(dtype, devices)
     x = as_input(network, x)
     record = decisive_states(network, every="float32" in dtypes.values())
@@ -197,6 +202,8 @@ def compare_runs(
     DendrosimError
         If a state is lacking.
     """
+    check_network(network)
+    tie = checks.positive(tie, "tie", dim=DIMENSIONLESS, zero=True)
     x = as_input(network, x)
     for name, run in runs.items():
         for k, wanted in decisive_states(network).items():
@@ -209,7 +216,7 @@ def compare_runs(
 
 
 def _checked_devices(devices: Sequence[str]) -> tuple[str, ...]:
-    names = (devices,) if isinstance(devices, str) else tuple(devices)
+    names = tuple(checks.texts(devices, "devices"))
     for name in names:
         if name not in PLACES:
             raise DendrosimError(f"unknown device {name!r}; {did_you_mean(str(name), PLACES)}")
@@ -221,7 +228,8 @@ def _checked_devices(devices: Sequence[str]) -> tuple[str, ...]:
 
 
 def _checked_types(dtype: str | Sequence[str], devices: tuple[str, ...]) -> dict[str, str]:
-    given = (dtype,) * len(devices) if isinstance(dtype, str) else tuple(dtype)
+    given = tuple(checks.texts(dtype, "dtype"))
+    given = given * len(devices) if isinstance(dtype, str) else given
     for name in given:
         if name not in DTYPES:
             raise DendrosimError(f"dtype = {name!r}; {did_you_mean(str(name), DTYPES)}")
@@ -241,8 +249,8 @@ def _side(network: Network, x: np.ndarray, record: Mapping, batch: int | None) -
             f"one sample of {x.shape[1]} steps makes {numbers:,} numbers to compare, more than "
             f"the {2**30:,} that are"
         )
-    if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
-        raise DendrosimError(f"batch = {batch!r} is not a whole number from 1")
+    if batch is not None:
+        checks.whole(batch, "batch", least=1)
     return min(len(x), batch or max(1, min(64, _NUMBERS // numbers)))
 
 

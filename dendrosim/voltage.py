@@ -5,6 +5,7 @@ Pure functions on NumPy arrays in SI units: seconds and volts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from brian2 import second, volt
 from brian2.units.fundamentalunits import Dimension
 from numpy.typing import ArrayLike, NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.quantities import unit_words
 from dendrosim.spike_detection import DEFAULT, SpikeRule, find_spikes
@@ -20,7 +22,7 @@ from dendrosim.trains import sorted_train
 Array = NDArray[np.float64]
 
 
-def trace(times: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
+def trace(times: ArrayLike, *values: ArrayLike, names: Sequence[str] = ()) -> tuple[Array, ...]:
     """Return times and the traces that go with them as float arrays, or refuse them.
 
     Parameters
@@ -29,13 +31,20 @@ def trace(times: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
         Increasing times in s, shape (n,) with n >= 2.
     *values
         Traces of the same shape.
+    names
+        What to call the traces in an error.
 
     Raises
     ------
     DendrosimError
         If the shapes differ, the times are too few or do not increase, or a value is not finite.
     """
-    arrays = tuple(np.asarray(x, dtype=float) for x in (times, *values))
+    called = ("times", *names, *(["a trace"] * (len(values) - len(names))))
+    dims = (second.dim, *(None for _ in values))
+    arrays = tuple(
+        checks.numbers(x, name, dim=dim)
+        for x, name, dim in zip((times, *values), called, dims, strict=True)
+    )
     if any(x.ndim != 1 or x.shape != arrays[0].shape for x in arrays):
         raise DendrosimError(f"a trace has one value per time, not {[x.shape for x in arrays]}")
     if arrays[0].size < 2 or not (np.diff(arrays[0]) > 0).all():
@@ -62,7 +71,7 @@ def potential_trace(times: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:
         dim = getattr(value, "dim", unit.dim)
         if dim is not unit.dim and not (isinstance(dim, Dimension) and dim.is_dimensionless):
             raise DendrosimError(f"{name} is in {unit_words(dim)}, but {unit} is needed")
-    times, v = trace(times, v)
+    times, v = trace(times, v, names=["v"])
     if np.abs(v).max() > 1:
         raise DendrosimError(
             f"v reaches {np.abs(v).max():g} V, which no membrane does; a potential is given in V "
@@ -110,6 +119,10 @@ def spike_times_from_trace(
         If the shapes differ, the times are not evenly spaced, a value is not finite, or the units
         cannot be right.
     """
+    rule = SpikeRule(
+        *(checks.number(x, name) for name, x in
+          {"slope": slope, "peak": peak, "height": height}.items())
+    )  # fmt: skip
     times, v = potential_trace(times, v)
     steps = np.diff(times)
     if np.ptp(steps) > 1e-3 * steps.mean():
@@ -117,7 +130,7 @@ def spike_times_from_trace(
             f"the times of a trace must be evenly spaced, not by {steps.min():g} to "
             f"{steps.max():g} s; interpolate first"
         )
-    found = find_spikes(v, float(steps.mean()), SpikeRule(slope, peak, height))
+    found = find_spikes(v, float(steps.mean()), rule)
     return times[found.onsets]
 
 
@@ -151,9 +164,10 @@ def level_crossings(
     Raises
     ------
     DendrosimError
-        If the shapes differ or the times do not increase.
+        If the shapes differ, the times do not increase or the level is no number.
     """
-    times, v = trace(times, v)
+    level, interpolate = checks.number(level, "level"), checks.flag(interpolate, "interpolate")
+    times, v = trace(times, v, names=["v"])
     above = v > level
     after = np.flatnonzero(above[1:] & ~above[:-1]) + 1
     if not interpolate:
@@ -195,9 +209,11 @@ def exclude_spikes(
     DendrosimError
         If `before` or `after` is negative.
     """
+    before = checks.number(before, "exclude_spikes: before", dim=second.dim)
+    after = checks.number(after, "exclude_spikes: after", dim=second.dim)
     if before < 0 or after < 0:
         raise DendrosimError(f"exclude_spikes: before and after >= 0, not {before} and {after} s")
-    times, train = np.asarray(times, dtype=float), sorted_train(spikes)
+    times, train = checks.numbers(times, "times", dim=second.dim, finite=True), sorted_train(spikes)
     # a sample is out if more windows have opened than closed
     opened = np.searchsorted(train - before, times, side="right")
     closed = np.searchsorted(train + after, times, side="left")
@@ -221,8 +237,9 @@ def voltage_error(
     DendrosimError
         If the shapes differ.
     """
-    v, reference = np.asarray(v, dtype=float), np.asarray(reference, dtype=float)
-    mask = np.ones(v.shape, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    v = checks.numbers(v, "voltage_error: v", dim=volt.dim)
+    reference = checks.numbers(reference, "voltage_error: reference", dim=volt.dim)
+    mask = np.ones(v.shape, dtype=bool) if mask is None else _mask(mask)
     if not v.shape == reference.shape == mask.shape:
         raise DendrosimError(
             f"voltage_error: v {v.shape}, reference {reference.shape} and mask {mask.shape} "
@@ -232,3 +249,13 @@ def voltage_error(
     if not error.size:
         return VoltageError(np.nan, np.nan)
     return VoltageError(float(np.sqrt(np.mean(error**2))), float(error.max()))
+
+
+def _mask(mask: ArrayLike) -> NDArray[np.bool_]:
+    """Return a mask, of bools or of 0 and 1; what numpy counts as true is not enough."""
+    values = checks.numbers(mask, "voltage_error: mask", kinds="biuf")
+    if not np.isin(values, (0, 1)).all():
+        raise DendrosimError(
+            f"voltage_error: mask = {checks.short(mask)} should be True where a sample counts"
+        )
+    return values.astype(bool)

@@ -107,7 +107,7 @@ def test_a_linear_model_obeys_superposition(name, unit, dt, changes):
     method = "rk2" if model.kind == "continuous" else None
     r = ds.simulate(
         model, two_inputs(places, unit, dt), dt=f"{dt} ms", method=method, device="numpy",
-        progress=False,
+        grids="zip", progress=False,
     )  # fmt: skip
     assert len(r.spike_t) == 0
     for potential in model.potentials.values():
@@ -122,7 +122,7 @@ def test_the_active_model_does_not():
     model = ds.load_model("kepecs_wang_2000")
     r = ds.simulate(
         model, two_inputs(("soma", "dendrite"), "uA/cm**2", 0.05), dt="0.05 ms", method="rk2",
-        device="numpy", progress=False,
+        grids="zip", device="numpy", progress=False,
     )  # fmt: skip
     rest, one, other, both = r.voltage().T
     assert np.abs(both - one - other + rest).max() > 1e-6 * np.ptp(both)

@@ -10,7 +10,7 @@ import torch
 from eager_and_fused import N_IN, N, agree, both, network, sample
 
 import dendrosim as ds
-from dendrosim import toolchain
+from dendrosim import program_cache
 from dendrosim.errors import DendrosimError
 from dendrosim.learn import SURROGATES, TorchNetwork, cpp_kernels, cpp_library
 
@@ -197,13 +197,13 @@ class TestWhere:
         monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path))
         with pytest.raises(DendrosimError, match="the fused kernel does not compile"):
             cpp_library.load("int main( {")
-        assert list(tmp_path.iterdir()) == []
+        assert [path.name for path in tmp_path.iterdir()] == ["locks"]
 
     def test_a_cache_that_cannot_be_written(self, monkeypatch, tmp_path):
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path / "file"))
         with pytest.raises(DendrosimError, match=re.escape("set DENDROSIM_CACHE")):
-            toolchain.scratch_folder("a")
+            program_cache.scratch_folder("a")
 
     def test_nothing_is_compiled_twice(self, monkeypatch):
         net, x = network("lif"), torch.tensor(sample())

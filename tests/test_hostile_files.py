@@ -234,7 +234,7 @@ NETWORKS = {
     "another format": (lambda: network_file(head={"format": "x"}), "not a dendrosim network"),
     "no metadata": (lambda: save({"w": np.ones(3)}), "not a dendrosim network"),
     "a listed tensor is not there": (
-        lambda: network_file(head={"tensors": '["layers.0.bias.I", "gone"]'}), "lacks gone"),
+        lambda: network_file(head={"tensors": '["layers.0.bias.I", "gone"]'}), "lacks the tensors 'gone'"),
     "a list of tensors that is a number": (
         lambda: network_file(head={"tensors": "3"}), "not a dendrosim"),
     "another order of the steps": (
@@ -254,8 +254,8 @@ NETWORKS = {
     "no weights": (lambda: network_file(drop=["layers.0.input_weights.I"]), "layers.0"),
     "no recurrent weights": (
         lambda: network_file(drop=["layers.0.recurrent_weights.I"]), "layers.0"),
-    "no readout": (lambda: network_file(drop=["readout.weights"]), "lacks readout"),
-    "no bias": (lambda: network_file(drop=("layers.0.bias.I",)), "lacks layers.0.bias.I"),
+    "no readout": (lambda: network_file(drop=["readout.weights"]), "lacks the tensors 'readout.weights'"),
+    "no bias": (lambda: network_file(drop=("layers.0.bias.I",)), "lacks the tensors 'layers.0.bias.I'"),
     "cut short": (lambda: network_file()[:-9], "not a readable safetensors"),
     "cut in the header": (lambda: network_file()[:40], "not a readable safetensors"),
     "nothing": (lambda: b"", "not a readable safetensors"),

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "dendrosim"
 
 #: Each room may import those before it. `learn` is a folder, and one room; so is `cli_*.py`.
 ROOMS = [
-    "errors", "hdf5_probe", "hdf5", "pickling",
+    "errors", "checks", "hdf5_probe", "hdf5", "pickling",
     "quantities", "names", "syntax", "whitelist", "exprel", "text", "library", "writing",
     "equations",
     "model_parts", "model_checks", "model", "model_table",

@@ -74,7 +74,7 @@ def simulated(values, refractory, device, **options):
     protocol = ds.Protocol(
         duration=f"{STEPS} ms", stimuli=[ds.Stimulus("soma", "constant", amplitude="0")]
     )
-    options = {"record": [], "progress": False, **options}
+    options = {"record": [], "grids": "zip", "progress": False, **options}
     r = ds.simulate(model, protocol, device=device, **options)
     steps = np.rint(r.spike_t / MS).astype(int) - 1
     return list(zip(steps.tolist(), r.spike_i.tolist(), strict=True))

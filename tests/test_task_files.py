@@ -471,7 +471,7 @@ def test_what_is_no_spike_file_is_told(shd):
     path.write_bytes(path.read_bytes()[:5_000])
     refused(load, "shd_train.h5: not a readable HDF5 file")
     path.write_bytes(b"")
-    refused(load, "shd_train.h5: not a readable HDF5 file")
+    refused(load, "shd_train.h5: an empty file, not HDF5")
     path.unlink()
     refused(load, "shd_train.h5: there is no such file", "https://zenkelab.org/datasets/")
 

@@ -18,7 +18,9 @@ from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsExc
 from torch import Tensor
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.arguments import check_dtype, check_values
 from dendrosim.learn.functions import torch_functions
 from dendrosim.model import Model
 from dendrosim.quantities import UNITS
@@ -50,15 +52,17 @@ class ContinuousStep:
     """
 
     def __init__(self, model: Model, method: str | None = None) -> None:
+        checks.instance(model, Model, "model")
         if model.kind != "continuous":
             raise DendrosimError(f"{model.name} is discrete; use DiscreteStep")
         self.model = model
-        self.method = method or model.method
-        if self.method not in StateUpdateMethod.stateupdaters:
-            known = StateUpdateMethod.stateupdaters
-            hint = did_you_mean(str(self.method), known)
-            raise DendrosimError(f"unknown method {self.method!r}; {hint}")
+        self.method = checks.one_of(
+            model.method if method is None else method, StateUpdateMethod.stateupdaters,
+            "unknown method",
+        )  # fmt: skip
         self.statements = _statements(model, self.method)
+        used = set().union(*(expression.names for _, expression in self.statements))
+        self.needed = tuple(n for n in (*model.parameters, *model.derived) if n in used)
         self.units = {
             name: float(UNITS[name])
             for _, expression in self.statements
@@ -67,6 +71,7 @@ class ContinuousStep:
 
     def initial(self, dtype: torch.dtype = torch.float64, **options: Any) -> dict[str, Tensor]:
         """Return the model's initial state as tensors."""
+        check_dtype(dtype)
         return {
             name: torch.as_tensor(float(value) if value.ndim == 0 else value, dtype=dtype,
                                   **options)
@@ -75,6 +80,7 @@ class ContinuousStep:
 
     def values(self, dtype: torch.dtype = torch.float64, **options: Any) -> dict[str, Tensor]:
         """Return the model's parameters as tensors."""
+        check_dtype(dtype)
         return {
             name: torch.as_tensor(float(value) if value.ndim == 0 else value, dtype=dtype,
                                   **options)
@@ -98,6 +104,18 @@ class ContinuousStep:
         dt, t
             Step and time in seconds.
         """
+        check_values(state, self.model.states, "state")
+        check_values(inputs, (), "inputs")
+        check_values(values, self.needed, "values")
+        if unknown := [name for name in inputs if name not in self.model.inputs.values()]:
+            raise DendrosimError(
+                f"inputs: {unknown[0]!r} is no input of {self.model.name}; "
+                f"{did_you_mean(str(unknown[0]), self.model.inputs.values())}"
+            )
+        if not isinstance(dt, Tensor):
+            dt = checks.positive(dt, "dt", dim=UNITS["second"].dim)
+        if not isinstance(t, Tensor):
+            t = checks.number(t, "t", dim=UNITS["second"].dim)
         names = dict.fromkeys(self.model.inputs.values(), 0.0) | dict(inputs)
         names |= self.units | dict(values) | dict(state) | {"dt": dt, "t": t}
         functions = torch_functions(next(iter(state.values())).dtype)

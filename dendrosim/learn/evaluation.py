@@ -10,24 +10,22 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from dendrosim.devices import DEVICES
+from dendrosim import checks
+from dendrosim.devices import DEVICES, MAX_THREADS
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.losses import scores
 from dendrosim.learn.recipe_parts import Readout, section
 from dendrosim.learn.run import run_torch
-from dendrosim.learn.tasks.task import UNSCORED, checked
+from dendrosim.learn.tasks.task import UNSCORED, Task, checked
 from dendrosim.learn.trained_cells import TrainedCells
 from dendrosim.network import Network
 from dendrosim.network_run import run_network
 from dendrosim.simulation import progress_bar
-
-if TYPE_CHECKING:
-    from dendrosim.learn.tasks.task import Task
 
 PLACES = ("torch", *DEVICES)
 PARTS = ("train", "validation", "test")
@@ -123,11 +121,15 @@ def evaluate(
     DendrosimError
         If network and task do not fit, the network holds no readout, or a name is unknown.
     """
+    checks.instance(network, (Network, TrainedCells), "network")
+    checks.instance(task, Task, "task")
+    checks.whole(threads, "threads", least=1, most=MAX_THREADS)
     readout = readout_of(network)
     _check(network, task, device, part, readout)
     split = getattr(task, part)
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise DendrosimError(f"limit = {limit!r} is not a whole number from 1")
+    if limit is not None:
+        checks.whole(limit, "limit", least=1)
+    checks.whole(batch, "batch", least=1)
     n = min(len(split), limit or len(split))
     chosen = np.linspace(0, len(split) - 1, n).round().astype(int)
     side = min(batch, n)
@@ -167,8 +169,9 @@ def _check(
     network: Network | TrainedCells, task: Task, device: str, part: str, readout: Readout
 ) -> None:
     for name, valid, what in ((device, PLACES, "device"), (part, PARTS, "part")):
-        if name not in valid:
-            raise DendrosimError(f"{what} {name!r} is unknown; {did_you_mean(str(name), valid)}")
+        if not isinstance(name, str) or name not in valid:
+            hint = did_you_mean(str(name), valid)
+            raise DendrosimError(f"{what} {checks.short(name)} is unknown; {hint}")
     if isinstance(network, TrainedCells) and device != "torch":
         raise DendrosimError(f"{network!r} has no model file: it runs on device 'torch' only")
     n_out = network.layers[-1].n if readout.rule == "rate" else network.n_out

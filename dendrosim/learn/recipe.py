@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dendrosim import library
+from dendrosim import checks, library
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.recipe_parts import (
     Anneal,
@@ -101,6 +101,7 @@ def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -
     DendrosimError
         Naming the file, the key, the value and what is valid.
     """
+    changes = checks.texts([*changes] if isinstance(changes, Iterator) else changes, "changes")
     if isinstance(name, Recipe):
         table, short, where = tomllib.loads(name.text), name.name, name.name
         folder = name.folder

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.arguments import check_values
 from dendrosim.learn.functions import as_like, changed, torch_functions, with_sigmoid
 from dendrosim.learn.surrogates import SURROGATES, find_surrogate, spike_functions
 from dendrosim.model import Model
@@ -122,6 +124,8 @@ class DiscreteStep:
         self, model: Model, surrogate: str = "triangle", width: float | None = None,
         detach_reset: bool = False,
     ) -> None:  # fmt: skip
+        checks.instance(model, Model, "model")
+        checks.flag(detach_reset, "detach_reset")
         if model.kind != "discrete":
             raise DendrosimError(f"{model.name} is continuous; use ContinuousStep")
         self.model = model
@@ -137,6 +141,8 @@ class DiscreteStep:
                 Statement(s.target, with_detached(s.expression, fired)) for s in statements
             ]
         self.statements = statements
+        used = set().union(*(s.expression.names for s in statements))
+        self.needed = tuple(n for n in (*model.parameters, *model.derived) if n in used)
 
     def __reduce__(self) -> tuple:
         """Pickle and copy by what the step is made of."""
@@ -156,7 +162,12 @@ class DiscreteStep:
         values
             Parameters and derived values, scalars or shape (n,).
         """
+        check_values(state, self.carried, "state")
+        check_values(ports, self.model.ports, "ports")
+        check_values(values, self.needed, "values")
         like = next(iter(ports.values()))
+        if not isinstance(like, Tensor):
+            raise DendrosimError(f"ports = {checks.short(ports)} should map names to tensors")
         functions = {**torch_functions(like.dtype), **self.spikes}
         names = {**values, **ports, **{name: state[name] for name in self.carried}}
         for statement in self.statements:

@@ -13,9 +13,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from brian2.units.fundamentalunits import DIMENSIONLESS
 from torch import Tensor
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
 from dendrosim.learn.functions import torch_functions, with_sigmoid
 from dendrosim.text import Expression, parse_number
 
@@ -81,9 +83,8 @@ def find_surrogate(name: str, width: float | None = None) -> Callable[[Tensor], 
     DendrosimError
         If there is no such surrogate or the width is not above 0.
     """
-    if name not in SURROGATES:
-        raise DendrosimError(f"unknown surrogate {name!r}; {did_you_mean(name, SURROGATES)}")
-    if width is not None and not width > 0:
+    checks.one_of(name, SURROGATES, "unknown surrogate")
+    if width is not None and not checks.number(width, "width", dim=DIMENSIONLESS) > 0:
         raise DendrosimError(f"width = {width!r} of a surrogate is not above 0")
     function = SURROGATES[name]
     return lambda x: function(x, width)

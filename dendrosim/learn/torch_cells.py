@@ -12,8 +12,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
+from dendrosim.learn.arguments import check_dtype
 from dendrosim.learn.torch_network import TorchOutput, check_input
+from dendrosim.network import MOST
 
 #: Kind to torch's module of one layer.
 CELLS = {
@@ -62,10 +65,13 @@ class CellNetwork(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         super().__init__()
-        if kind not in CELLS:
-            raise DendrosimError(f"kind = {kind!r}; {did_you_mean(str(kind), CELLS)}")
+        checks.one_of(kind, CELLS, "kind =")
+        if not checks.is_row(sizes):
+            raise DendrosimError(f"{kind}: sizes = {checks.short(sizes)} should be a list of sizes")
+        checks.whole(seed, f"{kind}: seed")
+        check_dtype(dtype)
         for size in (*sizes, n_out):
-            if type(size) is not int or size < 1:
+            if type(size) is not int or not 1 <= size <= MOST:
                 raise DendrosimError(f"{kind}: the size {size!r} is not a whole number from 1")
         if len(sizes) < 2:
             raise DendrosimError(f"{kind}: sizes = {sizes!r} should be inputs and units of a layer")

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.learn.arguments import check_dtype
 from dendrosim.learn.functions import torch_functions, with_sigmoid
 from dendrosim.learn.fused import fits, run_layer
 from dendrosim.learn.state_names import use_targets
@@ -211,8 +213,8 @@ class TorchNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_network(network)
-        if dtype not in (torch.float32, torch.float64):
-            raise DendrosimError(f"dtype = {dtype}; valid: torch.float32, torch.float64")
+        check_dtype(dtype)
+        checks.flag(fused, "fused")
         self.network = network
         self.layers = nn.ModuleList(
             TorchLayer(layer, surrogate, width, detach_reset, fused) for layer in network.layers

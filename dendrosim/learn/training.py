@@ -6,18 +6,20 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from dendrosim import checks
+from dendrosim.devices import MAX_THREADS
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn import memory
 from dendrosim.learn.parallel import world
 from dendrosim.learn.recipe import Recipe, load_recipe
 from dendrosim.learn.run_folder import RunFolder, TrainingResult
-
-if TYPE_CHECKING:
-    from dendrosim.learn.tasks.task import Task
+from dendrosim.learn.tasks.task import Task
+from dendrosim.library import path_text
+from dendrosim.quantities import UNITS
 
 SAVE_SECONDS = 60.0
 PRECISIONS = ("float32", "bf16")
@@ -87,11 +89,22 @@ def train(
     """
     recipe = load_recipe(recipe, changes)
     place = _device(device, precision)
-    _whole(seed, 0, "seed")
-    for name, number in (("threads", threads), ("save_steps", save_steps)):
-        if number is not None:
-            _whole(number, 1, name)
-    folder = Path(out or Path("runs") / recipe.name)
+    checks.whole(seed, "seed")
+    if threads is not None:
+        checks.whole(threads, "threads", least=1, most=MAX_THREADS)
+    if save_steps is not None:
+        checks.whole(save_steps, "save_steps", least=1)
+    checks.positive(save_seconds, "save_seconds", dim=UNITS["second"].dim, finite=False, zero=True)
+    checks.flag(resume, "resume")
+    if progress is not None:
+        checks.flag(progress, "progress")
+    if on_epoch is not None and not callable(on_epoch):
+        raise DendrosimError(f"on_epoch = {checks.short(on_epoch)} cannot be called")
+    if task is not None:
+        checks.instance(task, Task, "task")
+    if data is not None:
+        path_text(data, "folder of data")
+    folder = Path("runs") / recipe.name if out is None else Path(path_text(out, "folder"))
     with world(place) as processes, _threads(threads), memory.kept():
         run = RunFolder(recipe, folder, seed, processes, place, precision)
         run.open(resume, task, data, keep_threads=threads is not None)
@@ -107,21 +120,16 @@ def _device(device: str | None, precision: str) -> str:
     known = ("cpu", "cuda")
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in known:
+    if not isinstance(device, str) or device not in known:
         raise DendrosimError(f"device {device!r} cannot train; {did_you_mean(str(device), known)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise DendrosimError("device 'cuda': torch sees no GPU here")
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         hint = did_you_mean(str(precision), PRECISIONS)
         raise DendrosimError(f"precision {precision!r} is unknown; {hint}")
     if precision == "bf16" and device != "cuda":
         raise DendrosimError("precision 'bf16' is for a GPU: on the CPU it is slower, not faster")
     return device
-
-
-def _whole(value: Any, low: int, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise DendrosimError(f"{name} = {value!r} is not a whole number from {low}")
 
 
 @contextlib.contextmanager

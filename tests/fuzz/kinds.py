@@ -136,7 +136,8 @@ def _recordings() -> list[bytes]:
         "scales": None,
         "stimuli": [{"into": ["I_s"]}],
         "measure": [0, 5e-3],
-        "sweep": {"key": "amplitude", "unit": "A", "values": [0.0, 1.0]},
+        "grids": [{"key": "stimuli.0.amplitude", "unit": "A", "values": [0.0, 1.0]}],
+        "diverged": {"1": 0.5},
         "device": "numpy",
     }
     meta = text | {"neurons": 2, "duration": 5e-3, "dt": 1e-3, "record_dt": 1e-3, "seed": 0}

@@ -1,0 +1,277 @@
+"""What an argument has to be: numbers, a whole number, one of several names.
+
+Each check returns the argument in the form that is meant, or says in a sentence which argument it
+is, what was given and what would be valid.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim.errors import DendrosimError, did_you_mean
+
+#: The largest whole number that is taken: one more does not fit into 64 bits.
+LARGEST = 2**63 - 1
+
+_SHAPES = {0: "a number", 1: "one row of numbers", 2: "a table of numbers"}
+
+
+def short(value: Any) -> str:
+    """Return what was given as text of 60 characters at most."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def numbers(
+    value: Any, name: str, *, ndim: int | None = None, dim: Any = None, kinds: str = "iuf",
+    finite: bool = False,
+) -> NDArray:  # fmt: skip
+    """Return an argument as an array of numbers in SI units; one that is float64 is not copied.
+
+    Parameters
+    ----------
+    value
+        Numbers, lists of them, an array or a quantity.
+    name
+        Of the argument, for the error.
+    ndim
+        Number of dimensions; any by default.
+    dim
+        Dimension that a quantity has to have; plain numbers are in SI units.  Any by default.
+    kinds
+        Kinds of numpy's types that are taken: with ``"c"`` complex numbers, and the result is
+        complex where they are.
+    finite
+        Whether NaN and infinity are refused.
+
+    Raises
+    ------
+    DendrosimError
+        If it does not hold numbers, such as texts, None, bools, or lists of different lengths.
+    """
+    wanted = "numbers" if ndim is None else _SHAPES[ndim]
+    refuse_unit(value, name, dim)
+    if np.ma.is_masked(value):
+        raise DendrosimError(f"{name} = {short(value)} has masked values; leave them out")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of different lengths; a torch gradient
+        raise DendrosimError(
+            f"{name} = {short(value)} cannot be made an array; {wanted} would be valid"
+        ) from None
+    if array.size and array.dtype.kind not in kinds:
+        raise DendrosimError(f"{name} = {short(value)} should be {wanted}")
+    if ndim is not None and array.ndim != ndim:
+        raise DendrosimError(
+            f"{name} = {short(value)} has shape {array.shape}, but {wanted} is needed"
+        )
+    array = array.astype(complex if array.dtype.kind == "c" else float, copy=False)
+    if finite and not np.isfinite(array).all():
+        raise DendrosimError(f"{name} = {short(value)} holds a value that is not finite")
+    return array
+
+
+def refuse_unit(value: Any, name: str, dim: Any = None) -> None:
+    """Refuse a quantity of another dimension, and one of another package that is not in SI units.
+
+    Neo's spike trains are such: numpy sees their numbers without the unit, milliseconds as seconds.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    own = getattr(first, "dim", None)
+    if dim is not None and hasattr(own, "is_dimensionless") and own is not dim:
+        from brian2.units.fundamentalunits import get_unit
+
+        if not own.is_dimensionless:
+            needed = "a number" if dim.is_dimensionless else repr(get_unit(dim))
+            raise DendrosimError(f"{name} is in {get_unit(own)!r}, but {needed} is needed")
+    units = getattr(first, "units", None)
+    if hasattr(first, "rescale") and float(getattr(units, "simplified", 1.0)) != 1:
+        raise DendrosimError(
+            f"{name} is in {getattr(units, 'dimensionality', units)}, but plain numbers in SI "
+            "units are needed: rescale(...).magnitude gives them"
+        )
+
+
+def number(value: Any, name: str, *, dim: Any = None, finite: bool = True) -> float:
+    """Return an argument as one number in SI units.
+
+    Parameters
+    ----------
+    value
+        A number, or a quantity that is one.
+    name
+        Of the argument, for the error.
+    dim
+        Dimension that a quantity has to have.
+    finite
+        Whether infinity is refused; NaN always is.
+
+    Raises
+    ------
+    DendrosimError
+        If it is no number.
+    """
+    result = _plain(value, name, dim)
+    if math.isnan(result) or (finite and math.isinf(result)):
+        raise DendrosimError(f"{name} = {short(value)} is not a finite number")
+    return result
+
+
+def _plain(value: Any, name: str, dim: Any) -> float:
+    refuse_unit(value, name, dim)
+    kind = np.asarray(value).dtype.kind if isinstance(value, np.ndarray | np.generic) else "f"
+    plain = isinstance(value, int | float | np.ndarray | np.generic)
+    if not plain or isinstance(value, bool) or kind not in "iuf" or np.ndim(value):
+        raise DendrosimError(f"{name} = {short(value)} should be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def positive(
+    value: Any, name: str, *, dim: Any = None, finite: bool = True, zero: bool = False
+) -> float:
+    """Return an argument as a number above 0, or from 0 where `zero` is.
+
+    Raises
+    ------
+    DendrosimError
+        If it is another, or no number.
+    """
+    result = _plain(value, name, dim)
+    if not (result > 0 or (result == 0 and zero)) or (finite and math.isinf(result)):
+        raise DendrosimError(
+            f"{name} = {short(value)} must be {'0 or positive' if zero else 'positive'}"
+            f"{' and finite' if finite else ''}"
+        )
+    return result
+
+
+def whole(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
+    """Return an argument as a whole number from `least` to `most`.
+
+    Raises
+    ------
+    DendrosimError
+        If it is another, or no whole number.
+    """
+    given = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not given or value < least:
+        raise DendrosimError(f"{name} = {short(value)} is not a whole number from {least}")
+    if value > most:
+        raise DendrosimError(f"{name} = {short(value)} is more than {most}")
+    return operator.index(value)
+
+
+def window(start: Any, stop: Any, name: str, *, dim: Any = None) -> tuple[float, float]:
+    """Return the beginning and the end of a window, the end after the beginning.
+
+    Raises
+    ------
+    DendrosimError
+        If one is no number, or the window is empty.
+    """
+    start = number(start, f"{name}: start", dim=dim)
+    stop = number(stop, f"{name}: stop", dim=dim)
+    if not stop > start:
+        raise DendrosimError(f"{name}: stop ({stop} s) must come after start ({start} s)")
+    return start, stop
+
+
+def one_of(value: Any, valid: Iterable[str], said: str) -> str:
+    """Return an argument that is one of several texts.
+
+    Parameters
+    ----------
+    value
+        The argument.
+    valid
+        The texts.
+    said
+        How the error begins: ``"unknown device"``.
+
+    Raises
+    ------
+    DendrosimError
+        If it is none of them.
+    """
+    valid = tuple(valid)
+    if not isinstance(value, str) or value not in valid:
+        hint = did_you_mean(value if isinstance(value, str) else "", valid)
+        raise DendrosimError(f"{said} {short(value)}; {hint}")
+    return value
+
+
+def text(value: Any, name: str) -> str:
+    """Return an argument that is text.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if not isinstance(value, str):
+        raise DendrosimError(f"{name} = {short(value)} should be text")
+    return value
+
+
+def texts(value: Any, name: str) -> list[str]:
+    """Return an argument that is several texts, or one, as a list.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if isinstance(value, str):
+        return [value]
+    items = list(value) if is_row(value) else [None]
+    if not all(isinstance(item, str) for item in items):
+        raise DendrosimError(f"{name} = {short(value)} should be a list of texts")
+    return items
+
+
+def is_row(value: Any) -> bool:
+    """Whether an argument is a list or another sequence: no text, no number, no set, no table."""
+    if hasattr(value, "ndim"):  # an array, a series, a tensor
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return an argument that is True or False.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise DendrosimError(f"{name} = {short(value)} should be True or False")
+    return bool(value)
+
+
+def instance(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
+    """Return an argument that is an object of a class, or of one of several.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(k.__name__ for k in kinds)
+        raise DendrosimError(f"{name} = {short(value)} should be a {wanted}")
+    return value
