@@ -234,13 +234,15 @@ NETWORKS = {
     "another format": (lambda: network_file(head={"format": "x"}), "not a dendrosim network"),
     "no metadata": (lambda: save({"w": np.ones(3)}), "not a dendrosim network"),
     "a listed tensor is not there": (
-        lambda: network_file(head={"tensors": '["layers.0.bias.I", "gone"]'}), "lacks the tensors 'gone'"),
+        lambda: network_file(head={"tensors": '["layers.0.bias.I", "gone"]'}),
+        "lacks the tensors 'gone'"),
     "a list of tensors that is a number": (
         lambda: network_file(head={"tensors": "3"}), "not a dendrosim"),
     "another order of the steps": (
         lambda: network_file(head={"order": "backwards"}), "order = 'backwards' is not known"),
     "recurrent by a word": (entry(recurrent="no"), "recurrent = 'no' is not True or False"),
-    "more neurons than weights": (entry(n=10**12), "shape"),
+    "more neurons than weights": (entry(n=10**12), "n = 1000000000000 is more than 10000000"),
+    "one neuron more than weights": (entry(n=4), "shape"),
     "a size that is text": (entry(n="3"), "whole number"),
     "a size below 1": (entry(n=-3), "whole number"),
     "a wrong shape": (
@@ -254,8 +256,10 @@ NETWORKS = {
     "no weights": (lambda: network_file(drop=["layers.0.input_weights.I"]), "layers.0"),
     "no recurrent weights": (
         lambda: network_file(drop=["layers.0.recurrent_weights.I"]), "layers.0"),
-    "no readout": (lambda: network_file(drop=["readout.weights"]), "lacks the tensors 'readout.weights'"),
-    "no bias": (lambda: network_file(drop=("layers.0.bias.I",)), "lacks the tensors 'layers.0.bias.I'"),
+    "no readout": (
+        lambda: network_file(drop=["readout.weights"]), "lacks the tensors 'readout.weights'"),
+    "no bias": (
+        lambda: network_file(drop=("layers.0.bias.I",)), "lacks the tensors 'layers.0.bias.I'"),
     "cut short": (lambda: network_file()[:-9], "not a readable safetensors"),
     "cut in the header": (lambda: network_file()[:40], "not a readable safetensors"),
     "nothing": (lambda: b"", "not a readable safetensors"),
