@@ -188,7 +188,7 @@ class Stimulus(Pickled):
         if (
             not isinstance(places, list | tuple)
             or not places
-            or not all(isinstance(place, str) for place in places)
+            or not all(isinstance(place, str) and place for place in places)
         ):
             raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
         spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
@@ -217,6 +217,9 @@ class Stimulus(Pickled):
         for key in _POSITIVE:
             if key in result and not np.all(result[key] > 0):
                 raise DendrosimError(f"{where}: {key} = {describe(result[key])} is not above 0")
+        if not np.all(result.get("sigma", 0) >= 0):
+            sigma = describe(result["sigma"])
+            raise DendrosimError(f"{where}: sigma = {sigma} is a standard deviation below 0")
         count = np.asarray(result.get("count", 1.0))
         if np.any(count < 1) or np.any(count != np.rint(count)):
             raise DendrosimError(f"{where}: count = {count} is not a whole number from 1")

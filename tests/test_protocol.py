@@ -598,3 +598,17 @@ def test_with_refuses_a_key_that_no_stimulus_has(key):
 def test_zero_without_a_unit_goes_into_any_input():
     offset = Stimulus("soma", "ramp", amplitude="1 uA/cm**2").values["offset"]
     assert offset == quantity("0")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"into": "", "shape": "constant", "amplitude": "1"}, "should name a place"),
+        ({"into": ["soma", ""], "shape": "constant", "amplitude": "1"}, "should name a place"),
+        ({"into": "soma", "shape": "ou", "sigma": "-1 nA"}, "a standard deviation below 0"),
+        ({"into": "soma", "shape": "ou", "sigma": "[1, -1]"}, "a standard deviation below 0"),
+    ],
+)
+def test_a_stimulus_that_cannot_be_is_refused(values, told):
+    with pytest.raises(DendrosimError, match=told):
+        Stimulus(**values)
