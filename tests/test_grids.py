@@ -66,13 +66,12 @@ def test_pairs_are_single_runs():
         assert_array_equal(run.spikes(k), alone.spikes(0))
 
 
-@pytest.mark.parametrize("device", ["numpy", "cpp"])
-def test_a_cross_is_every_single_run(device):
-    run = lif(amplitude="[0.3, 0.9]", grids="cross", n=2, device=device)
+def test_a_cross_is_every_single_run():
+    run = lif(amplitude="[0.3, 0.9]", grids="cross", n=2, device="cpp")
     assert run.n == 12
     assert_array_equal(run.grids["amplitude"], np.repeat([0.3, 0.9], 6))
     assert_array_equal(run.grids["V_th"], np.tile(np.repeat([1, 2, 1e9], 2), 2))
-    for k in range(run.n):
+    for k in (0, 5, 8):  # a combination of each threshold; the pairs above are single runs, too
         alone = lif(str(run.grids["V_th"][k]), str(run.grids["amplitude"][k]))
         assert_array_equal(run.spikes(k), alone.spikes(0))
     assert sum(counts(run)) > 50
