@@ -77,7 +77,7 @@ def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
             own = protocols[name]
             protocols[name] = ds.Protocol(own.given_duration, [*own.stimuli, hold])
     whole, places = side_by_side(protocols, "6500 ms")
-    run = ds.simulate(model, whole, device="cpp", record=[model.potentials["soma"]],
+    run = ds.simulate(model, whole, device="cpp", grids="zip", record=[model.potentials["soma"]],
                       record_dt="0.1 ms", progress=False)  # fmt: skip
     t, v = run.times * 1e3, run.voltage("soma") * 1e3
     step = protocols["step"]
@@ -144,7 +144,7 @@ def _run_discrete(
         for name, (shape, values) in stimuli.items()
     }
     whole, places = side_by_side(protocols, "300 ms")
-    run = ds.simulate(model, whole, device="numpy", dt=None if model.dt else "1 ms",
+    run = ds.simulate(model, whole, device="numpy", grids="zip", dt=None if model.dt else "1 ms",
                       record=[potential_of(model)], progress=False)  # fmt: skip
     return run, protocols, places, scale
 
