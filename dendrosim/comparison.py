@@ -252,7 +252,7 @@ def comparison(
 ) -> Comparison:
     """Measure recordings of one protocol; the first is the reference.
 
-    Of a recorded cell what is doubtful is told as a `DendrosimWarning`: several steps of which one
+    What is doubtful of a recorded cell becomes a `DendrosimWarning`: several steps of which one
     is measured, peaks too slow for spikes, an implausible rate.
 
     Raises

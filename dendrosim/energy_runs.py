@@ -103,7 +103,8 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
         steps = round(run.duration / run.meta["dt"])
         found = {model.output: np.bincount(run.spike_i, minlength=n) / steps}
         for name in spikes(model):
-            if name in run.traces and name not in found:  # of all neurons, or it is told of which
+            if name in run.traces and name not in found:
+                # refused where not all neurons were recorded
                 columns = [run.column(neuron) for neuron in range(n)]
                 found[name] = run.traces[name].values[:, columns].mean(0)
     else:

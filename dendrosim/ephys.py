@@ -101,7 +101,7 @@ def read_abf(
     """Read the commanded current and the voltage of an ABF file (1.8 or 2).
 
     The command is that of the table of epochs, with the user lists of Clampex applied.  What is
-    doubtful is told as a `DendrosimWarning`: a command that never changes, a recorded current
+    doubtful becomes a `DendrosimWarning`: a command that never changes, a recorded current
     that differs from it, a potential that no cell has.
 
     Parameters

@@ -41,7 +41,7 @@ def let_vary(group: b2.NeuronGroup) -> None:
 
 
 class Traces(b2.StateMonitor):
-    """A monitor of as many neurons as the program is told; needs `is_available`."""
+    """A monitor whose number of neurons is an argument of the program; needs `is_available`."""
 
     def __init__(self, source: b2.NeuronGroup, variables: list[str], **options: object) -> None:
         super().__init__(source, variables, record=True, **options)

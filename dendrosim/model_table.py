@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity
 
-from dendrosim import library
+from dendrosim import checks, library
 from dendrosim.equations import parse_equations
 from dendrosim.errors import DendrosimError
 from dendrosim.model import Model, checked
@@ -36,11 +36,7 @@ def as_model(value: Any) -> Model:
     DendrosimError
         If it is something else, or there is no such model.
     """
-    if isinstance(value, Model):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return load_model(value)
-    raise DendrosimError(f"{value!r} is not a model, nor the name or path of one")
+    return checks.loaded(value, Model, load_model, "a model, nor the name or path of one")
 
 
 def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.library import is_file, path_text
 from dendrosim.model_table import model_from_table, to_table
@@ -55,11 +56,7 @@ def as_network(value: Any) -> Network:
     DendrosimError
         If it is something else, or there is no such file.
     """
-    if isinstance(value, Network):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return load_network(value)
-    raise DendrosimError(f"{value!r} is not a network, nor the path of one")
+    return checks.loaded(value, Network, load_network, "a network, nor the path of one")
 
 
 def load_network(path: str | os.PathLike) -> Network:

@@ -135,9 +135,8 @@ def make_plan(
     DendrosimError
         Where the two do not fit together.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DendrosimError(f"n = {n!r} is not a whole number from 1")
-    neurons = neurons_of(grids_of(model, protocol), int(n), model.name)
+    n = checks.whole(n, "n", least=1)
+    neurons = neurons_of(grids_of(model, protocol), n, model.name)
     duration = float(protocol.duration)
     chosen = _chosen(record_neurons, neurons)
     recorded = neurons if chosen is None else len(chosen)

@@ -327,11 +327,7 @@ def as_protocol(value: Any) -> Protocol:
     DendrosimError
         If it is something else, or there is no such protocol.
     """
-    if isinstance(value, Protocol):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return load_protocol(value)
-    raise DendrosimError(f"{value!r} is not a protocol, nor the name or path of one")
+    return checks.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
 
 
 def load_protocol(name: str | os.PathLike) -> Protocol:

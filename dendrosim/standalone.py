@@ -79,7 +79,7 @@ def _watched(built: Built) -> list[tuple[str, object]]:
 
 
 def _make(folder: Path, name: str) -> None:
-    """Compile a project; stop the compilers when this process is told to stop.
+    """Compile a project; stop the compilers when this process is interrupted.
 
     Raises
     ------

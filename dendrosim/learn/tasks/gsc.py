@@ -106,7 +106,7 @@ def _computed(folder: Path, names: Sequence[str]) -> np.ndarray:
         shape = (len(names), FEATURES.frames, FEATURES.bands)
         with replacing(path) as temporary, progress_bar(None, "log-mel spectrograms") as tell:
             rows = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-            with temporary.open("r+b") as file:  # a full disk is told now, not by a signal
+            with temporary.open("r+b") as file:  # a full disk is an error now, not a signal later
                 os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
             for k, name in enumerate(names):
                 file = folder / name
