@@ -8,16 +8,16 @@ Python, so neither has an `__init__.py`.
 from pathlib import Path
 from runpy import run_path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+#: Python, and the folders of text files that a wheel holds as packages without Python.
 PACKAGES = {
-    "dendrosim": "dendrosim",
-    "dendrosim.learn": "dendrosim/learn",
-    "dendrosim.learn.tasks": "dendrosim/learn/tasks",
+    name: name.replace(".", "/")
+    for name in find_packages(str(HERE), include=["dendrosim", "dendrosim.*"])
+} | {
     "dendrosim.recipes": "dendrosim/recipes",
-    "dendrosim.papers": "dendrosim/papers",
     "dendrosim.models": "models",
     "dendrosim.protocols": "protocols",
 }
@@ -35,6 +35,7 @@ BASE = [
     "matplotlib>=3.8",
     "click>=8.1",
     "tqdm>=4.66",
+    "lazy-loader>=0.4",  # a name is imported when it is first used
     "filelock>=3.12",  # processes that need one compiled program wait for each other
     "safetensors>=0.4",
 ]
@@ -100,13 +101,16 @@ setup(
     packages=[name for name, folder in PACKAGES.items() if (HERE / folder).is_dir()],
     package_dir=PACKAGES,
     package_data={
-        "dendrosim": ["*.toml", "*.txt", "cpp/*"],
-        "dendrosim.papers": ["*.toml"],
+        # a stub beside an `__init__` names what the room hands on
+        **{name: ["*.pyi"] for name in PACKAGES},
+        "dendrosim.devices": ["*.pyi", "cpp_sources/*"],
+        "dendrosim.model": ["*.pyi", "*.toml", "*.txt"],
+        "dendrosim.papers": ["*.pyi", "*.toml"],
         "dendrosim.models": ["*.toml"],
         "dendrosim.protocols": ["*.toml"],
         "dendrosim.recipes": ["*.toml"],
     },
     install_requires=BASE,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["dendrosim = dendrosim.cli:main"]},
+    entry_points={"console_scripts": ["dendrosim = dendrosim.cli.commands:main"]},
 )

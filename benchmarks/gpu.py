@@ -94,7 +94,7 @@ def least_of(runs: dict[str, Callable]) -> tuple[dict[str, float], tuple]:
 def neuron_work(n: int, dtype: str) -> tuple[int, int]:
     """Return bytes and operations of a step of n neurons."""
     import dendrosim as ds
-    from dendrosim.simulation import make_job
+    from dendrosim.simulation.run import make_job
 
     few = 1000  # the work of each is the same
     job = make_job(ds.load_model(MODEL), population(few), method=METHOD, dt=f"{DT} ms", record=[],
@@ -105,7 +105,7 @@ def neuron_work(n: int, dtype: str) -> tuple[int, int]:
 
 def network_work(net, batch: int, dtype: str, rates: list[float]) -> tuple[int, int]:
     """Return bytes and operations of a step of a batch: the texts of the layers, and their sums."""
-    from dendrosim.network_run import NetworkJob
+    from dendrosim.networks.run import NetworkJob
 
     size, work = limits.least(limits.parts(NetworkJob(net, images(1)[:, :4], {}, dtype)))
     weights, adds = limits.sums(net, rates, batch, dtype)

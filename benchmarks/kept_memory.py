@@ -27,7 +27,8 @@ WARM = 4  # steps until freed memory has found its places
 
 def steps(way: str, threads: int, count: int) -> list[tuple[float, int]]:
     """Return seconds and fresh pages of each step."""
-    from dendrosim.learn import TorchNetwork, memory
+    from dendrosim.learn import TorchNetwork
+    from dendrosim.learn.training import memory
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -15,7 +15,8 @@ import time
 import torch
 from common import interleaved, save, table
 
-from dendrosim.learn import memory, spike_products
+from dendrosim.learn.kernels import spike_products
+from dendrosim.learn.training import memory
 
 SHAPES, RATES = ((256, 256), (128, 384)), (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 

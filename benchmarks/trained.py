@@ -24,9 +24,9 @@ from common import RESULTS, table
 
 def result(folder: Path, data: str | None, limit: int | None) -> dict:
     """Return the result of a run, with its network evaluated on both devices."""
-    from dendrosim.learn.evaluation import evaluate
+    from dendrosim.learn.networks.trained_cells import TrainedCells, load_trained
     from dendrosim.learn.tasks import load_task
-    from dendrosim.learn.trained_cells import TrainedCells, load_trained
+    from dendrosim.learn.training.evaluation import evaluate
 
     told = json.loads((folder / "result.json").read_text())
     run = json.loads((folder / "run.json").read_text())

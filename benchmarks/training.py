@@ -21,7 +21,7 @@ from common import interleaved, save, table
 from lif_peers import snntorch_lif, spikingjelly_lif
 from torch import Tensor, nn
 
-from dendrosim.learn import memory
+from dendrosim.learn.training import memory
 
 SIZES, STEPS, BATCH, CLASSES = (1, 64, 256, 256), 784, 64, 10
 RECURRENT = (True, True, False)

@@ -2,6 +2,6 @@
 
 import sys
 
-from dendrosim.cli import main
+from dendrosim.cli.commands import main
 
 sys.exit(main())

@@ -36,9 +36,10 @@ def poisoned(tmp_path):
     [
         "import dendrosim.integrators",
         "import dendrosim as ds; ds.load_model('lif')",
-        "from dendrosim.cli import main; main(['show', 'lif'])",
-        "import threading; t = threading.Thread(target=__import__, args=['dendrosim.model']); "
-        "t.start(); t.join(); import sys; assert 'brian2' in sys.modules",
+        "from dendrosim.cli.commands import main; main(['show', 'lif'])",
+        "import threading; name = 'dendrosim.model.model'; "
+        "t = threading.Thread(target=__import__, args=[name]); t.start(); t.join(); "
+        "import sys; assert 'brian2' in sys.modules",
     ],
 )
 def test_no_file_of_preferences_is_evaluated(poisoned, code):
@@ -48,7 +49,7 @@ def test_no_file_of_preferences_is_evaluated(poisoned, code):
 @pytest.mark.parametrize(
     "code",
     ["import brian2", "import dendrosim, brian2",
-     "import dendrosim.model, brian2; brian2.prefs.load_preferences()"],
+     "import dendrosim.model.model, brian2; brian2.prefs.load_preferences()"],
 )  # fmt: skip
 def test_a_script_that_asks_for_them_has_them(poisoned, code):
     """So the files above would have been evaluated; the last line is how to read them later."""
@@ -56,7 +57,7 @@ def test_a_script_that_asks_for_them_has_them(poisoned, code):
 
 
 def test_no_log_is_opened(tmp_path):
-    code = "import dendrosim.model, os; os.kill(os.getpid(), 9)"
+    code = "import dendrosim.model.model, os; os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path,
                    env={**os.environ, "TMPDIR": str(tmp_path)})  # fmt: skip
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +68,7 @@ def test_hooks_and_signals_stay_as_they_were(tmp_path):
 import signal, sys
 def mine(*_): pass
 sys.excepthook = mine
-import dendrosim.model
+import dendrosim.model.model
 assert sys.excepthook is mine
 from brian2.core.preferences import BrianGlobalPreferences
 assert BrianGlobalPreferences.load_preferences.__name__ == "load_preferences"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import click
 import pytest
+from places import ROOT
 
-from dendrosim.cli import commands
+from dendrosim.cli.commands import commands
 
-ROOT = Path(__file__).parents[1]
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 BLOCK = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -3,15 +3,15 @@
 import ctypes
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import dendrosim as ds
-from dendrosim.simulation import make_job
+from dendrosim.simulation.run import make_job
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 @pytest.fixture(autouse=True)

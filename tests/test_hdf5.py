@@ -15,8 +15,8 @@ from fuzz.kinds import KINDS, seeds_of
 from dendrosim import hdf5
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks import heidelberg
-from dendrosim.nir_graphs import from_nir
-from dendrosim.recording import load_recording
+from dendrosim.networks.nir import from_nir
+from dendrosim.simulation.recording import load_recording
 
 READERS = {
     ".nc": load_recording,

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import dendrosim as ds
-from dendrosim import library
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError
 
-MODEL = (library.shelf("models") / "kepecs_wang_2000.toml").read_text(encoding="utf-8")
-LIF = (library.shelf("models") / "lif.toml").read_text(encoding="utf-8")
-PROTOCOL = (library.shelf("protocols") / "step.toml").read_text(encoding="utf-8")
+MODEL = (shelves.shelf("models") / "kepecs_wang_2000.toml").read_text(encoding="utf-8")
+LIF = (shelves.shelf("models") / "lif.toml").read_text(encoding="utf-8")
+PROTOCOL = (shelves.shelf("protocols") / "step.toml").read_text(encoding="utf-8")
 
 
 def model(old="", new="", text=MODEL):
@@ -35,7 +35,7 @@ def file(content, load=ds.load_model, name="mine.toml"):
 
 
 def written(name, content):
-    path = library.Path(name)
+    path = shelves.Path(name)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return f"./{name}"
 
@@ -64,7 +64,7 @@ def recorded(content):
 
 
 def loop():
-    library.Path("loop.toml").symlink_to("loop.toml")
+    shelves.Path("loop.toml").symlink_to("loop.toml")
     ds.load_model("./loop.toml")
 
 
@@ -263,7 +263,7 @@ def test_no_case_runs_code(places):
         with pytest.raises(DendrosimError):
             call()
         for link in ("loop.toml", "pipe.toml"):
-            library.Path(link).unlink(missing_ok=True)
+            shelves.Path(link).unlink(missing_ok=True)
     assert "here/pwned" not in places()
 
 

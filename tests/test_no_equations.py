@@ -13,18 +13,18 @@ import re
 import tokenize
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import dendrosim as ds
-from dendrosim import library
-from dendrosim.model import Model
-from dendrosim.syntax import CONSTANTS, FUNCTIONS
-from dendrosim.text import Expression
+from dendrosim import shelves
+from dendrosim.model.expressions import Expression
+from dendrosim.model.model import Model
+from dendrosim.model.syntax import CONSTANTS, FUNCTIONS
 
-PACKAGE = Path(__file__).parents[1] / "dendrosim"
-MODELS = sorted(library.names("models"))
+PACKAGE = ROOT / "dendrosim"
+MODELS = sorted(shelves.names("models"))
 
 
 def expressions(model: Model) -> Iterator[str]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from places import ROOT
 
 from dendrosim._version import __version__
 
-ROOT = Path(__file__).parents[1]
 SHELVES = ("models", "protocols")
 UNSHIPPED = (".*", "build", "dist", "demo", "output", "*.egg-info", "__pycache__")
 
@@ -47,12 +47,18 @@ def files_in(wheel: Path) -> list[str]:
 
 def files_due(source: Path) -> list[str]:
     """Return what a wheel of this source tree has to install, and all that it may."""
-    code = [path.relative_to(source).as_posix() for path in source.glob("dendrosim/**/*.py")]
+    code = [path.relative_to(source).as_posix() for path in source.glob("dendrosim/**/*.py*")]
     shelves = [
         f"dendrosim/{kind}/{p.name}" for kind in SHELVES for p in source.glob(f"{kind}/*.toml")
     ]
-    inside = [p for kind in ("*.toml", "*.txt", "cpp/*", "papers/*.toml", "recipes/*.toml") for p in
-              source.glob(f"dendrosim/{kind}")]  # fmt: skip
+    kinds = (
+        "model/*.t*t",
+        "model/*.toml",
+        "devices/cpp_sources/*",
+        "papers/*.toml",
+        "recipes/*.toml",
+    )
+    inside = [path for kind in kinds for path in source.glob(f"dendrosim/{kind}")]
     return sorted(code + shelves + [path.relative_to(source).as_posix() for path in inside])
 
 
@@ -102,7 +108,7 @@ def test_a_wheel_carries_its_licence_version_and_command(wheel):
     (info,) = {name.split("/")[0] for name in shipped.namelist() if ".dist-info/" in name}
     assert info == f"dendrosim-{__version__}.dist-info"
     assert shipped.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
-    assert b"dendrosim = dendrosim.cli:main" in shipped.read(f"{info}/entry_points.txt")
+    assert b"dendrosim = dendrosim.cli.commands:main" in shipped.read(f"{info}/entry_points.txt")
     assert shipped.read(f"{info}/top_level.txt").split() == [b"dendrosim"]
 
 
@@ -128,15 +134,15 @@ def test_an_sdist_holds_what_a_reader_and_a_tester_need(sdist):
 FIND_SHELVES = f"""
 import json
 from importlib.resources import files
-from dendrosim import library
+from dendrosim import shelves
 
-shelves = {{}}
+found = {{}}
 for kind in {SHELVES!r}:
-    names = library.names(kind)
-    shelves[kind] = [str(library.shelf(kind)), names]
+    names = shelves.names(kind)
+    found[kind] = [str(shelves.shelf(kind)), names]
     for name in names:
-        library.read_toml(library.find(name, kind))
-print(json.dumps([str(files("dendrosim")), shelves]))
+        shelves.read_toml(shelves.find(name, kind))
+print(json.dumps([str(files("dendrosim")), found]))
 """
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dendrosim import learn
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks import load_task
-from dendrosim.library import shelf, toml_text
+from dendrosim.shelves import shelf, toml_text
 
 _TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
 _VALUES = st.recursive(

@@ -12,7 +12,7 @@ from reference import discrete, kepecs_wang
 from runs import I_D, MS, four
 
 import dendrosim as ds
-from dendrosim.cli import main
+from dendrosim.cli.commands import main
 
 DEVICES = ["numpy", "cython", "cpp"]
 

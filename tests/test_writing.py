@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 from test_comparison import protocol, recording
 
 import dendrosim as ds
-from dendrosim.cli import main
-from dendrosim.comparison import comparison
+from dendrosim.cli.commands import main
+from dendrosim.comparison.result import comparison
 from dendrosim.errors import DendrosimError
-from dendrosim.plots import recording_figure, save_figure
-from dendrosim.writing import replacing, target, write_made
+from dendrosim.figures.style import save_figure
+from dendrosim.figures.traces import recording_figure
+from dendrosim.files import replacing, target, write_made
 
 V = np.full((1000, 1), -0.065)
 
@@ -137,7 +139,8 @@ sys.path.insert(0, {tests!r})
 from test_comparison import protocol, recording
 import dendrosim as ds
 from dendrosim.errors import DendrosimError
-from dendrosim.plots import recording_figure, save_figure
+from dendrosim.figures.traces import recording_figure
+from dendrosim.figures.style import save_figure
 
 def network():
     return ds.Network.random([ds.Layer(ds.load_model("lif"), 100, 200)], n_out=10, seed=0)
@@ -175,8 +178,8 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, name):
         write = f"import torch; from dendrosim.learn.{where}\n    " + write
     if name.endswith(".nir"):
         pytest.importorskip("nir")
-        write = "from dendrosim.nir_files import write_graph\n    " + write
-    code = FULL.format(tests=str(Path(__file__).parent), path=str(path), write=write)
+        write = "from dendrosim.networks.nir_files import write_graph\n    " + write
+    code = FULL.format(tests=str(TESTS), path=str(path), write=write)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -19,10 +19,15 @@ import torch
 from brian2 import Quantity, mV
 
 import dendrosim as ds
-from dendrosim import DendrosimError, features, generate, learn, measures, reduction, responses
-from dendrosim.learn import training
+from dendrosim import DendrosimError, learn, measures
+from dendrosim.comparison import protocol_measures, responses
+from dendrosim.devices import project
 from dendrosim.learn.tasks.task import Stored, Task
-from dendrosim.simulation import make_job
+from dendrosim.learn.training import run
+from dendrosim.reduction import linear, reduction
+from dendrosim.simulation import neuron_axis
+from dendrosim.simulation.recording import volts
+from dendrosim.simulation.run import make_job
 
 WRONG = {
     "None": None, "a number": 3, "minus one": -1, "zero": 0, "a fraction": 1.5, "nan": np.nan,
@@ -251,7 +256,7 @@ CALLS = {
         },
     ),
     **{
-        name: (lambda m, name=name: getattr(features, name.partition(" ")[0]), arguments)
+        name: (lambda m, name=name: getattr(measures, name.partition(" ")[0]), arguments)
         for name, arguments in {
             "adaptation_index": lambda m: {"spikes": m["a"]},
             "burst_phase": lambda m: {"onsets": m["a"], "frequency": 10.0, "start": 0.0},
@@ -333,7 +338,7 @@ CALLS = {
 
 def written_anew(**arguments):
     """Write a project, and take it away again."""
-    shutil.rmtree(generate.generate_project(**arguments))
+    shutil.rmtree(project.generate_project(**arguments))
 
 
 #: The same for `dendrosim.learn`; training itself is replaced.
@@ -443,34 +448,40 @@ CALLS |= {
 
 #: Of what a comparison measures.
 CALLS |= {
-    "measures.grid": (lambda m: measures.grid, lambda m: {"protocol": m["protocol"], "neurons": 1}),
+    "measures.grid": (
+        lambda m: neuron_axis.grid,
+        lambda m: {"protocol": m["protocol"], "neurons": 1},
+    ),
     "measures.other_grids": (
-        lambda m: measures.other_grids,
+        lambda m: neuron_axis.other_grids,
         lambda m: {"recording": m["run"], "protocol": m["protocol"]},
     ),
     "measures.onsets": (
-        lambda m: measures.onsets,
+        lambda m: neuron_axis.onsets,
         lambda m: {"protocol": m["protocol"], "neurons": 1},
     ),
-    "measures.is_steady": (lambda m: measures.is_steady, lambda m: {"protocol": m["protocol"]}),
+    "measures.is_steady": (
+        lambda m: neuron_axis.is_steady,
+        lambda m: {"protocol": m["protocol"]},
+    ),
     "measures.curve": (
-        lambda m: measures.curve,
+        lambda m: protocol_measures.curve,
         lambda m: {"trains": [m["a"]], "protocol": m["protocol"]},
     ),
     "measures.burst_shape": (
-        lambda m: measures.burst_shape,
+        lambda m: protocol_measures.burst_shape,
         lambda m: {"train": m["a"], "start": 0.0, "stop": 0.2, "end": 0.3, "steady": True},
     ),
     "measures.chirp_phase": (
-        lambda m: measures.chirp_phase,
+        lambda m: protocol_measures.chirp_phase,
         lambda m: {"trains": [m["a"]], "protocol": ds.load_protocol("chirp")},
     ),
     "measures.train_errors": (
-        lambda m: measures.train_errors,
+        lambda m: protocol_measures.train_errors,
         lambda m: {"trains": [m["a"]], "reference": [m["b"]], "start": 0.0, "stop": 0.3},
     ),
     "responses.volts": (
-        lambda m: responses.volts,
+        lambda m: volts,
         lambda m: {"recording": m["run"], "place": "soma", "neurons": [0]},
     ),
     "responses.voltage_errors": (
@@ -537,11 +548,11 @@ def outcomes(name, made):
 @pytest.fixture
 def quick(monkeypatch):
     """What takes long once the arguments have been checked is done once."""
-    for slow in ("_stable_rest", "_linear_part"):
-        monkeypatch.setattr(reduction, slow, cache(getattr(reduction, slow)))
-    monkeypatch.setattr(training, "RunFolder", Mock())
-    monkeypatch.setattr(generate.devices, "write_source", Mock(return_value={}))
-    monkeypatch.setattr(generate, "_beside", Mock())
+    for room, slow in ((linear, "stable_rest"), (reduction, "linear_part")):
+        monkeypatch.setattr(room, slow, cache(getattr(room, slow)))
+    monkeypatch.setattr(run, "RunFolder", Mock())
+    monkeypatch.setattr(project.execute, "write_source", Mock(return_value={}))
+    monkeypatch.setattr(project, "_beside", Mock())
 
 
 @pytest.mark.filterwarnings("ignore::dendrosim.errors.DendrosimWarning")
@@ -559,6 +570,6 @@ def test_every_public_function_is_in_the_table():
     results = {"Model", "Recording", "Reduction", "Comparison", "DendrosimError", "DivergenceError",
                "DendrosimWarning", "__version__", "SURROGATES", "Evaluation", "Recipe",
                "TorchOutput", "TrainingResult"}  # fmt: skip
-    public = {*ds.__all__, *features.__all__, *learn.__all__} - results
-    public = {n for n in public if not inspect.isclass(getattr(features, n, None))}
+    public = {*ds.__all__, *measures.__all__, *learn.__all__} - results
+    public = {n for n in public if not inspect.isclass(getattr(measures, n, None))}
     assert public <= CALLS.keys()

@@ -1,9 +1,10 @@
 """Model text in torch: differentiable steps, networks and training.
 
-The only part of dendrosim that imports torch (``pip install 'dendrosim[learn]'``).
+This is the only room that imports torch (``pip install 'dendrosim[learn]'``), beside the reader of
+torch's files in `dendrosim.networks.torch_files`.
 """
 
-from __future__ import annotations
+import lazy_loader
 
 from dendrosim.errors import DendrosimError
 
@@ -12,17 +13,4 @@ try:
 except ImportError:
     raise DendrosimError("torch is not installed: pip install 'dendrosim[learn]'") from None
 
-from dendrosim.learn.continuous import ContinuousStep
-from dendrosim.learn.evaluation import Evaluation, evaluate
-from dendrosim.learn.recipe import Recipe, load_recipe
-from dendrosim.learn.run_folder import TrainingResult
-from dendrosim.learn.step import DiscreteStep
-from dendrosim.learn.surrogates import SURROGATES
-from dendrosim.learn.torch_cells import CellNetwork
-from dendrosim.learn.torch_network import TorchNetwork, TorchOutput
-from dendrosim.learn.training import train
-
-__all__ = [
-    "SURROGATES", "CellNetwork", "ContinuousStep", "DiscreteStep", "Evaluation", "Recipe",
-    "TorchNetwork", "TorchOutput", "TrainingResult", "evaluate", "load_recipe", "train",
-]  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

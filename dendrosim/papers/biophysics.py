@@ -24,8 +24,8 @@ def still_bursts(variant: str) -> Found:
 
 def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
     """Tell whether eqs 6-7 have these signs of beta_1 and beta_2 when they are derived."""
-    from dendrosim.model_table import load_model
-    from dendrosim.reduction import reduce
+    from dendrosim.model.toml import load_model
+    from dendrosim.reduction.reduction import reduce
 
     found = reduce(load_model("kepecs_wang_2000"), dt="0.1 ms", method="euler").coefficients
     told = ", ".join(f"{name} = {value:.4g}" for name, value in found.items())
@@ -35,11 +35,11 @@ def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
 
 @lru_cache
 def _spikes_per_burst(variant: str) -> float:
-    from dendrosim.bursts import bursts
-    from dendrosim.model_table import load_model
-    from dendrosim.protocol import Protocol
-    from dendrosim.simulation import simulate
-    from dendrosim.stimuli import Stimulus
+    from dendrosim.measures.burst_detection import bursts
+    from dendrosim.model.toml import load_model
+    from dendrosim.simulation.protocol import Protocol
+    from dendrosim.simulation.run import simulate
+    from dendrosim.simulation.stimuli import Stimulus
 
     protocol = Protocol(DURATION, [Stimulus("dendrite", "constant", amplitude=DRIVE)])
     model = load_model(f"kepecs_wang_2000{variant}")

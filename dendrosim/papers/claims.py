@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dendrosim import library
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError, did_you_mean
 
 REPRODUCED, REFUTED, UNREACHED = "reproduced", "refuted", "not reachable here"
@@ -198,9 +198,9 @@ _KEYS = {
 
 def _paper(name: str) -> Paper:
     path = Path(str(files("dendrosim"))) / "papers" / f"{name}.toml"
-    table = library.read_toml(path)
+    table = shelves.read_toml(path)
     keys = {"title": str, "model": str, "networks": dict, "claims": list}
-    library.check_keys(table, keys, str(path))
+    shelves.check_keys(table, keys, str(path))
     networks = table.get("networks", {})
     claims = tuple(
         _claim(entry, networks, f"{path}: claims[{k}]") for k, entry in enumerate(table["claims"])
@@ -212,7 +212,7 @@ def _paper(name: str) -> Paper:
 
 
 def _claim(entry: Any, networks: Mapping[str, Any], where: str) -> Claim:
-    library.check_keys(entry, _KEYS, where)
+    shelves.check_keys(entry, _KEYS, where)
     for key in ("id", "where", "says"):
         if not entry.get(key):
             raise DendrosimError(f"{where}: the key {key!r} is missing")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dendrosim import energy, figures
-from dendrosim.network_figures import gates_figure
+from dendrosim.figures.networks import gates_figure
+from dendrosim.learn.gradients.propagation import products, spectral_radius
 from dendrosim.papers import theory, trained
 from dendrosim.papers.claims import Paper
 from dendrosim.papers.gates import dynamics
 from dendrosim.papers.trained import TASK
-from dendrosim.propagation import products, spectral_radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dendrosim.conventions import Count
+    from dendrosim.energy.conventions import Count
     from dendrosim.papers.workshop import Workshop
 
 #: Table 7 of the AAAI supplement: initial coefficients, trained ones where given, accuracy.
@@ -65,7 +65,7 @@ def _from_quadrant(shop: Workshop, name: str) -> figures.Mark:
 
 def reset(shop: Workshop, paper: Paper) -> Figure:
     """Draw what the reset changes: determinant and spectral radius over the somatic potential."""
-    from dendrosim.learn.gradients import Linearised
+    from dendrosim.learn.gradients.linearised import Linearised
 
     u = np.linspace(-0.5, 2.5, 301)
     matrices = Linearised("lstm_lif").jacobian({"U_S": u})

@@ -58,7 +58,7 @@ def dynamics(shop: Workshop) -> Dynamics:
 
 
 def _dynamics(shop: Workshop) -> Dynamics:
-    from dendrosim.learn.run import run_torch
+    from dendrosim.learn.networks.run import run_torch
 
     made, task = shop.noisy_copy()
     x, _ = task.test.batch(np.arange(SAMPLES))

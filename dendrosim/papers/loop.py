@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dendrosim.learn.gradients.propagation import geometric_gain, relative_factors
 from dendrosim.papers.claims import Found
-from dendrosim.propagation import geometric_gain, relative_factors
 
 if TYPE_CHECKING:
     from dendrosim.papers.workshop import Workshop
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def leak_or_nothing() -> Found:
     """Tell whether with the boxcar a neuron's gain is its leak or 0 (eq. 12)."""
-    from dendrosim.learn.gradients import Linearised
+    from dendrosim.learn.gradients.linearised import Linearised
 
     potentials = np.linspace(-1, 3, 401)
     gains = Linearised("lrmm", "boxcar", 1.0).jacobian({"U_I": potentials})[:, 0, 0]
@@ -24,7 +24,7 @@ def leak_or_nothing() -> Found:
 
 def loop_operator(samples: int = 200) -> Found:
     """Tell whether M_t of A.6, with the gains of eqs 20-21, is what the text of LRMM gives."""
-    from dendrosim.learn.gradients import Linearised
+    from dendrosim.learn.gradients.linearised import Linearised
 
     rng = np.random.default_rng(0)
     w_cm, w_mc = rng.uniform(-2, 2, (2, samples))

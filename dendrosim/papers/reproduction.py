@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dendrosim.errors import DendrosimError
+from dendrosim.files import replacing
 from dendrosim.papers.claims import (
     VERDICTS,
     Checked,
@@ -23,9 +24,8 @@ from dendrosim.papers.claims import (
 )
 from dendrosim.papers.functions import check, what_is_missing
 from dendrosim.papers.workshop import Workshop
-from dendrosim.simulation import progress_bar
+from dendrosim.progress import progress_bar
 from dendrosim.tables import aligned
-from dendrosim.writing import replacing
 
 COLUMNS = ("paper", "where", "claim", "printed", "found", "unit", "verdict", "because")
 LEFT_OUT = "it takes a network that is trained for it, which --quick leaves out"
@@ -142,8 +142,8 @@ def _tasks(
     checked: dict[str, list[Checked]], figures: dict[tuple[str, str], Path | str],
 ) -> Iterator[Any]:  # fmt: skip
     """Yield what is to be done, a function without arguments each."""
+    from dendrosim.figures.style import save_figure
     from dendrosim.papers.drawings import DRAWINGS, QUICK
-    from dendrosim.plots import save_figure
 
     def judge(paper: Paper, claim: Any) -> None:
         left_out = quick and claim.slow

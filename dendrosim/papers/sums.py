@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dendrosim import energy
-from dendrosim.architecture import n_parameters, sizes_of
-from dendrosim.operations import Operations
+from dendrosim.energy.text_operations import Operations
+from dendrosim.networks.architecture import n_parameters, sizes_of
 from dendrosim.papers.claims import Found
 
 

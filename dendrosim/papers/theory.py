@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dendrosim.papers.claims import Found
-from dendrosim.propagation import (
+from dendrosim.learn.gradients.propagation import (
     absolute_retention,
     retention_factors,
 )
+from dendrosim.papers.claims import Found
 
 if TYPE_CHECKING:
-    from dendrosim.learn.maps import ParameterMap
+    from dendrosim.learn.gradients.maps import ParameterMap
     from dendrosim.papers.workshop import Workshop
 
 #: Eqs 9-10 from eqs 6-7: no leak.
@@ -26,7 +26,7 @@ HORIZONS = (1, 2, 4, 8, 16, 32, 48)
 
 def coupling_map(beta_1: Sequence[float], beta_2: Sequence[float]) -> ParameterMap:
     """Return the Jacobians of eqs 9-10 over both coefficients (Fig. 2), without reset."""
-    from dendrosim.learn.maps import parameter_map
+    from dendrosim.learn.gradients.maps import parameter_map
 
     return parameter_map("two_compartment", ("beta_1", beta_1), ("beta_2", beta_2), NO_LEAK)
 
@@ -68,7 +68,7 @@ def eq_14_above_1() -> Found:
 
 def a_norm_above_1_suffices() -> Found:
     """Tell whether a norm above 1 keeps products from vanishing, with a leak as the example."""
-    from dendrosim.learn.maps import parameter_map
+    from dendrosim.learn.gradients.maps import parameter_map
 
     leak = {"alpha_1": 0.9, "alpha_2": 0.9}
     found = parameter_map("two_compartment", ("beta_1", [-0.5]), ("beta_2", [0.5]), leak)
@@ -93,7 +93,7 @@ def on_the_circle() -> Found:
 
 def with_reset() -> Found:
     """Tell whether the reset leaves the determinant of a step at 1."""
-    from dendrosim.learn.gradients import Linearised
+    from dendrosim.learn.gradients.linearised import Linearised
 
     at = np.linspace(-0.5, 2.5, 61)
     found = np.linalg.det(Linearised("lstm_lif").jacobian({"U_S": at}))
@@ -118,7 +118,7 @@ def quadrant(beta_1: int, beta_2: int, gradients: str) -> Found:
 
 def eq_15() -> Found:
     """Tell whether eq. 15 has the coefficients of the text: of the state, the input and a spike."""
-    from dendrosim.learn.gradients import Linearised
+    from dendrosim.learn.gradients.linearised import Linearised
 
     step = Linearised("lstm_lif")
     values = {"beta_1": -0.7, "beta_2": 0.3, "gamma": 0.4, "V_th": 1.2}

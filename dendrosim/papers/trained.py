@@ -11,7 +11,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.papers.claims import Found, NotReachableError, check_apart
 
 if TYPE_CHECKING:
-    from dendrosim.learn.landscape import Landscape
+    from dendrosim.learn.gradients.loss_surface import Landscape
     from dendrosim.papers.workshop import Trained, Workshop
 
 TASK = "8 x 8 digits, a pixel a step"
@@ -89,7 +89,7 @@ def landscape_of(shop: Workshop, name: str) -> Landscape:
 
 def _landscape(shop: Workshop, name: str) -> Landscape:
     from dendrosim.learn import TorchNetwork
-    from dendrosim.learn.landscape import landscape, loss_on
+    from dendrosim.learn.gradients.loss_surface import landscape, loss_on
 
     network = shop.trained(name).network
     loss = loss_on(network, *shop.samples(50))

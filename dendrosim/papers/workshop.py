@@ -19,10 +19,10 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 
 if TYPE_CHECKING:
-    from dendrosim.learn.recipe import Recipe
+    from dendrosim.learn.gradients.trajectories import LayerRun
     from dendrosim.learn.tasks import Task
-    from dendrosim.learn.trajectories import LayerRun
-    from dendrosim.network import Network
+    from dendrosim.learn.training.recipe import Recipe
+    from dendrosim.networks.network import Network
 
 Array = np.ndarray
 
@@ -149,7 +149,7 @@ class Workshop:
         return self.once("paths", name, make=lambda: self._paths(self.trained(name).network))
 
     def _paths(self, network: Network) -> list[LayerRun]:
-        from dendrosim.learn.trajectories import follow
+        from dendrosim.learn.gradients.trajectories import follow
 
         return follow(network, self.samples(8)[0])[0]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 
-from dendrosim.model import Model
-from dendrosim.quantities import UNITS
-from dendrosim.text import Expression
+from dendrosim.model.expressions import Expression
+from dendrosim.model.model import Model
+from dendrosim.model.quantities import UNITS
 
 GREEK = {
     "alpha", "beta", "gamma", "delta", "theta", "kappa", "rho", "sigma", "tau", "phi", "chi",

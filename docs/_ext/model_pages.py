@@ -9,10 +9,10 @@ import responses
 from markdown import block, math, page, table
 
 import dendrosim as ds
-from dendrosim import library
-from dendrosim.citations import citation
-from dendrosim.quantities import describe
-from dendrosim.text import Expression
+from dendrosim import shelves
+from dendrosim.model.citations import citation
+from dendrosim.model.expressions import Expression
+from dendrosim.model.quantities import describe
 
 CIRCUITS = ("two_compartment", "lstm_lif", "lstm_lif_code", "lrmm", "lrmm_alif")
 GROUPS = {
@@ -26,7 +26,7 @@ GROUPS = {
 def write(folder: Path) -> None:
     """Write the catalogue into a folder: a page and a figure for each model, and the list."""
     groups: dict[str, list[ds.Model]] = {name: [] for name in GROUPS}
-    for name in library.names("models"):
+    for name in shelves.names("models"):
         model = ds.load_model(name)
         groups[_group(model)].append(model)
         text = model_page(model)

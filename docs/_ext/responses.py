@@ -16,10 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dendrosim as ds
-from dendrosim.dynamics import Dynamics
-from dendrosim.impedance import impedance
-from dendrosim.panels import COLOURS, GREY
-from dendrosim.plots import STYLE
+from dendrosim.figures.style import COLOURS, GREY, STYLE
+from dendrosim.measures import impedance
+from dendrosim.reduction import Dynamics
 
 #: Of the shelf, for models with units.
 SHELF = ("step", "fi_curve", "chirp", "paired_pulse")

@@ -20,11 +20,11 @@ import pytest
 pytest.importorskip("brian2cuda", reason="brian2cuda has an environment of its own: make cuda")
 
 import dendrosim as ds
-from dendrosim import cuda_target
-from dendrosim.generate import generate_project
-from dendrosim.job import Done
-from dendrosim.network_run import NetworkJob
-from dendrosim.simulation import make_job
+from dendrosim.devices import cuda
+from dendrosim.devices.job import Done
+from dendrosim.devices.project import generate_project
+from dendrosim.networks.run import NetworkJob
+from dendrosim.simulation.run import make_job
 
 HEADERS = (
     "cuda.h", "curand.h", "curand_kernel.h", "cuda_profiler_api.h", "thrust/copy.h",
@@ -35,7 +35,7 @@ LAUNCH = re.compile(r"(\w+)\s*<<<\s*(.*?),\s*(.*?)\s*>>>\s*\(", re.DOTALL)
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here"),
-    pytest.mark.skipif(cuda_target.find_toolkit() is None, reason="no nvcc here"),
+    pytest.mark.skipif(cuda.find_toolkit() is None, reason="no nvcc here"),
 ]
 
 

@@ -12,12 +12,13 @@ pytest.importorskip("cuda.bindings.nvrtc", reason="comes with torch for CUDA, an
 import torch
 
 import dendrosim as ds
-from dendrosim import library
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError
-from dendrosim.learn import TorchNetwork, cuda_driver, fused
-from dendrosim.learn.cuda_kernels import CudaKernel
+from dendrosim.learn import TorchNetwork
+from dendrosim.learn.kernels import cuda_driver, fused
+from dendrosim.learn.kernels.cuda import CudaKernel
 
-NAMES = [name for name in library.names("models") if ds.load_model(name).kind == "discrete"]
+NAMES = [name for name in shelves.names("models") if ds.load_model(name).kind == "discrete"]
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ LAUNCH = f"""
 SOURCE = {SOURCE!r}
 import contextlib, types
 import numpy as np, torch
-from dendrosim.learn import cuda_driver
+from dendrosim.learn.kernels import cuda_driver
 torch.cuda.device = lambda device: contextlib.nullcontext()
 torch.cuda.current_stream = lambda: types.SimpleNamespace(cuda_stream=0x33)
 torch.cuda.get_device_capability = lambda device: (9, 0)

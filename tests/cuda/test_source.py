@@ -16,14 +16,15 @@ import pytest
 pytest.importorskip("brian2cuda", reason="brian2cuda has an environment of its own: make cuda")
 
 import dendrosim as ds
-from dendrosim import cuda_target, library
-from dendrosim.cli import main
+from dendrosim import shelves
+from dendrosim.cli.commands import main
+from dendrosim.devices import cuda
+from dendrosim.devices.project import generate_project, step_order
 from dendrosim.errors import DendrosimError
-from dendrosim.generate import generate_project, step_order
-from dendrosim.network_run import NetworkJob
-from dendrosim.simulation import make_job
+from dendrosim.networks.run import NetworkJob
+from dendrosim.simulation.run import make_job
 
-pytestmark = pytest.mark.skipif(cuda_target.find_toolkit() is None, reason="no nvcc here")
+pytestmark = pytest.mark.skipif(cuda.find_toolkit() is None, reason="no nvcc here")
 
 
 def job_of(name: str, **options):
@@ -44,7 +45,7 @@ def network_job(name: str, dtype: str = "float64"):
     return NetworkJob(ds.Network.random(layers, n_out=2), np.ones((3, 10, 2)), {}, dtype)
 
 
-@pytest.mark.parametrize("name", library.names("models"))
+@pytest.mark.parametrize("name", shelves.names("models"))
 def test_every_model_compiles(name, tmp_path):
     generate_project(job_of(name), tmp_path / "project", check=True)
     assert (tmp_path / "project/main.cu").is_file()
@@ -69,7 +70,7 @@ def test_the_command_checks_a_network_file(tmp_path, capsys):
 
 def test_a_step_calls_no_function_and_in_float32_no_double(tmp_path):
     """A power is a product: pow is a call of a hundred instructions, and for a float in double."""
-    toolkit = cuda_target.find_toolkit()
+    toolkit = cuda.find_toolkit()
     for dtype, other in (("float32", "f64"), ("float64", "f32")):
         folder = tmp_path / dtype
         generate_project(job_of("kepecs_wang_2000", method="rk4", dtype=dtype), folder)
@@ -95,7 +96,7 @@ def test_whole_powers_on_the_host(tmp_path):
     ]  # fmt: skip
     (tmp_path / "power.cpp").write_text(
         "#include <cmath>\n#include <cstdio>\n#include <limits>\n#include <algorithm>\n"
-        f"#define __host__\n#define __device__\n{cuda_target._POWER}\n"
+        f"#define __host__\n#define __device__\n{cuda._POWER}\n"
         "int main() { double worst = 0; for (double x = -2.3; x < 3; x += 0.7) {"
         f"{' '.join(lines)} }}"
         ' printf("%g %d %d", worst, _brian_pow(2.0, 0.5) == sqrt(2.0), (int)_brian_pow(3, 2)); }'
@@ -130,7 +131,7 @@ def test_check_finds_an_error(tmp_path):
     source = next(folder.glob("code_objects/neurons_update*.cu"))
     source.write_text(source.read_text().replace("U = ", "U = undefined_name + ", 1))
     with pytest.raises(DendrosimError, match="undefined_name"):
-        cuda_target.check_source(folder)
+        cuda.check_source(folder)
 
 
 def test_order_of_a_step_is_that_of_the_papers(tmp_path):
@@ -158,11 +159,11 @@ def test_project_says_how_it_is_run(tmp_path):
 
 def test_run_without_a_gpu_is_one_sentence(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cuda_target, "has_gpu", lambda: False)
+    monkeypatch.setattr(cuda, "has_gpu", lambda: False)
     assert main(["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "cuda"]) == 2
     said = capsys.readouterr().err
     assert "needs an NVIDIA GPU" in said and said.count("\n") == 1
-    monkeypatch.setattr(cuda_target, "find_toolkit", lambda: None)
+    monkeypatch.setattr(cuda, "find_toolkit", lambda: None)
     assert main(["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "cuda"]) == 2
     assert "nvcc" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -170,7 +171,7 @@ def test_run_without_a_gpu_is_one_sentence(capsys, tmp_path, monkeypatch):
 
 def test_a_command_says_nothing_else(tmp_path):
     """Neither Brian2, brian2cuda nor setuptools tell of themselves."""
-    code = "import sys; from dendrosim.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from dendrosim.cli.commands import main; sys.exit(main(sys.argv[1:]))"
     words = [
         "generate",
         "lif",
@@ -190,7 +191,7 @@ def test_a_command_says_nothing_else(tmp_path):
 
 
 def test_source_is_written_without_a_toolkit(tmp_path, monkeypatch):
-    monkeypatch.setattr(cuda_target, "find_toolkit", lambda: None)
+    monkeypatch.setattr(cuda, "find_toolkit", lambda: None)
     folder = generate_project(job_of("lif"), tmp_path / "project")
     assert (folder / "main.cu").is_file()
     shutil.rmtree(folder)

@@ -9,7 +9,8 @@ import eager_and_fused as twins
 import pytest
 import torch
 
-from dendrosim.learn import TorchNetwork, cuda_kernels
+from dendrosim.learn import TorchNetwork
+from dendrosim.learn.kernels import cuda
 
 pytestmark = [
     pytest.mark.cuda,
@@ -26,7 +27,7 @@ def test_gradients_are_those_of_autograd(name, recurrent):
 
 
 def test_more_weights_than_a_block_should_read(monkeypatch):
-    monkeypatch.setattr(cuda_kernels, "RESIDENT", 0)
+    monkeypatch.setattr(cuda, "RESIDENT", 0)
     options = {"device": "cuda", "dtype": torch.float64}
     twins.agree(twins.both(twins.network("lrmm"), twins.sample(), **options), 1e-10)
 

@@ -46,7 +46,7 @@ class Kind(NamedTuple):
 
 def toml(rng: np.random.Generator, content: bytes) -> bytes:
     """Change a TOML file as tables."""
-    from dendrosim.library import toml_text
+    from dendrosim.shelves import toml_text
 
     changed = m.table(rng, tomllib.loads(content.decode()))
     try:
@@ -62,7 +62,7 @@ def toml_lines(rng: np.random.Generator, content: bytes) -> bytes:
 
 def _shelf(kind: str) -> Callable[[], list[bytes]]:
     def seeds() -> list[bytes]:
-        from dendrosim.library import shelf
+        from dendrosim.shelves import shelf
 
         return [path.read_bytes() for path in sorted(shelf(kind).glob("*.toml"))]
 
@@ -95,7 +95,7 @@ def _networks() -> list[bytes]:
 
 def _checkpoints(ending: str) -> Callable[[], list[bytes]]:
     def seeds() -> list[bytes]:
-        from dendrosim.convert import export_state_dict
+        from dendrosim.networks.convert import export_state_dict
 
         return _written((ending, lambda path: export_state_dict(_network(), path)))
 
@@ -121,7 +121,7 @@ def _graphs() -> list[bytes]:
 def _recordings() -> list[bytes]:
     import xarray as xr
 
-    from dendrosim.recording import Recording
+    from dendrosim.simulation.recording import Recording
 
     time = np.arange(5) * 1e-3
     traces = xr.Dataset(
@@ -159,58 +159,58 @@ def _arrays() -> list[bytes]:
 
 
 def _model(path: Path) -> object:
-    from dendrosim.catalogue import model_page
-    from dendrosim.model_table import load_model
+    from dendrosim.cli.show import model_page
+    from dendrosim.model.toml import load_model
 
     return model_page(load_model(path))
 
 
 def _protocol(path: Path) -> object:
-    from dendrosim.catalogue import protocol_page
-    from dendrosim.protocol import load_protocol
+    from dendrosim.cli.show import protocol_page
+    from dendrosim.simulation.protocol import load_protocol
 
     return protocol_page(load_protocol(path))
 
 
 def _recipe(path: Path) -> object:
-    from dendrosim.learn.recipe import load_recipe
+    from dendrosim.learn.training.recipe import load_recipe
 
     recipe = load_recipe(path)
     return load_recipe(recipe).text  # as a run's folder keeps it
 
 
 def _network_file(path: Path) -> object:
-    from dendrosim.learn.trained_cells import load_trained
+    from dendrosim.learn.networks.trained_cells import load_trained
 
     return repr(load_trained(path))
 
 
 def _checkpoint(path: Path) -> object:
-    from dendrosim.convert import import_state_dict
+    from dendrosim.networks.convert import import_state_dict
 
     return import_state_dict(path, ["alif", "lrmm"], ["auto"]).text()
 
 
 def _graph(path: Path) -> object:
-    from dendrosim.nir_graphs import from_nir
+    from dendrosim.networks.nir import from_nir
 
     return from_nir(path, 0.5, "norse")
 
 
 def _recording(path: Path) -> object:
-    from dendrosim.recording import load_recording
+    from dendrosim.simulation.recording import load_recording
 
     return load_recording(path)
 
 
 def _abf(path: Path) -> object:
-    from dendrosim.ephys import read_abf
+    from dendrosim.current_clamp.recorded import read_abf
 
     return read_abf(path)
 
 
 def _array(path: Path) -> object:
-    from dendrosim.cli_common import read_array
+    from dendrosim.cli.options import read_array
 
     return read_array(str(path)).shape
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dendrosim.network import Layer, Network
+from dendrosim.networks.layer import Layer
+from dendrosim.networks.network import Network
 
 Array = np.ndarray
 
@@ -100,7 +101,7 @@ class Cochlea:
         """
         import torch
 
-        from dendrosim.learn.torch_network import TorchNetwork
+        from dendrosim.learn.networks.torch_network import TorchNetwork
 
         module = TorchNetwork(self.network)
         counts = []

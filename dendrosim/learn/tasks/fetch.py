@@ -13,10 +13,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from dendrosim.devices.program_cache import cache_folder
 from dendrosim.errors import DendrosimError
+from dendrosim.files import replacing
 from dendrosim.learn.tasks.sources import BROKEN, safe_name
-from dendrosim.program_cache import cache_folder
-from dendrosim.writing import replacing
 
 
 def kept(name: str) -> Path:

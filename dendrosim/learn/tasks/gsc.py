@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.files import path_text, replacing
 from dendrosim.learn.tasks.builder import Builder, Parts
 from dendrosim.learn.tasks.fetch import fetch, kept, untarred
 from dendrosim.learn.tasks.log_mel import LogMel
 from dendrosim.learn.tasks.task import Later, Split, Stored
 from dendrosim.learn.tasks.wav import read_wav
-from dendrosim.library import path_text
-from dendrosim.simulation import progress_bar
-from dendrosim.writing import replacing
+from dendrosim.progress import progress_bar
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = len(WORDS), len(WORDS) + 1

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.files import path_text
 from dendrosim.hdf5 import check_hdf5
 from dendrosim.learn.tasks.binnings import BINNINGS, CHANNELS, Binning
 from dendrosim.learn.tasks.builder import Builder, Parts, choice, whole
 from dendrosim.learn.tasks.fetch import fetch, unzipped
 from dendrosim.learn.tasks.stream import Stream
 from dendrosim.learn.tasks.task import Batch, Part, Split, set_apart, within
-from dendrosim.library import path_text
 
 URL = "https://zenkelab.org/datasets/"
 #: MD5 of the published zip archive of each file.

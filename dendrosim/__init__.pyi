@@ -1,0 +1,36 @@
+from . import comparison as comparison
+from . import current_clamp as current_clamp
+from . import devices as devices
+from . import energy as energy
+from . import figures as figures
+from . import integrators as integrators
+from . import learn as learn
+from . import measures as measures
+from . import model as model
+from . import networks as networks
+from . import papers as papers
+from . import reduction as reduction
+from . import simulation as simulation
+from . import verification as verification
+from .comparison import Comparison as Comparison
+from .comparison import compare as compare
+from .errors import DendrosimError as DendrosimError
+from .errors import DivergenceError as DivergenceError
+from .model import Model as Model
+from .model import citation as citation
+from .model import load_model as load_model
+from .networks import Layer as Layer
+from .networks import Network as Network
+from .networks import load_network as load_network
+from .networks import run_network as run_network
+from .reduction import Reduction as Reduction
+from .reduction import reduce as reduce
+from .simulation import Protocol as Protocol
+from .simulation import Recording as Recording
+from .simulation import Stimulus as Stimulus
+from .simulation import load_protocol as load_protocol
+from .simulation import load_recording as load_recording
+from .simulation import simulate as simulate
+from .verification import verify as verify
+
+__version__: str

@@ -1,0 +1,117 @@
+"""What several commands share: output as JSON, checks of paths, arrays from files."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.files import target
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+#: Bytes that an input may take as float64.
+MAX_BYTES = 4_000_000_000
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(_plain(value), indent=2))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: NaN, which it cannot, as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value
+
+
+def notes_as_lines() -> None:
+    """Print each `DendrosimWarning` as one line on stderr; other warnings are left as they are.
+
+    It is called after Brian2 was imported, which sends warnings to its log.
+    """
+    others = warnings.showwarning
+
+    def tell(message: Any, kind: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(kind, DendrosimWarning):
+            click.echo(f"dendrosim: note: {' '.join(str(message).split())}", err=True)
+        else:
+            others(message, kind, *place, **more)
+
+    if getattr(others, "__name__", "") != "tell":
+        warnings.showwarning = tell
+
+
+def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
+    """Refuse an output file of another ending, or one that cannot be written (`files.target`).
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if out is None:
+        return
+    path = Path(out)
+    if path.suffix not in endings:
+        raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
+    try:
+        target(path)
+    except DendrosimError as error:
+        raise DendrosimError(f"--out {error}") from None
+
+
+def check_folder(out: str | None, names: Sequence[str] = ()) -> None:
+    """Refuse an output folder whose name is that of a file, or that lies in one.
+
+    Parameters
+    ----------
+    names
+        Of files that will be written into it; one that is there has to be writable.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if out is None:
+        return
+    path = Path(out)
+    there = next((p for p in (path, *path.parents) if p.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise DendrosimError(f"--out {out}: should be a folder, and {there} is a file")
+    for name in names if path.is_dir() else ():
+        target(path / name)
+
+
+def read_array(path: str) -> Any:
+    """Read the numbers of a .npy file; nothing in it is run.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such file, it is not .npy, is cut short, holds Python objects, or would
+        take more than `MAX_BYTES` as float64.
+    """
+    import numpy as np
+
+    if not Path(path).is_file():
+        raise DendrosimError(f"{path}: there is no such file")
+    try:
+        # mapped, not read: what the header claims is compared with the size of the file
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # numpy raises many kinds for a broken header
+        said = (str(error).splitlines() or [""])[0] or type(error).__name__
+        said = "its header is not one of plain values" if "<ast." in said else said
+        raise DendrosimError(f"{path}: not a readable .npy file of numbers ({said})") from None
+    if array.size * 8 > MAX_BYTES:
+        raise DendrosimError(f"{path}: {array.size:,} numbers are more than are read")
+    return np.array(array)

@@ -1,0 +1,236 @@
+"""Commands that simulate: one model, several beside each other, the demonstration."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dendrosim.cli.options import JSON, check_folder, check_writable, print_json
+from dendrosim.cli.settings import SET, prepare
+from dendrosim.errors import DendrosimError, DendrosimWarning
+
+
+def _running(*, several: bool) -> Callable:
+    """Options that every command that simulates takes."""
+    options = [
+        click.option("--protocol", help="Name or path of a protocol."),
+        click.option("--recording", help="ABF file that gives the current of protocol 'recorded'."),
+        SET,
+        click.option("--dt", help='Time step, such as "0.05 ms".'),
+        click.option("--method", help="Integration method of Brian2, such as rk4."),
+        click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp."),
+        click.option("--threads", default=1, show_default=True, help="Threads of device cpp."),
+        click.option("--seed", type=int, help="Seed of the noise."),
+        click.option("--out", help="Folder to write into." if several else
+                     "File to write: .nc (recording), .csv (spikes) or .png (figure)."),
+        JSON,
+    ]  # fmt: skip
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command()
+@click.argument("model")
+@click.argument("protocol_name", required=False, metavar="[PROTOCOL]")
+@click.option("--n", default=1, show_default=True, help="Neurons for each point of a grid.")
+@click.option(
+    "--grids", help="Several grids: zip pairs their values, cross takes all combinations."
+)
+@click.option(
+    "--diverged",
+    default="raise",
+    show_default=True,
+    help="A neuron that diverges: raise ends the run, nan freezes the neuron.",
+)
+@click.option("--record", multiple=True, help="Variable to record; the potentials by default.")
+@click.option("--record-neuron", multiple=True, type=int, help="Neuron to record; all by default.")
+@_running(several=False)
+def run(
+    model: str, protocol_name: str | None, n: int, grids: str | None, diverged: str,
+    record: tuple[str, ...], record_neuron: tuple[int, ...], protocol: str | None,
+    recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
+    dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
+) -> None:  # fmt: skip
+    """Run MODEL under PROTOCOL and print the spikes of each neuron.
+
+    Spikes, rate and first spike are those of the protocol's measured window.
+    """
+    from dendrosim.measures.trains import in_window
+    from dendrosim.simulation.grids import arranged
+    from dendrosim.simulation.run import simulate
+
+    if protocol_name is not None and protocol is not None:
+        raise DendrosimError(
+            f"two protocols are given, {protocol_name} and --protocol {protocol}; give one"
+        )
+    name = protocol_name or protocol or "constant"
+    (neuron,), how = prepare([model], name, recording, settings)
+    check_writable(out, (".nc", ".csv", ".png"))
+    if out and Path(out).suffix == ".png" and not neuron.potentials:
+        raise DendrosimError(
+            f"--out {out}: a figure shows potentials, and {neuron.source or neuron.name} lacks the "
+            "key 'potentials', which names them"
+        )
+    neuron, how, _ = arranged(neuron, how, grids)  # as the figure and the window see them
+    result = simulate(
+        neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
+        grids="zip", diverged=diverged,
+        record=list(record) or None, record_neurons=list(record_neuron) or None,
+    )  # fmt: skip
+    if out:
+        _write_recording(result, how, Path(out))
+    start, stop = how.measure
+    values = result.grids
+    rows = []
+    for k, train in enumerate(result.trains):
+        times = train[in_window(train, start, stop)]
+        row = {"neuron": k} | {name: float(value[k]) for name, value in values.items()}
+        known = k not in result.diverged
+        row |= {"spikes": len(times), "rate_hz": len(times) / (stop - start) if known else math.nan}
+        first = float(times[0] * 1e3) if len(times) else math.nan
+        rows.append(row | {"first_spike_ms": first, "spikes_whole_run": len(train)})
+        if result.diverged:
+            rows[-1]["diverged_ms"] = result.diverged.get(k, math.nan) * 1e3
+    cell = _found_of_the_cell(how, result.n)
+    if as_json:
+        print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
+                     "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
+        return
+    from dendrosim.cli.show import table
+    from dendrosim.model.quantities import describe
+
+    compiled = (
+        f"compiled in {result.meta['compile_seconds']:.1f} s" if result.meta["compiled"]
+        else "not compiled again" if device == "cpp" else "nothing to compile"
+    )  # fmt: skip
+    click.echo(
+        f"{neuron.name} under {how.name}: {result.n} neuron(s), {result.duration * 1e3:g} ms, dt "
+        f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
+        f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
+    )
+    if cell:
+        click.echo(f"found: {cell}")
+    if start > 0 or stop < result.duration * (1 - 1e-12):
+        window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
+        click.echo(f"spikes, rate and first spike {window}")
+    header = ["neuron", *values, "spikes", "rate (Hz)", "first spike (ms)"]
+    header += ["diverged (ms)"] * bool(result.diverged)
+    cells = [
+        [row["neuron"], *(describe(value[row["neuron"]]) for value in values.values()),
+         row["spikes"], row["rate_hz"], row["first_spike_ms"],
+         *([row["diverged_ms"]] if result.diverged else [])]
+        for row in rows
+    ]  # fmt: skip
+    click.echo(table(header, cells))
+    if result.diverged:
+        click.echo(
+            f"{len(result.diverged)} of {result.n} neurons diverged: their rate is not known"
+        )
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--reduced", is_flag=True, help="Compare each with its reduction, too.")
+@click.option("--reduction", default="exact", show_default=True, help="exact, euler, quasi_active.")
+@click.option("--fit/--no-fit", "fitted", default=True, show_default=True,
+              help="Adjust the reductions' threshold, resets and gain on fi_curve.")  # fmt: skip
+@_running(several=True)
+def compare(
+    models: tuple[str, ...], reduced: bool, reduction: str, fitted: bool, protocol: str | None,
+    recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
+    dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
+) -> None:  # fmt: skip
+    """Compare MODELS under a protocol; the first is the reference."""
+    from dendrosim.comparison import result as comparison
+    from dendrosim.comparison.files import FILES
+    from dendrosim.reduction.reduction import reduce
+
+    neurons, how = prepare(list(models), protocol or "fi_curve", recording, settings)
+    check_folder(out, FILES)
+    if reduced:
+        for neuron in list(neurons):
+            if neuron.kind == "continuous":
+                fit = {"fit": ["fi_curve"], "device": device} if fitted else {}
+                neurons.append(reduce(neuron, "0.1 ms", method=reduction, **fit).model)
+    result = comparison.compare(
+        neurons, how, dt=dt, method=method, device=device, threads=threads, seed=seed
+    )
+    if out:
+        result.save(out)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        click.echo(result.text())
+        if out:
+            click.echo(f"\nwritten to {out}")
+
+
+@click.command()
+@click.option("--out", default="demo", show_default=True, help="Folder to write into.")
+def demo(out: str) -> None:
+    """Compare two biophysical neurons with their reductions: f-I curve and a dendritic step."""
+    check_folder(out)
+    from dendrosim.comparison import result as comparison
+    from dendrosim.model.toml import load_model
+    from dendrosim.reduction.reduction import reduce
+    from dendrosim.simulation.protocol import load_protocol
+
+    models = [load_model("pinsky_rinzel_1994"), load_model("kepecs_wang_2000")]
+    reductions = []
+    for model in models:
+        click.echo(f"reducing {model.name} (fitted on fi_curve) ...", err=True)
+        reductions.append(reduce(model, "0.1 ms", fit=["fi_curve"]))
+        reductions[-1].save(_folder(out) / f"{model.name}_reduced.toml")
+    for model, reduction in zip(models, reductions, strict=True):
+        for name in ("fi_curve", "dendritic_step"):
+            result = comparison.compare([model, reduction.model], load_protocol(name))
+            click.echo(result.text() + "\n")
+            result.save(_folder(out) / f"{model.name}_{name}")
+    click.echo(f"figures, tables and recordings are in {out}/")
+
+
+def _found_of_the_cell(how: Any, neurons: int) -> str | None:
+    """Return what was found in the recording that a protocol plays, and warn of what is odd."""
+    from dendrosim.current_clamp.doubts import found, of_measuring
+    from dendrosim.simulation.neuron_axis import clamp_recording
+
+    clamp = clamp_recording(how, neurons)
+    if clamp is None:
+        return None
+    for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
+        warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    return found(clamp)
+
+
+def _folder(path: str) -> Path:
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DendrosimError(f"{path}: cannot be a folder ({error.strerror})") from None
+    return folder
+
+
+def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
+    if path.suffix == ".nc":
+        recording.save(path)
+    elif path.suffix == ".png":
+        from dendrosim.figures.style import save_figure
+        from dendrosim.figures.traces import recording_figure
+
+        save_figure(recording_figure(recording, protocol), path)
+    else:
+        from dendrosim.files import replacing
+
+        with replacing(path) as temporary:
+            recording.to_dataframe().to_csv(temporary, index=False)

@@ -1,0 +1,3 @@
+from .result import Comparison as Comparison
+from .result import compare as compare
+from .result import comparison as comparison

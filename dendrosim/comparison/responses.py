@@ -1,0 +1,251 @@
+"""From recordings to what their traces say: voltage errors, impedance, the shape of spikes.
+
+Functions of `Recording` and `Protocol`.  A model whose potential has no physical scale has none
+of these: then the answer is None or nan.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import second
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.comparison.protocol_measures import mean_where_defined
+from dendrosim.measures.linear_response import impedance, resonance
+from dendrosim.measures.spike_features import efel_features
+from dendrosim.measures.voltage import exclude_spikes, voltage_error
+from dendrosim.simulation.neuron_axis import chirp_stimulus, chirp_values
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.recording import Recording, volts
+
+Array = NDArray[np.float64]
+
+#: How far before and after a spike the potential is not compared (s).
+AROUND_SPIKES = (5e-3, 20e-3)
+
+#: eFEL's name to ours; a spike of eFEL crosses -20 mV.  Its half-widths are not among them: where
+#: eFEL loses an onset they are those between two spikes, some below 0.
+SPIKE_SHAPE = {
+    "AP_amplitude": "spike height (mV)",
+    "AP_width": "spike width at -20 mV (ms)",
+    "AHP_depth_abs": "after-spike minimum (mV)",
+}
+
+
+def interpolated(recording: Recording, values: Array, times: Array) -> Array:
+    """Return the samples of a trace at other times, on the line between two samples.
+
+    Parameters
+    ----------
+    values
+        Shape (samples, neurons), at the recording's own times.
+    times
+        In s, shape (m,), within those of the recording.
+    """
+    own = recording.times
+    if len(own) == len(times) and np.array_equal(own, times):
+        return values
+    after = np.clip(np.searchsorted(own, times), 1, len(own) - 1)
+    weight = ((times - own[after - 1]) / (own[after] - own[after - 1]))[:, None]
+    return values[after - 1] * (1 - weight) + values[after] * weight
+
+
+class Difference(NamedTuple):
+    """Two potentials of the same place, at the same times, of the neurons that both have."""
+
+    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
+    times: Array  #: s, shape (m,)
+    volts: Array  #: model minus reference, shape (m, neurons)
+    counts: NDArray[np.bool_]  #: where neither neuron spikes nearby, shape (m, neurons)
+
+
+def difference(
+    recording: Recording, reference: Recording, start: float, stop: float, place: str = "soma"
+) -> Difference | None:
+    """Return the potential of a model minus that of the reference, at the reference's times.
+
+    Parameters
+    ----------
+    start, stop
+        The window in s.
+
+    Returns
+    -------
+    Difference or None
+        None if one of the two has no such potential, or no neuron was recorded in both.
+    """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(reference, Recording, "reference")
+    start, stop = checks.window(start, stop, "difference", dim=second.dim)
+    neurons = recording.both_recorded(reference)
+    if not neurons.size:
+        return None
+    ours, theirs = (volts(r, place, neurons) for r in (recording, reference))
+    if ours is None or theirs is None or min(len(recording.times), len(reference.times)) < 2:
+        return None
+    stop = min(stop, recording.times[-1])
+    window = (reference.times >= start) & (reference.times <= stop)
+    times = reference.times[window]
+    counts = [
+        exclude_spikes(times, np.r_[recording.spikes(k), reference.spikes(k)], *AROUND_SPIKES)
+        for k in neurons
+    ]
+    apart = interpolated(recording, ours, times) - theirs[window]
+    return Difference(neurons, times, apart, np.stack(counts, axis=1))
+
+
+def voltage_errors(
+    recording: Recording, reference: Recording, start: float, stop: float
+) -> dict[str, float]:
+    """Return rms and largest difference of the somatic potentials, and the rms of the dendritic.
+
+    Only samples away from the spikes of both count (`AROUND_SPIKES`).
+    """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(reference, Recording, "reference")
+    start, stop = checks.window(start, stop, "voltage_errors", dim=second.dim)
+    errors = dict.fromkeys(("rms voltage error (mV)", "max voltage error (mV)"), np.nan)
+    soma = difference(recording, reference, start, stop)
+    if soma is not None:
+        found = voltage_error(soma.volts, np.zeros_like(soma.volts), soma.counts)
+        errors = dict(zip(errors, (found.rms * 1e3, found.maximum * 1e3), strict=True))
+    dendrite = difference(recording, reference, start, stop, "dendrite")
+    if dendrite is not None:
+        found = voltage_error(dendrite.volts, np.zeros_like(dendrite.volts), dendrite.counts)
+        errors["rms dendritic voltage error (mV)"] = found.rms * 1e3
+    return errors
+
+
+# Impedance
+
+
+class Impedances(NamedTuple):
+    """What a chirp shows of each neuron that was recorded."""
+
+    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
+    frequencies: Array  #: Hz, shape (m,)
+    values: NDArray  #: complex, ohm m^2, shape (m, neurons); nan for a neuron that spikes
+
+    def of(self, neuron: int) -> NDArray | None:
+        """Return the impedance of a neuron, shape (m,); None where it was not recorded."""
+        (found,) = np.nonzero(self.neurons == neuron)
+        return self.values[:, found[0]] if found.size else None
+
+    @property
+    def linear(self) -> NDArray[np.int64]:
+        """Numbers of the neurons that do not spike, whose response is linear."""
+        return self.neurons[np.isfinite(self.values).all(axis=0)]
+
+
+def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
+    """Return the impedance that a chirp shows, from the places it enters to the soma.
+
+    Returns
+    -------
+    Impedances or None
+        None if the protocol has no chirp, its neurons have different ones, or the model has no
+        potential.
+    """
+    checks.instance(recording, Recording, "recording")
+    checks.instance(protocol, Protocol, "protocol")
+    chirp, v = chirp_stimulus(protocol), volts(recording)
+    if chirp is None or v is None or {"start", "stop", "f_0", "f_1"} & chirp.sizes.keys():
+        return None
+    start, stop, f_0, f_1 = chirp_values(chirp, protocol, 0, 1)
+    window = recording.times >= start
+    times = recording.times[window]
+    places = set(recording.meta["potentials"]) | set(chirp.into)
+    current = sum(protocol.current(p, times, recording.meta["dt"]) for p in sorted(places))
+    current = np.broadcast_to(current, (len(times), recording.n))
+    profiles = []
+    frequencies = np.empty(0)
+    for neuron in recording.recorded:
+        own = v[window, recording.column(neuron)]
+        diverged = not np.isfinite(own).all()
+        frequencies, z = impedance(
+            times,
+            current[:, neuron],
+            np.zeros_like(own) if diverged else own,
+            max(min(f_0, f_1), 1 / (stop - start)),
+            max(f_0, f_1),
+        )
+        fires = np.any(recording.spikes(neuron) >= start)
+        profiles.append(np.full_like(z, np.nan) if fires or diverged else z)
+    return Impedances(recording.recorded, frequencies, np.stack(profiles, axis=1))
+
+
+def impedance_measures(
+    recording: Recording, protocol: Protocol, reference: Recording | None = None
+) -> dict[str, float]:
+    """Return what a chirp shows: impedance, resonance, Q, and the error against a reference.
+
+    The error is the root mean square over the band of ``|Z - Z_ref| / |Z_ref|``, in percent.
+    Every number is the mean over the neurons that do not spike.
+    """
+    checks.instance(recording, Recording, "recording")
+    if reference is not None:
+        checks.instance(reference, Recording, "reference")
+    names = ("impedance at f_0 (kohm*cm**2)", "resonance (Hz)", "Q")
+    result = dict.fromkeys(names, np.nan)
+    found = impedances(recording, protocol)
+    if found is None:
+        return result
+    silent = [found.of(neuron) for neuron in found.linear]
+    peaks = [resonance(found.frequencies, z) for z in silent]
+    result = dict.fromkeys(names, np.nan) | {
+        names[0]: mean_where_defined([abs(z[0]) for z in silent]) * 10,  # 1 ohm m^2 = 10 kohm cm^2
+        names[1]: mean_where_defined([peak.frequency for peak in peaks]),
+        names[2]: mean_where_defined([peak.q for peak in peaks]),
+    }
+    if reference is not None:
+        other = impedances(reference, protocol)
+        result["impedance error (%)"] = np.nan if other is None else _error(found, other)
+    return result
+
+
+def _error(found: Impedances, other: Impedances) -> float:
+    errors = []
+    for neuron in np.intersect1d(found.linear, other.linear):
+        # two steps of recording give two spacings of frequency
+        reference = np.interp(found.frequencies, other.frequencies, other.of(neuron))
+        errors.append(np.sqrt(np.mean(np.abs(found.of(neuron) / reference - 1) ** 2)) * 100)
+    return mean_where_defined(errors)
+
+
+# The shape of spikes
+
+
+def spike_shape(recording: Recording, neuron: int, start: float, stop: float) -> dict[str, float]:
+    """Return eFEL's mean spike of one neuron of a continuous model, in a window.
+
+    A discrete model has no spike in its potential: it has none of these, and neither has a
+    neuron whose trace was not recorded, or any model where eFEL is not installed.
+    """
+    checks.instance(recording, Recording, "recording")
+    start, stop = checks.window(start, stop, "spike_shape", dim=second.dim)
+    neuron = checks.whole(neuron, "neuron", most=recording.n - 1)
+    continuous = recording.meta["method"] is not None
+    if not (find_spec("efel") and continuous and neuron in recording.recorded):
+        return {}
+    v = volts(recording, neurons=[neuron])
+    if v is None or not np.isfinite(v).all():
+        return {}
+    # A cut through a spike, or spikes before the window, make eFEL pair onsets with other peaks
+    train = recording.spikes(neuron)
+    start, stop = _between(train, start), _between(train, stop)
+    if ((recording.times >= start) & (recording.times <= stop)).sum() < 2:
+        return {}
+    found = efel_features(
+        recording.times, v[:, 0], list(SPIKE_SHAPE), start=float(start), stop=float(stop)
+    )
+    return {SPIKE_SHAPE[name]: value for name, value in found.items()}
+
+
+def _between(train: Array, time: float) -> float:
+    """Return the middle of the interval that a time falls into, or the time itself."""
+    after = np.searchsorted(train, time)
+    return float(train[after - 1 : after + 1].mean()) if 0 < after < len(train) else time

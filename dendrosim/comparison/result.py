@@ -1,0 +1,297 @@
+"""Models beside each other under one protocol: where a reduction follows and where it fails.
+
+`compare` simulates; `comparison` sets recordings that are already there side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dendrosim import checks
+from dendrosim.comparison import protocol_measures, responses, scores
+from dendrosim.comparison.files import as_json, write_folder
+from dendrosim.comparison.scores import RECORDED
+from dendrosim.current_clamp.doubts import found, of_measuring
+from dendrosim.devices.execute import check_method
+from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.model.model import Model, time_step
+from dendrosim.model.toml import as_model
+from dendrosim.simulation import neuron_axis
+from dendrosim.simulation.grids import arranged
+from dendrosim.simulation.protocol import Protocol, as_protocol
+from dendrosim.simulation.recording import Recording
+from dendrosim.simulation.run import simulate
+from dendrosim.tables import aligned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dendrosim.current_clamp.recorded import ClampRecording
+
+#: Recorded traces are near this step (s): short beside a spike, and small on disk.
+TRACE_STEP = 0.1e-3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Recordings of models under one protocol, and what they measure.
+
+    Attributes
+    ----------
+    recordings
+        One a model; the first is the reference.
+    protocol
+        What was done to each.
+    table
+        One row a model, one column a measure with its unit.  Rates and bursts are those of the
+        protocol's measured window; errors are against the reference, which has none (nan).
+    curves
+        One row for each model and neuron (and, as the model ``recorded``, each sweep of a real
+        cell): the value on the protocol's grid, spikes, rate, bursts, latency.
+    """
+
+    recordings: tuple[Recording, ...]
+    protocol: Protocol
+    table: pd.DataFrame
+    curves: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Short: models and protocol."""
+        return f"<Comparison of {', '.join(self.names)} under {self.protocol.name}>"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    @property
+    def names(self) -> list[str]:
+        """What each model is called here; the first is the reference."""
+        return list(self.table.index)
+
+    @property
+    def grid(self) -> neuron_axis.Grid | None:
+        """What differs between the neurons, None for a single stimulus."""
+        return neuron_axis.grid(self.protocol, self.recordings[0].n)
+
+    @property
+    def sweeps(self) -> pd.DataFrame | None:
+        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None.
+
+        They are those of the measured window, as every number of a comparison is.
+        """
+        if self.clamp is None:
+            return None
+        of = {str(name): rows for name, rows in self.curves.groupby("model", sort=False)}
+        table = of[RECORDED][["sweep", "command (pA)"]].reset_index(drop=True)
+        for name in (RECORDED, *self.names):
+            table[name] = of[name]["spikes"].to_numpy()
+        return table
+
+    @property
+    def clamp(self) -> ClampRecording | None:
+        """The real cell that the protocol plays, or None."""
+        return neuron_axis.clamp_recording(self.protocol, self.recordings[0].n)
+
+    def text(self, width: int = 100) -> str:
+        """Return the tables as text for a terminal, at most `width` columns wide."""
+        start, stop = (f"{t * 1e3:g}" for t in self.protocol.measure)
+        title = self.protocol.title
+        lines = [f"{self.protocol.name}: {title}" if title else self.protocol.name]
+        lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
+        if self.sweeps is not None:
+            columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
+            lines += [*textwrap.wrap(f"Found: {found(self.clamp)}.", width), ""]
+            heading = f"Spikes in each sweep from {start} to {stop} ms"
+            lines += [heading, *aligned(columns, width, keys=2), ""]
+        columns = {"": list(self.table.columns)}
+        columns |= {str(name): self.table.loc[name].tolist() for name in self.names}
+        return "\n".join([*lines, *aligned(columns, width), *self._without_impedance(width)])
+
+    def _without_impedance(self, width: int) -> list[str]:
+        """Return a line for each model that has no impedance because every neuron of it fires."""
+        lines = []
+        for name, recording in zip(self.names, self.recordings, strict=True):
+            found = responses.impedances(recording, self.protocol)
+            if found is not None and not found.linear.size:
+                why = (
+                    f"No impedance of {name}: it fires during the chirp, which is no linear answer."
+                )
+                lines += textwrap.wrap(why, width)
+        return ["", *lines] if lines else []
+
+    def _against(self) -> str:
+        if len(self.names) == 1:
+            return ""
+        what = f"; errors against {self.names[0]}"
+        if "coincidence factor" in self.table:
+            what += f", coincidence within {protocol_measures.COINCIDENCE * 1e3:g} ms"
+        return what
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a machine; what does not exist is None."""
+        return as_json(self)
+
+    def plot(self, path: str | os.PathLike | None = None) -> Figure:
+        """Draw traces above, f-I curves and errors below; write a file if `path` is given.
+
+        Raises
+        ------
+        DendrosimError
+            If the file cannot be written or its ending is not that of an image.
+        """
+        from dendrosim.comparison.figure import comparison_figure
+        from dendrosim.figures.style import save_figure
+
+        figure = comparison_figure(self)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def save(self, folder: str | os.PathLike) -> list[Path]:
+        """Write tables, figure and recordings into a folder, each file whole or not at all.
+
+        Returns
+        -------
+        list of Path
+            ``table.csv``, ``curves.csv``, ``table.json``, ``comparison.png`` and a netCDF file
+            for each model, named after it.
+
+        Raises
+        ------
+        DendrosimError
+            If the folder cannot be made or written.
+        """
+        return write_folder(self, folder)
+
+
+def compare(
+    models: Sequence[Model | str | os.PathLike],
+    protocol: Protocol,
+    *,
+    device: str = "cpp",
+    dt: Any = None,
+    method: str | None = None,
+    threads: int = 1,
+    record_dt: Any = None,
+    progress: bool | None = None,
+    seed: int | None = None,
+    names: Sequence[str] | None = None,
+    grids: str | None = None,
+) -> Comparison:
+    """Run models under one protocol and measure them.
+
+    Parameters
+    ----------
+    models
+        Models, names or paths; the first is the reference.
+    protocol
+        What is done to each, or the name or path of it.
+    device, threads, progress
+        As in `simulate`.
+    dt, method
+        Of the continuous models, each one's own by default; a discrete model keeps its step.
+    record_dt
+        Step of the traces, taken to the nearest multiple of each model's; near 0.1 ms by default.
+    seed
+        Of all Ornstein-Uhlenbeck noise, instead of the protocol's.
+    names
+        What to call the models; their own names by default.
+    grids
+        ``"zip"`` or ``"cross"`` where there are several, as in `simulate`.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no model, or one does not fit the protocol.
+
+    Examples
+    --------
+    >>> import dendrosim as ds
+    >>> protocol = ds.load_protocol("constant").with_(amplitude="0.5", duration="100 ms")
+    >>> models = [ds.load_model("lif"), ds.load_model("lif").with_(parameters={"beta": "0.9"})]
+    >>> c = ds.compare(models, protocol, device="numpy", names=["fast", "slow"])
+    >>> c.table["spikes"].to_dict()
+    {'fast': 33, 'slow': 40}
+    """
+    if isinstance(models, str | os.PathLike | Model):
+        models = [models]
+    if not checks.is_row(models):
+        raise DendrosimError(f"compare: models = {checks.short(models)} should be a list of models")
+    loaded, protocol = [as_model(m) for m in models], as_protocol(protocol)
+    labels = _labels([m.name for m in loaded], names)
+    if method is not None:
+        check_method(method)
+    if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
+        protocol = protocol.with_(seed=seed)
+    given = None if dt is None else time_step(dt, "dt")
+    target = TRACE_STEP if record_dt is None else float(time_step(record_dt, "record_dt"))
+    recordings = []
+    for model in loaded:
+        discrete = model.kind == "discrete"
+        step = model.dt if discrete or given is None else given
+        run = {
+            "dt": step,
+            "method": None if discrete else method,
+            "record_dt": None if step is None else max(1, round(target / float(step))) * step,
+            "device": device,
+            "threads": threads,
+            "progress": progress,
+            "seed": seed,
+        }
+        own, shown, _ = arranged(model, protocol, grids)
+        recordings.append(simulate(own, shown, grids="zip", **run))
+    return comparison(recordings, shown, labels)
+
+
+def comparison(
+    recordings: Sequence[Recording], protocol: Protocol, names: Sequence[str] | None = None
+) -> Comparison:
+    """Measure recordings of one protocol; the first is the reference.
+
+    What is doubtful of a recorded cell becomes a `DendrosimWarning`: several steps of which one
+    is measured, peaks too slow for spikes, an implausible rate.
+
+    Raises
+    ------
+    DendrosimError
+        If there is none, or they have different numbers of neurons.
+    """
+    if not checks.is_row(recordings) or not all(isinstance(r, Recording) for r in recordings):
+        raise DendrosimError(
+            f"comparison: recordings = {checks.short(recordings)} should be a list of Recording"
+        )
+    protocol = as_protocol(protocol)
+    names = _labels([r.meta["model"] for r in recordings], names)
+    reference = recordings[0]
+    for name, recording in zip(names, recordings, strict=True):
+        if recording.n != reference.n:
+            raise DendrosimError(
+                f"{name} has {recording.n} neurons under {protocol.name} and {names[0]} has "
+                f"{reference.n}: they cannot be compared neuron by neuron"
+            )
+    clamp = neuron_axis.clamp_recording(protocol, reference.n)
+    if clamp is not None:
+        for doubt in of_measuring(clamp, *protocol.measure, bool(protocol.given_measure)):
+            warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    curves = scores.curve_table(recordings, protocol, names)
+    table = scores.model_table(recordings, protocol, names, curves)
+    return Comparison(tuple(recordings), protocol, table, curves)
+
+
+def _labels(own: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    if not own:
+        raise DendrosimError("compare: there is no model to compare")
+    names = None if names is None else checks.texts(names, "compare: names")
+    if names is not None and (len(names) != len(own) or len(set(names)) < len(own)):
+        raise DendrosimError(f"compare: {len(own)} models need as many different names")
+    if names is not None:
+        return names
+    before = [list(own[:k]).count(name) for k, name in enumerate(own)]
+    return [f"{name} ({k + 1})" if k else name for name, k in zip(own, before, strict=True)]

@@ -1,0 +1,5 @@
+"""Recordings of real cells: command current and potential of current-clamp files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,172 @@
+"""Recordings of real cells: the command current and the voltage of current-clamp files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dendrosim.current_clamp import doubts
+from dendrosim.current_clamp.abf_command import commanded
+from dendrosim.current_clamp.abf_header import read_header
+from dendrosim.current_clamp.abf_parts import Header
+from dendrosim.current_clamp.channels import AMPERE, VOLT, choose
+from dendrosim.current_clamp.epochs import CommandEpoch, chosen_epoch, command_epochs
+from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.files import is_file, path_text
+from dendrosim.measures.spike_detection import DEFAULT, Found, SpikeRule, find_spikes
+
+
+@dataclass(frozen=True, eq=False)
+class ClampRecording:
+    """A current-clamp file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    dt
+        Seconds between samples.
+    command
+        Commanded current in ampere, shape (samples, sweeps).
+    voltage
+        Recorded potential in volt, shape (samples, sweeps).
+    rule
+        What counts as a spike of the cell.
+    source
+        Which channel the potential is and which output the command, in words.
+    """
+
+    path: str
+    dt: float
+    command: np.ndarray
+    voltage: np.ndarray
+    rule: SpikeRule = DEFAULT
+    source: str = ""
+
+    @property
+    def duration(self) -> float:
+        """Length of a sweep in seconds."""
+        return len(self.command) * self.dt
+
+    @cached_property
+    def epochs(self) -> list[CommandEpoch]:
+        """When the command is away from its holding value, see `epochs.command_epochs`."""
+        return command_epochs(self.command, self.dt)
+
+    @property
+    def driven(self) -> tuple[float, float]:
+        """From when until when (seconds) the epoch lasts that sets the sweeps apart most.
+
+        The first of equals.  Where no command ever leaves the value it begins with, that is the
+        whole sweep.
+        """
+        chosen = chosen_epoch(self.epochs, self.command.shape[1])
+        return (0.0, self.duration) if chosen is None else (chosen.start, chosen.stop)
+
+    def between(self, start: float, stop: float) -> np.ndarray:
+        """Return the command from `start` to `stop` (seconds), shape (samples, sweeps).
+
+        It has one sample at least: the one that `start` lies in.
+        """
+        first = min(max(round(start / self.dt), 0), len(self.command) - 1)
+        return self.command[first : max(round(stop / self.dt), first + 1)]
+
+    @cached_property
+    def found(self) -> tuple[Found, ...]:
+        """What the potential of each sweep holds: spikes, and peaks too slow for one."""
+        return tuple(find_spikes(v, self.dt, self.rule) for v in self.voltage.T)
+
+    def spike_times(self) -> list[np.ndarray]:
+        """Return when the spikes of each sweep begin (seconds), one array a sweep.
+
+        See `spike_detection`; what counts as a spike is `rule`.
+        """
+        return [found.onsets * self.dt for found in self.found]
+
+
+def read_abf(
+    path: str | os.PathLike,
+    sweeps: Sequence[int] | None = None,
+    channel: int | str | None = None,
+    command_channel: int | str | None = None,
+    rule: SpikeRule = DEFAULT,
+) -> ClampRecording:
+    """Read the commanded current and the voltage of an ABF file (1.8 or 2).
+
+    The command is that of the table of epochs, with the user lists of Clampex applied.  What is
+    doubtful becomes a `DendrosimWarning`: a command that never changes, a recorded current
+    that differs from it, a potential that no cell has.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sweeps
+        Which sweeps, counted from 0; all by default.
+    channel, command_channel
+        Name, or number from 0, of the recorded potential and of the output that commands the
+        current; by default those that belong together, see `channels.choose`.
+    rule
+        What counts as a spike.
+
+    Raises
+    ------
+    DendrosimError
+        If the file is missing, empty, cut short, not ABF or not a current clamp; if its command
+        is not known; if it has no such sweep or channel.
+    """
+    path = Path(path_text(path, "recording"))
+    if not is_file(path):
+        raise DendrosimError(f"{path}: there is no such recording")
+    try:
+        if path.stat().st_size == 0:
+            raise DendrosimError(f"{path}: the recording is empty")
+        header = read_header(str(path))
+        at, output = choose(str(path), header, channel, command_channel)
+        sweeps = _sweeps(str(path), header, sweeps)
+        samples = np.fromfile(
+            path, header.sample, header.sweeps * header.points * len(header.channels),
+            offset=header.start,
+        )  # fmt: skip
+    except OSError as error:
+        raise DendrosimError(f"{path}: cannot be read ({error.strerror})") from None
+    samples = samples.reshape(header.sweeps, header.points, len(header.channels))[sweeps]
+    command = commanded(str(path), header, output, sweeps) * AMPERE[output.unit]
+    source = header.channels[at]
+    voltage = _physical(samples, header, at) * VOLT[source.unit]
+    if not np.isfinite(voltage).all():
+        raise DendrosimError(f"{path}: channel {source.name!r} holds values that are not finite")
+    words = f"potential {source.name!r}, command {output.name!r}"
+    result = ClampRecording(str(path), header.dt, command, voltage, rule, words)
+    currents = {
+        c.name: _physical(samples, header, k) * AMPERE[c.unit]
+        for k, c in enumerate(header.channels)
+        if c.unit in AMPERE
+    }
+    for doubt in doubts.of_reading(result, currents):
+        warnings.warn(doubt, DendrosimWarning, stacklevel=2)
+    return result
+
+
+def _sweeps(path: str, header: Header, sweeps: Sequence[int] | None) -> list[int]:
+    sweeps = list(range(header.sweeps)) if sweeps is None else list(sweeps)
+    for sweep in sweeps:
+        if not 0 <= sweep < header.sweeps:
+            raise DendrosimError(f"{path}: no sweep {sweep}; valid: 0 to {header.sweeps - 1}")
+    return sweeps
+
+
+def _physical(samples: np.ndarray, header: Header, channel: int) -> Any:
+    """Return a channel in its unit, shape (samples, sweeps)."""
+    with np.errstate(invalid="ignore"):  # a damaged sample becomes nan, which is refused
+        values = samples[:, :, channel].T.astype(float)
+    if header.sample.kind == "f":
+        return values
+    return values * header.channels[channel].gain + header.channels[channel].offset

@@ -1,0 +1,5 @@
+"""Jobs on Brian2's devices: NumPy, Cython, compiled C++ programs and CUDA projects."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,338 @@
+"""What is particular to CUDA standalone (brian2cuda): toolkit, preferences, main loop.
+
+The only module that imports brian2cuda, an extra because it is GPL.  Source can be generated
+without a GPU and without a toolkit, checked with a toolkit alone, and run with both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import brian2 as b2
+from brian2.devices.device import Device
+
+from dendrosim.devices.job import Built, Job
+from dendrosim.devices.program_cache import cache_folder
+from dendrosim.errors import DendrosimError
+
+NAME, DEVICE = "CUDA", "cuda_standalone"
+# All at once: brian2cuda's StateMonitor makes room for the samples of the first run alone, and
+# writes past it in a second
+PIECE = "steps"
+SIZED = False  # the number of neurons is compiled: a grid of threads is made for it
+START = ""
+# brian2cuda reads names of files so
+AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
+#: Assumed where there is no GPU to ask; H100 and H200.
+COMPUTE_CAPABILITY = 9.0
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """A CUDA toolkit.
+
+    Attributes
+    ----------
+    root
+        Folder with ``bin/nvcc``.
+    curand_include, curand_library
+        Folders with ``curand.h`` and a ``libcurand.so``; None where there is no curand.
+    """
+
+    root: Path
+    curand_include: Path | None
+    curand_library: Path | None
+
+
+def find_toolkit() -> Toolkit | None:
+    """Return the CUDA toolkit of this machine or of the registry's wheels, None without one."""
+    wheels = [Path(p) / "nvidia" / "cu13" for p in (sysconfig.get_path("purelib"), *sys.path)]
+    nvcc = shutil.which("nvcc")
+    candidates = [os.environ.get("CUDA_PATH"), "/usr/local/cuda", "/opt/cuda"]
+    if nvcc:
+        candidates.append(str(Path(nvcc).resolve().parent.parent))
+    found = [
+        Toolkit(root, *_curand([root, *wheels]))
+        for root in [*(Path(c) for c in candidates if c), *wheels]
+        # a script beside other programs may be called nvcc, too
+        if (root / "bin" / "nvcc").is_file() and (root / "include" / "cuda_runtime.h").is_file()
+    ]
+    # Compiler and headers must be of one release: a toolkit with its own curand comes first
+    whole = [toolkit for toolkit in found if toolkit.curand_include == toolkit.root / "include"]
+    return next(iter(whole + found), None)
+
+
+def _curand(places: list[Path]) -> tuple[Path | None, Path | None]:
+    for base in places:
+        if not (base / "include" / "curand.h").is_file():
+            continue
+        for folder in ("lib64", "lib"):
+            if sorted((base / folder).glob("libcurand.so*")):
+                return base / "include", base / folder
+    return None, None
+
+
+def has_gpu() -> bool:
+    """Whether nvidia-smi lists a GPU."""
+    try:
+        run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return run.returncode == 0 and "GPU" in run.stdout
+
+
+def require(*, compiler: bool, gpu: bool) -> None:
+    """Refuse to go on without what is needed.
+
+    Raises
+    ------
+    DendrosimError
+        Naming what is missing and the command that installs it.
+    """
+    _import()
+    toolkit = find_toolkit() if compiler else None
+    if compiler and toolkit is None:
+        raise DendrosimError(
+            "device 'cuda' needs the CUDA compiler nvcc, which is not here; install the CUDA "
+            "toolkit, or pip install 'dendrosim[cuda]', which brings it"
+        )
+    if compiler and toolkit.curand_include is None:
+        raise DendrosimError(
+            f"device 'cuda' needs curand, which {toolkit.root} lacks; "
+            "pip install nvidia-curand==10.4.0.35"
+        )
+    if gpu and not has_gpu():
+        raise DendrosimError(
+            "device 'cuda' needs an NVIDIA GPU, and nvidia-smi lists none here; the project can "
+            "be written and checked without one: dendrosim generate ... --device cuda --check"
+        )
+
+
+def _import() -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of setuptools and pyparsing, not of ours
+            import brian2cuda  # noqa: F401 (registers its device)
+            import setuptools  # noqa: F401 (supplies distutils, which brian2cuda imports)
+    except ImportError as error:
+        raise DendrosimError(
+            f"device 'cuda' needs brian2cuda ({error}): pip install 'dendrosim[cuda]'"
+        ) from None
+
+
+def configure(job: Job, threads: int) -> None:
+    """Set the preferences that today's CUDA needs; each with its reason below."""
+    _import()
+    for name in ("brian2cuda", "brian2.brian2cuda"):  # Brian2 puts its own name before others
+        logging.getLogger(name).setLevel(logging.WARNING)  # it tells where CUDA is
+    toolkit, gpu = find_toolkit(), has_gpu()
+    backend = b2.prefs.devices.cuda_standalone.cuda_backend
+    if toolkit is None:
+        backend.detect_cuda = False
+        backend.cuda_path = "/nonexistent"
+        backend.cuda_runtime_version = 13.0
+    else:
+        backend.cuda_path = str(toolkit.root)
+    if not gpu:
+        backend.detect_gpus = False
+        backend.gpu_id = 0
+        backend.compute_capability = COMPUTE_CAPABILITY
+    # CUDA 13's headers need C++17, in nvcc and in the host compiler; both default to C++11
+    backend.extra_compile_args_nvcc = ["-w", "-std=c++17"]
+    cpp = b2.prefs.codegen.cpp
+    cpp.extra_compile_args_gcc = ["-w", "-O2", "-std=c++17"]
+    cpp.headers = ["<chrono>", "<cmath>"]
+    if toolkit is not None and toolkit.curand_include is not None:
+        cpp.include_dirs = [*cpp.include_dirs, str(toolkit.curand_include)]
+        cpp.library_dirs = [*cpp.library_dirs, str(_linkable(toolkit.curand_library))]
+        cpp.runtime_library_dirs = [*cpp.runtime_library_dirs, str(toolkit.curand_library)]
+    b2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{_jobs()}"]
+    b2.prefs.devices.cpp_standalone.openmp_threads = 0
+
+
+def _jobs() -> int:
+    """Return how many nvcc may run side by side: each takes about 0.8 GB."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, int(free / 1e9)))
+
+
+def _linkable(folder: Path) -> Path:
+    """Return a folder with a libcurand.so: a wheel has only libcurand.so.10."""
+    if (folder / "libcurand.so").exists():
+        return folder
+    link = cache_folder() / "curand"
+    link.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (link / "libcurand.so").symlink_to(sorted(folder.glob("libcurand.so*"))[0])
+    return link
+
+
+def fingerprint() -> list[str]:
+    """Return what a compiled program depends on besides its text."""
+    toolkit = find_toolkit()
+    if toolkit is None:
+        return ["no toolkit"]
+    nvcc = toolkit.root / "bin" / "nvcc"
+    run = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
+    return [_POWER, str(toolkit.root), run.stdout]
+
+
+# CUDA's pow is a call of a hundred instructions, and for a float with a whole exponent in double
+_POWER = """
+template <typename T> static __host__ __device__ inline T _dendrosim_power(T x, const int n)
+{
+    T result = 1;
+    for (int left = n < 0 ? -n : n; left; left >>= 1, x *= x)
+        if (left & 1) result *= x;
+    return n < 0 ? 1/result : result;
+}
+static __host__ __device__ inline double _brian_pow(const double x, const int n)
+{
+    return _dendrosim_power(x, n);
+}
+static __host__ __device__ inline float _brian_pow(const float x, const int n)
+{
+    return _dendrosim_power(x, n);
+}
+template <typename X, typename Y>
+static __host__ __device__ inline auto _brian_pow(const X x, const Y y) -> decltype(pow(x, y))
+{
+    return pow(x, y);
+}
+"""
+
+
+@contextlib.contextmanager
+def own_code() -> Iterator[None]:
+    """Give brian2cuda's generator our power; its other functions are made for the GPU."""
+    from brian2cuda import cuda_generator
+
+    generator = cuda_generator.CUDACodeGenerator
+    kept, cuda_generator._pow_support_code = cuda_generator._pow_support_code, _POWER
+    generator.universal_support_code = None  # it is made once, with the power in it
+    try:
+        yield
+    finally:
+        cuda_generator._pow_support_code = kept
+        generator.universal_support_code = None
+
+
+def write_headers(folder: Path) -> None:
+    """Put into a project what its code includes: nothing here."""
+
+
+@contextlib.contextmanager
+def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
+    """Lend the compiler what makes it faster: nothing here."""
+    yield
+
+
+def make_portable(folder: Path) -> None:
+    """Let ``make NVCC=nvcc ARCH=native`` build a project with the compiler and GPU it finds."""
+    makefile = folder / "makefile"
+    text = makefile.read_text()
+    (arch,) = set(re.findall(r"-arch=(\S+)", text))
+    makefile.write_text(f"ARCH = {arch}\n" + text.replace(f"-arch={arch}", "-arch=$(ARCH)"))
+
+
+def advance(built: Built) -> str:
+    """Return C++ that takes the steps from `done` to `next`, by the loop of brian2cuda."""
+    name = built.network.name
+    return f"""
+    {name}.t = done*dt;
+    {name}.run(next*dt - done*dt, NULL, 10.0);
+    CUDA_SAFE_CALL(cudaDeviceSynchronize());
+    """
+
+
+def check(device: Device, variable: object, limit: float) -> str:
+    """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
+    name = device.get_array_name(variable)
+    size = f"sizeof({name}[0])*{variable.size}"
+    return f"""
+    CUDA_SAFE_CALL(cudaMemcpy({name}, dev{name}, {size}, cudaMemcpyDeviceToHost));
+    for (int j = 0; j < {variable.size} && bad < 0; j++)
+        if (!std::isfinite({name}[j]) || std::fabs({name}[j]) > {limit!r}) bad = j;
+    """
+
+
+def mark(array: str, size: int, limit: float) -> str:
+    """Return C++ that marks neurons which diverge: none, states are looked at only at the end."""
+    return ""
+
+
+def check_written(device: Device, variables: Sequence[Any]) -> tuple[str, str]:
+    """Return C++ that compares the files of outputs with their arrays: none for CUDA."""
+    return "", ""
+
+
+def prepare(device: Device, built: Built) -> str:
+    """Return C++ that tells device functions where the arrays lie that they read."""
+    lines = []
+    for variable in built.read_by_functions:
+        name = device.get_array_name(variable)
+        lines.append(f"CUDA_SAFE_CALL(cudaMemcpyToSymbol(d{name}, &dev{name}, sizeof(dev{name})));")
+    return "\n".join(lines)
+
+
+def check_source(folder: Path) -> None:
+    """Compile host and device code of a project without linking.
+
+    All files are joined into one, each body in a namespace of its own so that helpers of the same
+    name do not meet; that takes seconds where a build takes minutes.
+
+    Raises
+    ------
+    DendrosimError
+        With the compiler's first error.
+    """
+    require(compiler=True, gpu=False)
+    toolkit = find_toolkit()
+    unit = folder / "check.cu"
+    unit.write_text(_one_unit(folder))
+    command = [
+        str(toolkit.root / "bin" / "nvcc"), "-w", "-std=c++17", "-ptx", "-o", os.devnull,
+        f"-arch=sm_{round(10 * COMPUTE_CAPABILITY)}", f"-I{folder}",
+        f"-I{toolkit.curand_include}", str(unit),
+    ]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    unit.unlink()
+    if run.returncode:
+        lines = (run.stderr + run.stdout).splitlines()
+        wrong = next((line for line in lines if "error" in line.lower()), "nvcc failed")
+        raise DendrosimError(f"the CUDA project does not compile: {wrong.strip()}")
+
+
+def _one_unit(folder: Path) -> str:
+    includes: list[str] = []
+    bodies = []
+    for path in sorted([*folder.glob("*.cu"), *folder.glob("code_objects/*.cu")]):
+        if path.name == "check.cu":
+            continue
+        body, macros = [], set()
+        for line in path.read_text().splitlines():
+            words = line.replace("#", "# ", 1).split()
+            if words[:2] == ["#", "include"]:
+                if line.strip() not in includes:
+                    includes.append(line.strip())
+                continue
+            if words[:2] == ["#", "define"] and len(words) > 2:
+                macros.add(words[2].partition("(")[0])
+            body.append(line)
+        text = "\n".join(body)
+        if path.parent.name == "code_objects":
+            text = f"namespace unit_{path.stem} {{\n{text}\n}}"
+        bodies.append("\n".join([text, *(f"#undef {name}" for name in sorted(macros))]))
+    return "\n".join([*includes, *bodies])

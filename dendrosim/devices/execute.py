@@ -1,0 +1,128 @@
+"""Carrying out a job on a device.
+
+``numpy`` and ``cython`` run in this process, see `runtime`; ``cpp`` and ``cuda`` run a compiled
+program, see `programs`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import brian2 as b2
+import numpy as np
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+
+import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
+from dendrosim import checks
+from dendrosim.devices import cuda, standalone
+from dendrosim.devices.job import Done, Job, Progress
+from dendrosim.devices.own_brian2 import own_brian2
+from dendrosim.devices.program_run import run_program
+from dendrosim.devices.programs import program_of
+from dendrosim.devices.runtime import run_here
+from dendrosim.errors import DendrosimError
+
+DEVICES = ("numpy", "cython", "cpp", "cuda")
+DTYPES = ("float64", "float32")
+MAX_THREADS = 256
+
+
+def check_device(device: str, threads: int) -> None:
+    """Refuse an unknown device, and threads where there are none.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    checks.one_of(device, DEVICES, "unknown device")
+    checks.whole(threads, "threads", least=1, most=MAX_THREADS)
+    if threads > 1 and device != "cpp":
+        raise DendrosimError(f"threads = {threads} needs device 'cpp', not {device!r}")
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse a type that is not one of `DTYPES`."""
+    checks.one_of(dtype, DTYPES, "unknown dtype")
+
+
+def check_method(method: str) -> None:
+    """Refuse an integration method that Brian2 does not have."""
+    checks.one_of(method, StateUpdateMethod.stateupdaters, "unknown method")
+
+
+def execute(
+    job: Job, device: str, threads: int = 1, progress: Progress | None = None,
+    freeze: bool = False,
+) -> Done:  # fmt: skip
+    """Carry out a job.
+
+    Threads of one process take turns in making Brian2's objects and programs; compiled programs
+    run side by side.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    device
+        One of `DEVICES`.
+    threads
+        OpenMP threads, for ``cpp``.
+    progress
+        Called with the finished fraction now and then.
+    freeze
+        Whether a neuron that diverges is frozen and named in `Done.diverged`, while the others go
+        on; else the run ends with a `DivergenceError`.
+
+    Raises
+    ------
+    DivergenceError
+        If a state has diverged; see `job.limit_of`.
+    DendrosimError
+        If the method does not suit the equations, the compiler fails, or Brian2 refuses anything
+        else; what it said is the error's cause.
+    KeyboardInterrupt
+        If the run was stopped before its last step, by Ctrl-C or by Brian2's ``stop()``.
+    """
+    if device == "cuda":
+        if freeze:
+            raise DendrosimError(
+                "diverged = 'nan' needs device 'numpy', 'cython' or 'cpp': states on a GPU are "
+                "looked at only after the last step"
+            )
+        cuda.require(compiler=True, gpu=True)
+    try:
+        with own_brian2(), np.errstate(all="ignore"):  # what is not finite is found and named
+            b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
+            if device not in standalone.TARGETS:
+                return run_here(job, device, progress, freeze)
+            program = program_of(job, device, threads)
+        return run_program(program, job, progress, freeze)
+    except DendrosimError:
+        raise
+    except Exception as error:
+        raise DendrosimError(_refusal(error, job)) from error
+
+
+def write_source(
+    job: Job, device: str, folder: Path, *, threads: int = 1, build: bool = False
+) -> dict[str, tuple[str, str]]:
+    """Write the source of a job's program; see `standalone.write_project`."""
+    with own_brian2():
+        b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
+        try:
+            return standalone.write_project(job, device, folder, threads=threads, build=build)
+        except DendrosimError:
+            raise
+        except Exception as error:
+            raise DendrosimError(_refusal(error, job)) from error
+
+
+def _refusal(error: BaseException, job: Job) -> str:
+    # Brian2 wraps an error in one that says where it happened
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, UnsupportedEquationsException):
+        return f"{job.what}: the method does not suit: {error}"
+    if isinstance(error, MemoryError):
+        return f"a run of {job.duration:g} s, {job.what}, needs more memory than there is"
+    return f"the run failed ({type(error).__name__}: {error})"

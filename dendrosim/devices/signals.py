@@ -1,0 +1,164 @@
+"""Sampled signals as a function that Brian2 calls: ``name(t)``, or ``name(t, i)`` for neuron i.
+
+Brian2's TimedArray prints the length and time step of its values, and the step of the simulation,
+into the program.  Here a program reads them when it starts, with its other numbers: another
+duration, step, sampling or number of neurons compiles nothing again.  Only the room for the values
+is compiled: the next power of two of the samples, times the columns that there is room for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import brian2 as b2
+import numpy as np
+from brian2.devices.device import get_device
+
+#: Name to values, (samples,) or (samples, neurons), and time step in seconds.
+Samples = Mapping[str, tuple[np.ndarray, float]]
+
+
+def room(values: np.ndarray, neurons: int | None = None) -> tuple[int, bool]:
+    """Return what a program is made for: the room for values, and whether each neuron has a column.
+
+    Parameters
+    ----------
+    values
+        Shape (samples,) or (samples, neurons).
+    neurons
+        Columns that there is room for; those of `values` by default.
+    """
+    samples, columns = 1 << (len(values) - 1).bit_length(), values.shape[1:]
+    return samples * (neurons or columns[0] if columns else 1), bool(columns)
+
+
+#: Fraction of a sample by which a time may be early: rounding puts some before the sample they
+#: begin; after 10**9 samples by less than half of this.
+EARLY = 2.0**-20
+
+
+def sample_at(times: np.ndarray, sample_dt: float, n: int) -> np.ndarray:
+    """Return the number of the sample that each time takes, of `n`; the last one lasts."""
+    return np.clip(np.floor(times / sample_dt + EARLY).astype(int), 0, n - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A signal in Brian2.
+
+    Attributes
+    ----------
+    group
+        Holds the values and their grid; it has no step of its own.
+    function
+        What equations call.
+    """
+
+    group: b2.NeuronGroup
+    function: b2.Function
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """What the function reads."""
+        return tuple(
+            self.group.variables[name] for name in _names("columns" in self.group.variables)
+        )
+
+
+def numbers(samples: Samples, neurons: int | None = None) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield group and variable, and the values, of all that signals are."""
+    for name, (values, sample_dt) in samples.items():
+        yield (name, "values"), np.pad(values.ravel(), (0, room(values, neurons)[0] - values.size))
+        yield (name, "sample_dt"), sample_dt
+        yield (name, "last"), len(values) - 1
+        if values.ndim > 1:
+            yield (name, "columns"), values.shape[1]
+
+
+def make(samples: Samples, clock: b2.Clock, neurons: int | None = None) -> dict[str, Signal]:
+    """Return the signals of a job as Brian2 objects, by name."""
+    return {
+        name: _signal(name, room(values, neurons), clock) for name, (values, _) in samples.items()
+    }
+
+
+def _names(columns: bool) -> tuple[str, ...]:
+    return ("values", "sample_dt", "last", *(("columns",) if columns else ()))
+
+
+def _signal(name: str, room: tuple[int, bool], clock: b2.Clock) -> Signal:
+    size, columns = room
+    names = _names(columns)
+    lines = ["values : 1", "sample_dt : second (shared)"]
+    lines += [f"{whole} : integer (shared)" for whole in names[2:]]
+    types = {"values": np.float64, "sample_dt": np.float64} | dict.fromkeys(names[2:], np.int32)
+    group = b2.NeuronGroup(size, "\n".join(lines), dtype=types, clock=clock, name=name)
+    variables = dict(zip(("VALUES", "DT", "LAST", "COLUMNS"), names, strict=False))
+    variables = {word: group.variables[variable] for word, variable in variables.items()}
+
+    def on_numpy(t: Any, *neuron: Any) -> np.ndarray:
+        given = {word: variable.get_value() for word, variable in variables.items()}
+        row = sample_at(np.asarray(t), given["DT"].item(), given["LAST"].item() + 1)
+        at = row * given["COLUMNS"].item() + np.asarray(*neuron) if neuron else row
+        return given["VALUES"][at]
+
+    function = b2.Function(
+        on_numpy, arg_units=[b2.second, 1][: 1 + columns], return_unit=1,
+        arg_types=["float", "integer"][: 1 + columns], return_type="float",
+    )  # fmt: skip
+    function.implementations.add_implementation("numpy", on_numpy, name=name)
+    words = {
+        "%INDEX%": "row*%COLUMNS%[0] + i" if columns else "row",
+        "%NEURON%": ", const int i" if columns else "",
+        "%NAME%": name, "%EARLY%": repr(EARLY),
+    }  # fmt: skip
+
+    def filled(text: str, prefix: str = "") -> str:
+        found = dict(words)
+        for word, variable in variables.items():
+            array = get_device().get_array_name(variable) if prefix else f"_namespace{name}_{word}"
+            found[f"%{word}%"] = f"{prefix}{array}"
+        for word, value in found.items():
+            text = text.replace(word, value)
+        return text
+
+    def namespace(owner: Any) -> dict[str, np.ndarray]:
+        return {f"{name}_{word}": variable.get_value() for word, variable in variables.items()}
+
+    implement = function.implementations.add_dynamic_implementation
+    used = "    global %COLUMNS%" if columns else ""
+    cython = _CYTHON.replace("%USED%", used)
+    implement("cython", lambda owner: filled(cython), name=name, namespace=namespace)
+    for target, text, prefix in (("cpp", _CPP, "brian::"), ("cuda", _CUDA, "brian::d")):
+        implement(
+            target, lambda owner, text=text, prefix=prefix: filled(text, prefix), name=name,
+            namespace=lambda owner: {},
+        )  # fmt: skip
+    return Signal(group, function)
+
+
+_CPP = """
+static inline double %NAME%(const double t%NEURON%)
+{
+    int64_t row = (int64_t)(t/%DT%[0] + %EARLY%);
+    if (row > %LAST%[0]) row = %LAST%[0];
+    return %VALUES%[%INDEX%];
+}
+"""
+
+# brian::d... are set before the loop, see cuda.prepare
+_CUDA = _CPP.replace("static inline", "static __device__")
+
+_CYTHON = """
+cdef double %NAME%(const double t%NEURON%):
+    global %VALUES%
+    global %DT%
+    global %LAST%
+%USED%
+    cdef long long row = <long long>(t/%DT%[0] + %EARLY%)
+    if row > %LAST%[0]:
+        row = %LAST%[0]
+    return %VALUES%[%INDEX%]
+"""

@@ -1,0 +1,12 @@
+from .conventions import CONVENTIONS as CONVENTIONS
+from .conventions import Count as Count
+from .network_energy import lif_network as lif_network
+from .network_energy import lrmm_network as lrmm_network
+from .network_energy import lstm_lif_network as lstm_lif_network
+from .network_energy import lstm_network as lstm_network
+from .network_energy import lstm_operations as lstm_operations
+from .network_energy import operations as operations
+from .runs import count as count
+from .runs import counts as counts
+from .runs import inner_spikes as inner_spikes
+from .text_operations import Operations as Operations

@@ -1,0 +1,134 @@
+"""Operations of a network, counted from a run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dendrosim.energy.conventions import CONVENTIONS, Count, rule_of
+from dendrosim.energy.text_operations import Operations, spikes
+from dendrosim.errors import DendrosimError
+from dendrosim.networks.inputs import as_input
+from dendrosim.networks.layer import Layer
+from dendrosim.networks.network import Network
+from dendrosim.networks.run import NetworkOutput
+from dendrosim.simulation.recording import Recording
+
+Array = np.ndarray
+
+
+def inner_spikes(network: Network) -> dict[int, tuple[str, ...]]:
+    """Return what a run has to record for `count`: spikes that are not the output of a layer."""
+    names = {
+        k: tuple(name for name in spikes(layer.model) if name != layer.model.output)
+        for k, layer in enumerate(network.layers)
+    }
+    return {k: inner for k, inner in names.items() if inner}
+
+
+def count(
+    network: Network, run: NetworkOutput | Recording, x: Any = None, *, readout: bool = False,
+    convention: str = "text",
+) -> Count:  # fmt: skip
+    """Count the operations of a network in one step, on average over a run.
+
+    Every spike counts as many accumulates as it has weights that are not 0; so for dense weights
+    this is `operations` with the rates of the run.
+
+    Parameters
+    ----------
+    network
+        What ran.
+    run
+        What it gave, with `inner_spikes` recorded; or the recording of a single layer's neurons.
+    x
+        The input of the run, to count what it causes: whole numbers from 0 are spikes (one
+        accumulate each), of other numbers each that is not 0 is a multiply-and-accumulate.
+    readout
+        Whether to count the readout.
+    convention
+        One of `CONVENTIONS`.
+
+    Returns
+    -------
+    Count
+
+    Raises
+    ------
+    DendrosimError
+        If the run is not of this network, or an inner spike was not recorded.
+    """
+    parts: dict[str, Operations] = {}
+    if x is not None:
+        parts["input"] = _input_operations(network.layers[0], as_input(network, x))
+    below: Array | None = None  # spikes a step of each source
+    for k, layer in enumerate(network.layers):
+        rule = rule_of(layer.model, convention)
+        fired = _fired(layer, run, k, len(network.layers))
+        rates = {name: float(rate.mean()) for name, rate in fired.items()}
+        own = fired[layer.model.output]
+        back = rule.recurrence(
+            _events(layer.recurrent_weights, own), layer.n, rates[layer.model.output]
+        )
+        parts[f"layer {k}"] = rule.units(layer.n, layer.values(), rates) + back
+        if below is not None:
+            parts[f"layer {k}"] += rule.synapses(_events(layer.input_weights, below))
+        below = own
+    if readout:
+        parts["readout"] = rule.readout(_events({"": network.readout_weights}, below))
+    return Count(parts, convention)
+
+
+def counts(network: Network, run: NetworkOutput | Recording, x: Any = None) -> dict[str, Count]:
+    """Return the count of each convention, readout included; what equals another is left out.
+
+    Parameters as in `count`.
+    """
+    found: dict[str, Count] = {}
+    for convention in CONVENTIONS:
+        one = count(network, run, x, readout=True, convention=convention)
+        if all(one.parts != other.parts for other in found.values()):
+            found[convention] = one
+    return found
+
+
+def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) -> dict[str, Array]:
+    """Return the spikes a step of each neuron, for each spike variable of a layer."""
+    model, n = layer.model, layer.n
+    if isinstance(run, Recording):
+        if n_layers > 1 or run.n != n:
+            raise DendrosimError(
+                f"the recording is of {run.n} neuron(s), not of a network of one layer of {n}"
+            )
+        steps = round(run.duration / run.meta["dt"])
+        found = {model.output: np.bincount(run.spike_i, minlength=n) / steps}
+        for name in spikes(model):
+            if name in run.traces and name not in found:
+                # refused where not all neurons were recorded
+                columns = [run.column(neuron) for neuron in range(n)]
+                found[name] = run.traces[name].values[:, columns].mean(0)
+    else:
+        if len(run.spikes) != n_layers or run.spikes[k].shape[-1] != n:
+            raise DendrosimError(f"layer {k}: the run is not of this network")
+        found = {model.output: run.spikes[k].mean((0, 1))}
+        found |= {name: run.states[k][name].mean((0, 1)) for name in spikes(model)
+                  if name in run.states[k] and name not in found}  # fmt: skip
+    if missing := [name for name in spikes(model) if name not in found]:
+        raise DendrosimError(
+            f"layer {k}: {', '.join(missing)} of {model.name} was not recorded; "
+            "run with record=energy.inner_spikes(network)"
+        )
+    return found
+
+
+def _events(weights: Mapping[str, Array], rates: Array) -> float:
+    """Return the accumulates that spikes cause: as many as a source has weights."""
+    return float(sum(np.count_nonzero(w, axis=0) @ rates for w in weights.values()))
+
+
+def _input_operations(layer: Layer, x: Array) -> Operations:
+    if np.all((x >= 0) & (x == np.floor(x))):
+        return Operations(ac=_events(layer.input_weights, x.mean((0, 1))))
+    return Operations(mac=_events(layer.input_weights, (x != 0).mean((0, 1))))

@@ -1,0 +1,12 @@
+from .analyses import Mark as Mark
+from .analyses import curves_figure as curves_figure
+from .analyses import energy_figure as energy_figure
+from .analyses import landscape_figure as landscape_figure
+from .analyses import map_figure as map_figure
+from .networks import analysis_figure as analysis_figure
+from .networks import gates_figure as gates_figure
+from .style import COLOURS as COLOURS
+from .style import MARKERS as MARKERS
+from .style import STYLE as STYLE
+from .style import save_figure as save_figure
+from .traces import recording_figure as recording_figure

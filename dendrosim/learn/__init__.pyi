@@ -1,0 +1,12 @@
+from .networks.torch_cells import CellNetwork as CellNetwork
+from .networks.torch_network import TorchNetwork as TorchNetwork
+from .networks.torch_network import TorchOutput as TorchOutput
+from .step.continuous import ContinuousStep as ContinuousStep
+from .step.discrete import DiscreteStep as DiscreteStep
+from .step.surrogates import SURROGATES as SURROGATES
+from .training.evaluation import Evaluation as Evaluation
+from .training.evaluation import evaluate as evaluate
+from .training.recipe import Recipe as Recipe
+from .training.recipe import load_recipe as load_recipe
+from .training.run import train as train
+from .training.run_folder import TrainingResult as TrainingResult

@@ -1,0 +1,293 @@
+"""Statements of model text as C++, with their adjoint: derivatives by reverse accumulation.
+
+Each operation of the text becomes one local variable of straight-line code, so a compiler sees one
+loop body without branches or memory between its operations.  Rounding is that of torch: the same
+operations, in the same order, in the same precision.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dendrosim.model.exprel import NEAR, SMALLEST, coefficients
+from dendrosim.model.expressions import Expression, Statement
+from dendrosim.model.syntax import CONSTANTS, FUNCTIONS
+
+#: Derivative by each argument, in C++, of ``o = f(a)``; what is not here has derivative 0.
+_SLOPES = {
+    "exp": "{o}", "log": "1/{a}", "log10": "1/({a}*T(2.302585092994046))", "sqrt": "T(0.5)/{o}",
+    "sin": "math::cos({a})", "cos": "-math::sin({a})", "tan": "1 + {o}*{o}",
+    "sinh": "math::cosh({a})", "cosh": "math::sinh({a})", "tanh": "1 - {o}*{o}",
+    "arcsin": "1/math::sqrt(1 - {a}*{a})", "arccos": "-1/math::sqrt(1 - {a}*{a})",
+    "arctan": "1/(1 + {a}*{a})", "abs": "sign({a})", "exprel": "exprel_slope({a}, {o})",
+    "logistic": "{o}*(1 - {o})",
+}  # fmt: skip
+
+_NAMES = {
+    **{name: f"math::{name}" for name in FUNCTIONS},
+    "arcsin": "math::asin", "arccos": "math::acos", "arctan": "math::atan", "abs": "math::fabs",
+    "sign": "sign", "exprel": "exprel", "logistic": "logistic",
+}  # fmt: skip
+
+_SYMBOLS = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
+    ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.And: "&", ast.Or: "|",
+}  # fmt: skip
+
+#: Functions of the C library that the code calls, in a namespace ``math``.
+LIBRARY = (
+    "exp", "expm1", "log", "log10", "pow", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+    "asin", "acos", "atan", "fabs", "floor", "ceil", "fma",
+)  # fmt: skip
+
+
+def _series(itemsize: int) -> str:
+    """Return the series of exprel's derivative in ``z`` by Horner's rule, in C++."""
+    first, *rest = reversed(coefficients(itemsize))
+    text = f"T({first!r})"
+    for factor in rest:
+        text = f"({text}*z + T({factor!r}))"
+    return text
+
+
+#: What the code needs in scope besides; ``T`` is the type of the numbers, ``INLINE`` what makes a
+#: function of it, ``INFINITE`` the number.
+SUPPORT = f"""
+INLINE T sign(T x) {{ return T(x > 0) - T(x < 0); }}
+INLINE T logistic(T x) {{ return 1/(1 + math::exp(-x)); }}
+INLINE T floored(T a, T b) {{ return a - b*math::floor(a/b); }}
+INLINE T raised(T x, T low) {{ return x < low ? low : x; }}
+INLINE T lowered(T x, T high) {{ return x > high ? high : x; }}
+INLINE T exprel(T x)
+{{
+    const bool small = math::fabs(x) < T({SMALLEST!r});
+    const T z = small ? T(1) : x;
+    return small ? T(1) : math::expm1(z)/z;
+}}
+INLINE T exprel_slope(T x, T value)
+{{
+    const bool near = math::fabs(x) < T({NEAR!r});
+    const T z = near ? x : T(0);
+    const T series = sizeof(T) == 8 ? {_series(8)}
+        : {_series(4)};
+    const T far = near ? T(1) : x;
+    const T above = value*(1 - 1/far) + 1/far;
+    const T below = (math::exp(far) - value)/far;
+    return near ? series : far > 0 ? above : below;
+}}
+"""
+
+
+def library(source: str) -> str:
+    """Return the namespace ``math`` by that of the functions: ``"std"``, or ``""`` for none."""
+    return f"namespace math {{ {' '.join(f'using {source}::{name};' for name in LIBRARY)} }}"
+
+
+@dataclass
+class _Value:
+    """A number of the code: its C++ name or literal, and what it is if it is known."""
+
+    code: str
+    active: bool = False
+    number: float | None = None
+
+
+@dataclass
+class Tape:
+    """Code of a block of statements, forward and backward.
+
+    Parameters
+    ----------
+    active
+        Names by which the derivative is wanted.
+    surrogate
+        Derivative of a spike in ``x`` and ``width``.
+    width
+        Its width.
+
+    Attributes
+    ----------
+    forward
+        Lines that define every variable of the block.
+    names
+        Name of the text to its C++ variable after the block.
+    """
+
+    active: frozenset[str]
+    surrogate: Expression
+    width: float
+    forward: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    _values: dict[str, _Value] = field(default_factory=dict)
+    _steps: list[tuple[_Value, list[tuple[_Value, str]]]] = field(default_factory=list)
+    _count: int = 0
+
+    def read(self, names: Iterable[str]) -> None:
+        """Declare names that stand before the block; their C++ variables are ``in_<name>``."""
+        for name in names:
+            self._set(name, _Value(f"in_{name}", name in self.active))
+
+    def add(self, statements: Iterable[Statement]) -> None:
+        """Append statements."""
+        for statement in statements:
+            self._set(statement.target, self._walk(statement.expression.tree))
+
+    def backward(self, seeds: Mapping[str, str]) -> list[str]:
+        """Return the lines of the adjoint.
+
+        Parameters
+        ----------
+        seeds
+            Name of the text to the C++ expression of its derivative after the block.
+
+        Returns
+        -------
+        list of str
+            Code after which ``d_in_<name>`` holds the derivative by each active name.
+        """
+        lines, declared = [], {f"in_{name}" for name in self.active}
+        declared |= {out.code for out, _ in self._steps}
+        lines += [f"T d_{code} = 0;" for code in sorted(declared)]
+        for name, seed in seeds.items():
+            if self._values[name].active:
+                lines.append(f"d_{self._values[name].code} += {seed};")
+        for out, slopes in reversed(self._steps):
+            for argument, slope in slopes:
+                term = {"1": f"d_{out.code}", "-1": f"-d_{out.code}"}
+                lines.append(f"d_{argument.code} += {term.get(slope, f'd_{out.code}*({slope})')};")
+        return lines
+
+    def _set(self, name: str, value: _Value) -> None:
+        self._values[name] = value
+        self.names[name] = value.code
+
+    def _new(self, code: str, *slopes: tuple[_Value, str]) -> _Value:
+        """Define a variable by its code and its derivative by each argument."""
+        self._count += 1
+        wanted = [(argument, slope) for argument, slope in slopes if argument.active]
+        value = _Value(f"v{self._count}", bool(wanted))
+        self.forward.append(f"const T {value.code} = {code};")
+        if wanted:
+            self._steps.append((value, wanted))
+        return value
+
+    def _walk(self, node: ast.expr) -> _Value:
+        number = _known(node)
+        if number is not None:
+            return _Value(_literal(number), number=number)
+        match node:
+            case ast.Name(id=name):
+                return self._values[name]
+            case ast.BinOp(left=left, op=op, right=right):
+                return self._binary(op, self._walk(left), self._walk(right))
+            case ast.UnaryOp(op=op, operand=operand):
+                a = self._walk(operand)
+                return self._new(f"-{a.code}", (a, "-1")) if isinstance(op, ast.USub) else a
+            case ast.Call(func=ast.Name(id="int"), args=[condition]):
+                return self._new(f"T({self._condition(condition)})")
+            case ast.Call(func=ast.Name(id=name), args=arguments):
+                return self._call(name, *map(self._walk, arguments))
+        raise AssertionError(f"unchecked node {ast.dump(node)}")
+
+    def _binary(self, op: ast.operator, a: _Value, b: _Value) -> _Value:
+        symbol = _SYMBOLS.get(type(op))
+        match op:
+            case ast.Add():
+                slopes = "1", "1"
+            case ast.Sub():
+                slopes = "1", "-1"
+            case ast.Mult():
+                slopes = b.code, a.code
+            case ast.Div():
+                slopes = f"1/{b.code}", f"-{a.code}/({b.code}*{b.code})"
+            case ast.Mod():
+                by_b = f"-math::floor({a.code}/{b.code})"
+                return self._new(f"floored({a.code}, {b.code})", (a, "1"), (b, by_b))
+            case _:
+                return self._power(a, b)
+        return self._new(f"{a.code} {symbol} {b.code}", (a, slopes[0]), (b, slopes[1]))
+
+    def _power(self, a: _Value, b: _Value) -> _Value:
+        if b.number == 2:
+            return self._new(f"{a.code}*{a.code}", (a, f"2*{a.code}"))
+        by_a = f"{b.code}*math::pow({a.code}, {b.code} - 1)"
+        by_b = f"math::pow({a.code}, {b.code})*math::log({a.code})"
+        return self._new(f"math::pow({a.code}, {b.code})", (a, by_a), (b, by_b))
+
+    def _call(self, name: str, a: _Value, *rest: _Value) -> _Value:
+        match name:
+            case "spike_gt" | "spike_ge":
+                return self._spike(">" if name == "spike_gt" else ">=", a, *rest)
+            case "clip":
+                return self._bounded("lowered", ">", self._bounded("raised", "<", a, rest[0]),
+                                     rest[1])  # fmt: skip
+            case "detached":
+                return self._new(a.code)
+        value = self._new(f"{_NAMES[name]}({a.code})")
+        if a.active and name in _SLOPES:
+            value.active = True
+            self._steps.append((value, [(a, _SLOPES[name].format(a=a.code, o=value.code))]))
+        return value
+
+    def _bounded(self, function: str, beyond: str, a: _Value, limit: _Value) -> _Value:
+        # At the limit itself each side has half of the slope, as in torch
+        outside = f"(T({a.code} {beyond} {limit.code}) + T(0.5)*T({a.code} == {limit.code}))"
+        return self._new(
+            f"{function}({a.code}, {limit.code})", (a, f"1 - {outside}"), (limit, outside)
+        )
+
+    def _spike(self, symbol: str, a: _Value, b: _Value) -> _Value:
+        fired = self._new(f"T({a.code} {symbol} {b.code})")
+        if not (a.active or b.active):
+            return fired
+        distance = self._new(f"{a.code} - {b.code}")
+        names, self._values = self._values, {
+            "x": _Value(distance.code), "width": _Value(_literal(self.width)),
+        }  # fmt: skip
+        slope = self._walk(self.surrogate.tree)
+        self._values = names
+        fired.active = True
+        sides = [(a, slope.code), (b, f"-{slope.code}")]
+        self._steps.append((fired, [(side, code) for side, code in sides if side.active]))
+        return fired
+
+    def _condition(self, node: ast.expr) -> str:
+        match node:
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                a, b = self._walk(left), self._walk(right)
+                return f"({a.code} {_SYMBOLS[type(op)]} {b.code})"
+            case ast.BoolOp(op=op, values=values):
+                return f"({f' {_SYMBOLS[type(op)]} '.join(map(self._condition, values))})"
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return f"(!{self._condition(operand)})"
+            case ast.Constant(value=value):
+                return "true" if value else "false"
+        raise AssertionError(f"unchecked condition {ast.dump(node)}")
+
+
+def _known(node: ast.expr) -> float | None:
+    """Return what an expression without names is, in double precision as in torch."""
+    if any(isinstance(part, ast.Call) and part.func.id in ("spike_gt", "spike_ge", "detached",
+                                                           "logistic")
+           for part in ast.walk(node)):  # fmt: skip
+        return None
+    called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    names = {
+        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in called
+    }
+    if names - CONSTANTS.keys():
+        return None
+    with np.errstate(all="ignore"):
+        return float(Expression(ast.unparse(node), frozenset(names))({}))
+
+
+def _literal(number: float) -> str:
+    if math.isinf(number):
+        return f"{'-' if number < 0 else ''}INFINITE"
+    return f"T({number!r})"

@@ -1,0 +1,5 @@
+"""Training by a recipe: initial values, losses, schedules, logs, and runs that resume."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,120 @@
+"""The network that a recipe starts from: every weight and parameter drawn from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.learn.training.draws import read_draw
+from dendrosim.learn.training.recipe import Recipe
+from dendrosim.learn.training.recipe_parts import LayerRecipe
+from dendrosim.model.model import Model
+from dendrosim.networks.layer import Layer
+from dendrosim.networks.network import Network
+
+
+def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network:
+    """Draw the network of a recipe.
+
+    Parameters
+    ----------
+    recipe
+        Layers, readout and what they start from.
+    n_in, n_out
+        Inputs and classes of the task.
+    seed
+        Of the generator.
+
+    Returns
+    -------
+    Network
+        Its readout is empty for the rule ``"rate"``, where the last layer is the output.
+
+    Raises
+    ------
+    DendrosimError
+        If a model does not suit a layer, or the last layer has not as many neurons as there are
+        classes where its rates are the scores.
+    """
+    rng = np.random.default_rng(seed)
+    layers = []
+    for k, entry in enumerate(recipe.layers):
+        where = f"{recipe.name}: layers.{k}"
+        try:
+            layers.append(
+                _layer(
+                    entry, recipe.model(entry.model), layers[-1].n if layers else n_in, rng, where
+                )
+            )
+        except DendrosimError as error:
+            told = str(error)
+            raise DendrosimError(told if told.startswith(where) else f"{where}: {told}") from None
+    n = layers[-1].n
+    readout = recipe.readout
+    if readout.rule == "rate":
+        if n != n_out:
+            raise DendrosimError(
+                f"{recipe.name}: the rates of the last layer are the scores, so it needs {n_out} "
+                f"neurons, not {n}"
+            )
+        return Network(layers)
+    where = f"{recipe.name}: [readout]"
+    weights = read_draw(readout.weights, f"{where}: weights", matrix=True)(rng, (n_out, n))
+    bias = read_draw(readout.bias, f"{where}: bias")(rng, (n_out,), n)
+    return Network(layers, weights, bias)
+
+
+def _layer(
+    entry: LayerRecipe, model: Model, n_in: int, rng: np.random.Generator, where: str
+) -> Layer:
+    n, ports = entry.n, model.ports
+    tables = {
+        "input_weights": _tables(entry.weights, ports, (n, n_in), n_in, rng, where),
+        "bias": _tables(entry.bias, ports, (n,), n_in, rng, where),
+    }
+    if entry.recurrent:
+        back = _tables(entry.recurrent_weights, ports, (n, n), n, rng, where)
+        if not entry.self_weights:
+            back = {port: weights * (1 - np.eye(n)) for port, weights in back.items()}
+        tables["recurrent_weights"] = back
+    if entry.mask == "disjoint":
+        _disjoint(tables, n_in, rng)
+    parameters = {
+        name: _parameter(value, model.parameters[name].shape, n, rng, f"{where}: {name}")
+        for name, value in entry.parameters.items()
+    }
+    return Layer(model, n_in, n, entry.recurrent, **tables, parameters=parameters)
+
+
+def _disjoint(
+    tables: dict[str, dict[str, np.ndarray]], n_in: int, rng: np.random.Generator
+) -> None:
+    """Leave each neuron one port for each of its sources, as evenly as can be."""
+    inputs, back = tables["input_weights"], tables.get("recurrent_weights", {})
+    n, ports = len(next(iter(inputs.values()))), list(inputs)
+    sources = np.arange(n_in + (n if back else 0))
+    owner = rng.permuted(np.tile(sources % len(ports), (n, 1)), axis=1)
+    for k, port in enumerate(ports):
+        inputs[port] *= owner[:, :n_in] == k
+        if port in back:
+            back[port] *= owner[:, n_in:] == k
+
+
+def _tables(
+    value: Any, ports: tuple[str, ...], shape: tuple[int, ...], n_in: int,
+    rng: np.random.Generator, where: str,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Draw one array a port."""
+    each = value if isinstance(value, Mapping) else dict.fromkeys(ports, value)
+    return {
+        port: read_draw(each[port], where, matrix=len(shape) == 2)(rng, shape, n_in)
+        for port in ports if port in each
+    }  # fmt: skip
+
+
+def _parameter(value: Any, shape: str, n: int, rng: np.random.Generator, where: str) -> np.ndarray:
+    draw = read_draw(value, where)
+    return draw(rng, (n,)) if shape == "neuron" and draw.rule != "constant" else draw(rng, ())

@@ -1,0 +1,248 @@
+"""A recipe: what is trained on which task and how, as a frozen value read from a TOML file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dendrosim import checks, shelves
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.networks.torch_cells import CELLS
+from dendrosim.learn.training.recipe_parts import (
+    Anneal,
+    LayerRecipe,
+    Readout,
+    Schedule,
+    Surrogate,
+    Training,
+    section,
+)
+from dendrosim.model.model import Model
+from dendrosim.model.toml import load_model
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is trained and how.
+
+    Attributes
+    ----------
+    name, title, reference
+        Short name, one line, and the source.
+    deviations
+        Where it departs from the source, a sentence each.
+    task, task_options
+        Name of the task and what `load_task` is given.
+    layers, readout, surrogate, training, schedule
+        The sections, see `dendrosim.learn.training.recipe_parts`.
+    anneal
+        Name of a parameter to how it moves.
+    text
+        The recipe as TOML, with every change.
+    folder
+        Where its file is; paths of models are looked up beside it.
+    """
+
+    name: str
+    title: str
+    reference: str
+    deviations: tuple[str, ...]
+    task: str
+    task_options: Mapping[str, Any]
+    layers: tuple[LayerRecipe, ...]
+    readout: Readout
+    surrogate: Surrogate
+    training: Training
+    schedule: Schedule
+    anneal: Mapping[str, Anneal]
+    text: str
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        """Short: name, layers and task."""
+        sizes = "-".join(str(layer.n) for layer in self.layers)
+        return f"<Recipe {self.name}: {sizes} on {self.task}>"
+
+    def model(self, name: str) -> Model:
+        """Return the model that a layer of the recipe names."""
+        return load_model(shelves.beside(name, self.folder))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+_TOP = {
+    "title": str, "reference": str, "deviations": list, "task": dict, "layers": list,
+    "readout": dict, "surrogate": dict, "training": dict, "schedule": dict, "anneal": dict,
+}  # fmt: skip
+
+
+def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    name
+        Name on the shelf, or path of a TOML file.
+    changes
+        Such as ``"training.lr=1e-3"``: a dotted key and a TOML value.  ``layers.0.n`` is of one
+        layer, ``layers.n`` of all.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the file, the key, the value and what is valid.
+    """
+    changes = checks.texts([*changes] if isinstance(changes, Iterator) else changes, "changes")
+    if isinstance(name, Recipe):
+        table, short, where = tomllib.loads(name.text), name.name, name.name
+        folder = name.folder
+    else:
+        path = shelves.find(name, "recipes")
+        table, short, where = shelves.read_toml(path), path.stem, str(path)
+        folder = path.parent
+    for change in changes:
+        _set(table, change)
+    return _recipe(table, short, where, folder)
+
+
+def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -> Recipe:
+    shelves.check_keys(table, _TOP, where)
+    for key in ("title", "task", "layers", "training"):
+        if key not in table:
+            raise DendrosimError(f"{where}: has no {key!r}")
+    task = dict(table["task"])
+    if not isinstance(task.get("name"), str):
+        raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
+    if "data" in task:
+        raise DendrosimError(
+            f"{where}: [task] has the key 'data'; where the files of a task lie is said by --data "
+            "(data=), so that a recipe is the same on every machine"
+        )
+    if not table["layers"]:
+        raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
+    layers = tuple(
+        section(LayerRecipe, entry, f"{where}: layers.{k}")
+        for k, entry in enumerate(table["layers"])
+    )
+    anneal = {
+        key: section(Anneal, entry, f"{where}: [anneal.{key}]")
+        for key, entry in table.get("anneal", {}).items()
+    }
+    readout = section(Readout, table.get("readout", {}), f"{where}: [readout]")
+    if any(layer.model in CELLS for layer in layers):
+        _check_cells(layers, readout, anneal, where)
+    else:
+        _check_names(layers, anneal, where, folder)
+    return Recipe(
+        name=name,
+        title=table["title"],
+        reference=table.get("reference", ""),
+        deviations=tuple(map(str, table.get("deviations", ()))),
+        task=task.pop("name"),
+        task_options=MappingProxyType(task),
+        layers=layers,
+        readout=readout,
+        surrogate=section(Surrogate, table.get("surrogate", {}), f"{where}: [surrogate]"),
+        training=section(Training, table["training"], f"{where}: [training]"),
+        schedule=section(Schedule, table.get("schedule", {}), f"{where}: [schedule]"),
+        anneal=MappingProxyType(anneal),
+        text=shelves.toml_text(table),
+        folder=folder,
+    )
+
+
+def _check_cells(
+    layers: tuple[LayerRecipe, ...], readout: Readout, anneal: Mapping[str, Anneal], where: str
+) -> None:
+    """Refuse what torch's units have not: spikes, ports, parameters, starting values of ours."""
+    for k, layer in enumerate(layers):
+        if layer.model != layers[0].model:
+            raise DendrosimError(
+                f"{where}: layers.{k}: model = {layer.model!r} cannot stand beside "
+                f"{layers[0].model!r}: the units of torch are all of one kind"
+            )
+        plain = LayerRecipe(layer.model, layer.n, dropout=layer.dropout)
+        for key, value in vars(layer).items():
+            if value != getattr(plain, key):
+                raise DendrosimError(
+                    f"{where}: layers.{k}: {key} is not for {layer.model}, which has only n and "
+                    "dropout"
+                )
+    if readout != Readout(readout.rule, readout.start, readout.scale) or readout.rule == "rate":
+        raise DendrosimError(
+            f"{where}: [readout]: {layers[0].model} has no spikes to count, and torch starts the "
+            "weights; valid: rule, but for 'rate', start and scale"
+        )
+    if anneal:
+        raise DendrosimError(f"{where}: anneal: {layers[0].model} has no such parameters")
+
+
+def _check_names(
+    layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str, folder: Path | None
+) -> None:
+    """Refuse a port or parameter that the model of the layer has not."""
+    fixed: set[str] = set()
+    for k, layer in enumerate(layers):
+        model = load_model(shelves.beside(layer.model, folder))
+        parameters = model.parameters
+        trained = {name for name, p in parameters.items() if p.trainable}
+        fixed |= parameters.keys() - trained
+        for key, valid in (("parameters", parameters), ("limits", trained), ("fixed", trained)):
+            for name in getattr(layer, key):
+                if name not in valid:
+                    what = "a parameter" if key == "parameters" else "a trained parameter"
+                    raise DendrosimError(
+                        f"{where}: layers.{k}: {key}: {model.name} has no {name!r} as {what}; "
+                        f"{did_you_mean(name, valid)}"
+                    )
+        _check_ports(layer, model, f"{where}: layers.{k}")
+    for name in anneal.keys() - fixed:
+        raise DendrosimError(
+            f"{where}: [anneal.{name}]: no layer has such a parameter that is not trained; "
+            f"{did_you_mean(name, fixed)}"
+        )
+
+
+def _check_ports(layer: LayerRecipe, model: Model, where: str) -> None:
+    for key in ("weights", "recurrent_weights", "bias"):
+        value = getattr(layer, key)
+        for port in value if isinstance(value, Mapping) else ():
+            if port not in model.ports:
+                raise DendrosimError(
+                    f"{where}: {key}: {model.name} has no port {port!r}; "
+                    f"{did_you_mean(port, model.ports)}"
+                )
+
+
+def _set(table: dict[str, Any], change: str) -> None:
+    """Apply ``dotted.key=value`` to a recipe's table."""
+    key, equals, text = change.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise DendrosimError(f"--set {change!r} is not KEY=VALUE, such as training.lr=1e-3")
+    value = shelves.toml_value(text, f"--set {key.strip()}")
+    tables = [table]
+    if parts[0] == "layers" and len(parts) > 1 and isinstance(table.get("layers"), list):
+        tables, parts = table["layers"], parts[1:]
+        if parts[0].isdigit() and len(parts) > 1:
+            number = int(parts[0])
+            if number >= len(tables):
+                raise DendrosimError(f"--set {change!r}: there are {len(tables)} layers, from 0")
+            tables, parts = [tables[number]], parts[1:]
+    for inner in tables:
+        for part in parts[:-1]:
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+            if not isinstance(inner, dict):
+                raise DendrosimError(f"--set {change!r}: {part} is not a section")
+        if not isinstance(inner, dict):
+            raise DendrosimError(f"--set {change!r}: {parts[-1]} is not of a section")
+        inner[parts[-1]] = value

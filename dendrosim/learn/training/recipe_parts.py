@@ -1,0 +1,295 @@
+"""The sections of a recipe: one frozen class each, whose fields are the keys of the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.learn.step.surrogates import SURROGATES
+from dendrosim.learn.training.draws import read_draw
+from dendrosim.shelves import check_keys
+
+READOUTS = ("last", "sum", "mean", "max", "softmax_sum", "rate", "steps")
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("constant", "step", "milestones", "cosine", "plateau")
+MASKS = ("none", "disjoint")
+
+#: A number, the text of a draw, or a table of them by port.
+Start = str | float | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LayerRecipe:
+    """Neurons of one model and what they start from.
+
+    Attributes
+    ----------
+    model
+        Name of a discrete model, its path (from the folder of the recipe), or ``lstm`` or
+        ``srnn_relu``: torch's units, which have only `n` and `dropout` besides.
+    n
+        Number of neurons.
+    recurrent
+        Whether the layer sees its own spikes.
+    weights, recurrent_weights, bias
+        Starting values, see `dendrosim.learn.training.draws`: one for all ports, or one per port.
+    mask
+        ``"disjoint"``: each source, a neuron of the layer itself too, reaches one port of a neuron,
+        drawn at random for each, and no other.  With fewer ports in `weights` there are fewer.
+    self_weights
+        Whether a neuron's recurrent weight onto itself may differ from 0.
+    dropout
+        Share of the inputs that are 0 in a training step, anew in every time step.
+    parameters
+        Name to a number or a draw, one value a neuron.
+    limits
+        Name of a trained parameter to the lowest and highest value that training may give it.
+    fixed
+        Trainable parameters that are left as they start.
+    """
+
+    model: str
+    n: int
+    recurrent: bool = False
+    weights: Start = "xavier"
+    recurrent_weights: Start = "orthogonal"
+    bias: Start = 0.0
+    mask: str = "none"
+    self_weights: bool = True
+    dropout: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+
+    def check(self, where: str) -> None:
+        """Refuse a size, a share, a draw or limits that cannot be."""
+        in_range(self.n, 1, None, f"{where}: n")
+        in_range(self.dropout, 0, 1, f"{where}: dropout", open_high=True)
+        choice(self.mask, MASKS, f"{where}: mask")
+        for key in ("weights", "recurrent_weights", "bias"):
+            value = getattr(self, key)
+            for port, one in value.items() if isinstance(value, Mapping) else [("", value)]:
+                read_draw(one, f"{where}: {key}{port and f'.{port}'}", matrix=key != "bias")
+        for name, value in self.parameters.items():
+            read_draw(value, f"{where}: parameters.{name}")
+        for name, pair in self.limits.items():
+            numbers = isinstance(pair, list) and all(type(x) in (int, float) for x in pair)
+            if not numbers or len(pair) != 2 or not pair[0] < pair[1]:
+                raise DendrosimError(
+                    f"{where}: limits.{name} = {pair!r} should be [lowest, highest], such as "
+                    "[0, 1] or [1, inf]"
+                )
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How the scores of the classes are read from what the network gives.
+
+    Attributes
+    ----------
+    rule
+        One of `READOUTS`, see `dendrosim.learn.training.losses.scores`.
+    start
+        First step that counts.
+    scale
+        Number that the scores are multiplied by.
+    weights, bias
+        What the linear readout starts from, see `dendrosim.learn.training.draws`.
+    """
+
+    rule: str = "last"
+    start: int = 0
+    scale: float = 1.0
+    weights: str | float = "xavier"
+    bias: str | float = 0.0
+
+    def check(self, where: str) -> None:
+        """Refuse an unknown rule or a number out of range."""
+        choice(self.rule, READOUTS, f"{where}: rule")
+        in_range(self.start, 0, None, f"{where}: start")
+        in_range(self.scale, 0, None, f"{where}: scale", open_low=True)
+        read_draw(self.weights, f"{where}: weights", matrix=True)
+        read_draw(self.bias, f"{where}: bias")
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The derivative of a spike, see `dendrosim.learn.step.surrogates`."""
+
+    name: str = "triangle"
+    width: float | None = None
+    detach_reset: bool = False
+
+    def check(self, where: str) -> None:
+        """Refuse an unknown name or a width that is not above 0."""
+        choice(self.name, SURROGATES, f"{where}: name")
+        if self.width is not None:
+            in_range(self.width, 0, None, f"{where}: width", open_low=True)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimiser and its numbers.
+
+    Attributes
+    ----------
+    epochs, batch
+        Passes through the training part; samples of one step, over all processes.
+    lr, neuron_lr
+        Learning rate, and what it is multiplied by for the parameters of neurons.
+    optimizer, betas, weight_decay
+        Adam, or AdamW; the decay spares biases and the parameters of neurons.
+    clip
+        Largest norm of the whole gradient; 0 does not clip.
+    label_smoothing
+        Of the cross-entropy.
+    """
+
+    epochs: int
+    batch: int
+    lr: float
+    neuron_lr: float = 1.0
+    optimizer: str = "adam"
+    betas: tuple[float, ...] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    label_smoothing: float = 0.0
+
+    def check(self, where: str) -> None:
+        """Refuse an unknown optimiser or a number out of range."""
+        choice(self.optimizer, OPTIMIZERS, f"{where}: optimizer")
+        for name in ("epochs", "batch"):
+            in_range(getattr(self, name), 1, None, f"{where}: {name}")
+        in_range(self.lr, 0, None, f"{where}: lr", open_low=True)
+        for name in ("neuron_lr", "weight_decay", "clip"):
+            in_range(getattr(self, name), 0, None, f"{where}: {name}")
+        in_range(self.label_smoothing, 0, 1, f"{where}: label_smoothing", open_high=True)
+        if len(self.betas) != 2:
+            raise DendrosimError(f"{where}: betas = {list(self.betas)} should be two numbers")
+        for beta in self.betas:
+            in_range(beta, 0, 1, f"{where}: betas", open_high=True)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate falls, see `dendrosim.learn.training.schedules`.
+
+    Attributes
+    ----------
+    rule
+        One of `SCHEDULES`.
+    factor
+        What the rate is multiplied by, for step, milestones and plateau.
+    every
+        Epochs between two falls, for step.
+    epochs
+        Epochs after which it falls, for milestones.
+    patience
+        Epochs without a better validation accuracy that are waited for, for plateau.
+    """
+
+    rule: str = "constant"
+    factor: float = 0.1
+    every: int = 10
+    epochs: tuple[float, ...] = ()
+    patience: int = 1
+
+    def check(self, where: str) -> None:
+        """Refuse an unknown rule or a number out of range."""
+        choice(self.rule, SCHEDULES, f"{where}: rule")
+        in_range(self.factor, 0, 1, f"{where}: factor", open_low=True)
+        in_range(self.every, 1, None, f"{where}: every")
+        in_range(self.patience, 0, None, f"{where}: patience")
+        if self.rule == "milestones" and not self.epochs:
+            raise DendrosimError(f"{where}: milestones need epochs, such as epochs = [60, 80]")
+        for epoch in self.epochs:
+            in_range(epoch, 0, None, f"{where}: epochs", open_low=True)
+
+
+@dataclass(frozen=True)
+class Anneal:
+    """How a parameter that is not trained moves during training.
+
+    Attributes
+    ----------
+    start, end
+        First and last value.
+    first, last
+        Epochs at whose ends it begins to move and arrives; it moves linearly with every step.
+    """
+
+    start: float
+    end: float
+    last: float
+    first: float = 0.0
+
+    def check(self, where: str) -> None:
+        """Refuse epochs that do not follow each other."""
+        in_range(self.first, 0, None, f"{where}: first")
+        for name in ("start", "end", "last"):
+            in_range(getattr(self, name), None, None, f"{where}: {name}")
+        if not self.last > self.first:
+            raise DendrosimError(f"{where}: last = {self.last} is not after first = {self.first}")
+
+
+Section = TypeVar("Section", LayerRecipe, Readout, Surrogate, Training, Schedule, Anneal)
+
+_NUMBER = (int, float)
+_TYPES = {
+    "int": int, "float": _NUMBER, "float | None": _NUMBER, "str": str, "bool": bool,
+    "str | float": (str, int, float), "Start": (str, int, float, dict),
+    "tuple[float, ...]": list, "tuple[str, ...]": list, "Mapping[str, Any]": dict,
+}  # fmt: skip
+
+
+def section(kind: type[Section], table: Any, where: str) -> Section:
+    """Read a section of a recipe.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the key, the value and what would be valid.
+    """
+    declared = {f.name: f for f in fields(kind)}
+    check_keys(table, {name: _TYPES[f.type] for name, f in declared.items()}, where)
+    values = {}
+    for name, f in declared.items():
+        if name not in table:
+            if f.default is MISSING and f.default_factory is MISSING:
+                raise DendrosimError(f"{where}: has no {name!r}")
+            continue
+        value = table[name]
+        if f.type.startswith("tuple"):
+            inner = _NUMBER if "float" in f.type else (str,)
+            if any(type(item) not in inner for item in value):
+                what = "numbers" if "float" in f.type else "names"
+                raise DendrosimError(f"{where}: {name} = {value!r} should be a list of {what}")
+            value = tuple(value)
+        values[name] = value
+    made = kind(**values)
+    made.check(where)
+    return made
+
+
+def choice(value: str, valid: Iterable[str], where: str) -> None:
+    """Refuse a name that is none of the valid ones."""
+    valid = list(valid)
+    if value not in valid:
+        raise DendrosimError(f"{where} = {value!r}; {did_you_mean(value, valid)}")
+
+
+def in_range(
+    value: float, low: float | None, high: float | None, where: str,
+    open_low: bool = False, open_high: bool = False,
+) -> None:  # fmt: skip
+    """Refuse a number outside a range, or that is not finite."""
+    below = low is not None and (value < low or (open_low and value == low))
+    above = high is not None and (value > high or (open_high and value == high))
+    if below or above or not math.isfinite(value):
+        parts = [f"{'above' if open_low else 'from'} {low}"] if low is not None else []
+        parts += [f"{'below' if open_high else 'up to'} {high}"] if high is not None else []
+        wanted = " ".join(["a finite number", " and ".join(parts)]).strip()
+        raise DendrosimError(f"{where} = {value!r} should be {wanted}")

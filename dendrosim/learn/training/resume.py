@@ -1,0 +1,116 @@
+"""The state of a training run in one file: written whole or not at all, read without running it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dendrosim.errors import DendrosimError
+from dendrosim.files import write_made
+
+FORMAT = "dendrosim training 1"
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Whatever is random is drawn anew from (seed, epoch, step), so no generator has a state to keep,
+    and schedules are functions of the history.
+
+    Attributes
+    ----------
+    epoch, step
+        Epochs done, and steps done in the one that runs.
+    skipped
+        Steps of this epoch that were left out because their gradient was not finite.
+    norms
+        Sum of the norms of the gradients of its other steps, before they are clipped.
+    totals
+        Loss, hits and count summed over these steps, shape (3,).
+    seconds
+        Time spent so far.
+    history
+        One row for each epoch that is done.
+    best
+        ``epoch``, ``accuracy``, ``loss`` and ``weights`` of the best on the validation part.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    skipped: int = 0
+    norms: float = 0.0
+    totals: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write the state of a run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    identity
+        Plain values by which the run is known again: hashes of recipe and models, seed.
+    state
+        Tensors and plain values.
+
+    Raises
+    ------
+    DendrosimError
+        If the folder cannot be written.
+    """
+    content = {"format": FORMAT, "identity": identity, **state}
+    write_made(path, lambda file: torch.save(content, file))
+
+
+def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Read the state of a run.
+
+    Raises
+    ------
+    DendrosimError
+        If the file is something else, or the state of another recipe or seed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a broken or hostile pickle makes the reader raise
+        raise DendrosimError(
+            f"{path}: not the state of a training run ({type(error).__name__}); nothing was run"
+        ) from None
+    whole = isinstance(state, dict) and isinstance(state.get("identity"), dict)
+    if not whole or state.get("format") != FORMAT:
+        raise DendrosimError(f"{path}: not the state of a training run")
+    check_identity(path, state, identity)
+    return state
+
+
+def check_identity(path: Path, state: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse the state of a run of another recipe, model, seed or task.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    for key, value in identity.items():
+        found = state["identity"].get(key)
+        if found != value and not (key == "task" and found is None):  # not kept in earlier states
+            raise DendrosimError(
+                f"{path}: is of a run with {key} {_short(found)}, not {_short(value)}; give "
+                "another --out, or resume with the same recipe, changes, data and seed"
+            )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 20 else f"{text[:12]}..."

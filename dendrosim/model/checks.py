@@ -1,0 +1,217 @@
+"""Checks of a whole model: every name known, every unit right."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import numpy as np
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.equations import check_equations, dimension_of
+from dendrosim.model.expressions import Expression, check_names
+from dendrosim.model.names import is_name
+from dendrosim.model.parts import Scales
+from dendrosim.model.quantities import DENSITY, UNITS, quantity, unit_text
+from dendrosim.model.syntax import CONSTANTS
+
+if TYPE_CHECKING:
+    from dendrosim.model.model import Model
+
+
+def check_model(model: Model) -> dict[str, Dimension]:
+    """Check every name, unit and value, and return the dimension of each name.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the source, the key and what would be valid.
+    """
+    where = model.source or model.name
+    given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
+    variables = {*model.states, *model.inputs.values(), *(e.name for e in model.equations)}
+    for name in given:
+        if not is_name(name) or name in variables:
+            raise DendrosimError(f"{where}: {name!r} cannot be the name of a parameter")
+    dims = (
+        _check_continuous(model, given, where)
+        if model.kind == "continuous"
+        else _check_discrete(model, given, where)
+    )
+    for place, variable in model.inputs.items():
+        if model.kind == "continuous" and not any(
+            e.name == variable and e.kind == "input" for e in model.equations
+        ):
+            raise DendrosimError(f"{where}: inputs.{place} = {variable!r} is not a line 'I : unit'")
+    for place, variable in model.potentials.items():
+        if variable not in model.states:
+            raise DendrosimError(
+                f"{where}: potentials.{place} = {variable!r} is not a state; "
+                f"{did_you_mean(variable, model.states)}"
+            )
+        if dims[variable] not in (UNITS["volt"].dim, DIMENSIONLESS):
+            raise DendrosimError(
+                f"{where}: potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
+                "potential is in volt, or has no unit"
+            )
+    _check_areas(model, dims, where)
+    for name in model.initial:
+        if name not in model.states:
+            raise DendrosimError(
+                f"{where}: initial.{name} is not a state; {did_you_mean(name, model.states)}"
+            )
+        quantity(model.initial[name], f"{where}: initial.{name}", like=dims[name])
+    _check_starts(model, where)
+    missing = set(model.states) - model.initial.keys()
+    if missing and model.kind == "continuous":
+        raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
+    return dims
+
+
+def _check_starts(model: Model, where: str) -> None:
+    """Check that a start takes parameters only, and none that training moves."""
+    known = {*model.parameters, *model.derived}
+    trained = {name for name, parameter in model.parameters.items() if parameter.trainable}
+    for name, derived in model.derived.items():
+        if derived.names & trained:
+            trained.add(name)
+    for name, start in model.starts.items():
+        here = f"{where}: initial.{name}"
+        if name not in model.states:
+            raise DendrosimError(f"{here} is not a state; {did_you_mean(name, model.states)}")
+        check_names(start, known, here)
+        for moved in sorted(start.names & trained):
+            raise DendrosimError(
+                f"{here} = {start.text!r}: {moved} changes in training, but a start follows from "
+                "parameters that training leaves alone"
+            )
+
+
+def _check_areas(model: Model, dims: dict, where: str) -> None:
+    """Check that each share is a number of the parameters, of an input that is a density."""
+    if model.kind == "continuous":
+        places = [p for p, name in model.inputs.items() if dims[name] is DENSITY]
+    else:
+        currents = model.scales.current.values() if model.scales else ()
+        places = sorted({place for gains in currents for place in gains})
+    for place, share in model.areas.items():
+        here = f"{where}: areas.{place}"
+        if place not in places:
+            raise DendrosimError(
+                f"{here}: no current density enters there; {did_you_mean(place, places)}"
+            )
+        check_names(share, model.parameters, here)
+        own = {name: dims[name] for name in share.names & model.parameters.keys()}
+        if dimension_of(share, own, here) is not DIMENSIONLESS:
+            raise DendrosimError(f"{here}: {share.text!r} is not a plain number")
+    for place, values in model.shares().items():
+        if not np.all((values > 0) & (values <= 1)):
+            raise DendrosimError(
+                f"{where}: areas.{place} = {model.areas[place].text!r} is {values}, not a share of "
+                "the cell's membrane, which is above 0 and at most 1"
+            )
+
+
+def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimension]:
+    dims = check_equations(model.equations, given, where)
+    declared = {e.name for e in model.equations if e.kind == "input"}
+    if extra := declared - set(model.inputs.values()):
+        raise DendrosimError(
+            f"{where}: {', '.join(sorted(extra))} has neither a value in [parameters] nor a place "
+            "in inputs"
+        )
+    if not model.states:
+        raise DendrosimError(f"{where}: equations hold no differential equation")
+    for label in ("threshold", "refractory"):
+        part = getattr(model, label)
+        if isinstance(part, Expression):
+            check_names(part, dims, f"{where}: {label}")
+            dim = dimension_of(part, dims, f"{where}: {label}")
+            if not part.is_condition and dim is not UNITS["second"].dim:
+                raise DendrosimError(
+                    f"{where}: {label}: {part.text!r} is neither a condition nor a time"
+                )
+    if model.reset and model.threshold is None:
+        raise DendrosimError(
+            f"{where}: the key 'reset' needs the key 'threshold', a condition on "
+            f"{' or '.join(model.states)}: without one nothing is reset"
+        )
+    for statement in model.reset:
+        here = f"{where}: reset of {statement.target}"
+        if statement.target not in model.states:
+            raise DendrosimError(f"{here}: not a state; {did_you_mean('', model.states)}")
+        check_names(statement.expression, dims, here)
+        if dimension_of(statement.expression, dims, here) is not dims[statement.target]:
+            raise DendrosimError(f"{here}: {statement.expression.text!r} has another unit")
+    return dims
+
+
+def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimension]:
+    for name, dim in given.items():
+        if dim is not DIMENSIONLESS:
+            raise DendrosimError(
+                f"{where}: parameters.{name} has a unit; a discrete model is dimensionless "
+                "(give its physical meaning in [scales])"
+            )
+    known = set(given)
+    for name, expression in model.derived.items():
+        if not is_name(name) or name in known | {*model.states, *model.inputs.values()}:
+            raise DendrosimError(f"{where}: derived.{name} cannot be the name of a derived value")
+        check_names(expression, known, f"{where}: derived.{name}")
+        known.add(name)
+    known |= {*model.states, *model.inputs.values()}
+    for statement in model.update:
+        if statement.target in given or statement.target in model.derived:
+            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, a parameter")
+        if statement.target in model.inputs.values():
+            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, an input")
+        check_names(statement.expression, known, f"{where}: update of {statement.target}")
+    if model.output not in model.states:
+        raise DendrosimError(
+            f"{where}: output = {model.output!r} is not assigned in update; "
+            f"{did_you_mean(str(model.output), model.states)}"
+        )
+    (fired,) = (s.expression for s in model.update if s.target == model.output)
+    if not _is_spike(fired.tree):
+        raise DendrosimError(
+            f"{where}: update of {model.output}: {fired.text!r} is the output, so it has to be 0 "
+            "or 1: int(...) of a condition, such as int(U > V_th), or a product of these"
+        )
+    for port in model.given_ports:
+        if port not in model.inputs.values():
+            raise DendrosimError(
+                f"{where}: ports: {port!r} is not an input; "
+                f"{did_you_mean(str(port), model.inputs.values())}"
+            )
+    if model.scales is not None:
+        _check_scales(model, model.scales, where)
+    return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
+
+
+def _is_spike(node: ast.expr) -> bool:
+    """Whether a number is 0 or 1 by its form: a condition, its complement, a product of these."""
+    match node:
+        case ast.Call(func=ast.Name(id="int")):
+            return True
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _is_spike(left) and _is_spike(right)
+        case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=right):
+            return _is_spike(right)
+    return False
+
+
+def _check_scales(model: Model, scales: Scales, where: str) -> None:
+    ports = model.inputs.values()
+    known = {"rest": model.states, "current": ports, "bias": ports}
+    for key, valid in known.items():
+        for name in getattr(scales, key).keys() - set(valid):
+            raise DendrosimError(
+                f"{where}: scales.{key}.{name} is not known; {did_you_mean(name, valid)}"
+            )
+    for port, places in scales.current.items():
+        for place in places:
+            if not is_name(place):
+                raise DendrosimError(f"{where}: scales.current.{port}: {place!r} is not a place")
+    if model.dt is None:
+        raise DendrosimError(f"{where}: a model with scales needs the key 'dt'")

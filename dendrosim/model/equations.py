@@ -1,0 +1,225 @@
+"""The equations of a continuous model: Brian2's text, checked line by line.
+
+A line is ``dv/dt = expression : unit``, ``I = expression : unit`` (a subexpression) or
+``I_s : unit`` (a value given from outside: an input).  Parameters are not declared here; a model
+file gives each with its value and unit.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
+from brian2.core.variables import Variable
+from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, DimensionMismatchError
+
+from dendrosim.errors import DendrosimError
+from dendrosim.model.expressions import Expression, check_names, join_lines, limited, parse_number
+from dendrosim.model.names import is_name
+from dendrosim.model.quantities import UNITS, parse_unit, unit_text, unit_words
+
+_LINE = re.compile(
+    r"(?:d(?P<state>\w+)\s*/\s*dt\s*=\s*(?P<rate>[^:]+)"
+    r"|(?P<name>\w+)\s*=\s*(?P<value>[^:=]+(?:[<>=!]=[^:=]+)*)"
+    r"|(?P<given>\w+))\s*:\s*(?P<unit>[^:(]+?)\s*(?:\((?P<flag>[a-z ]+)\))?"
+)
+_SECOND = parse_unit("second").dim
+MAX_EXPANDED = 10_000
+ALWAYS = {"t": _SECOND, "dt": _SECOND, "i": DIMENSIONLESS, "N": DIMENSIONLESS}
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One line of a model's equations.
+
+    Attributes
+    ----------
+    kind
+        ``"differential"``, ``"subexpression"`` or ``"input"``.
+    name
+        The variable on the left.
+    expression
+        The right-hand side; None for an input.
+    unit
+        Text of the unit of the variable.
+    flag
+        ``"constant over dt"`` or None.
+    """
+
+    kind: str
+    name: str
+    expression: Expression | None
+    unit: str
+    flag: str | None = None
+
+    @property
+    def dim(self) -> Dimension:
+        """Dimension of the variable (of the rate's variable, not of the rate)."""
+        return parse_unit(self.unit).dim
+
+    @property
+    def text(self) -> str:
+        """The line as Brian2 reads it."""
+        left = {"differential": f"d{self.name}/dt = ", "input": self.name}.get(
+            self.kind, f"{self.name} = "
+        )
+        right = self.expression.text if self.expression else ""
+        flag = f" ({self.flag})" if self.flag else ""
+        return f"{left}{right} : {unit_text(self.dim)}{flag}"
+
+
+def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]:
+    """Read a block of equations.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the line that is not one of the three forms, or the name defined twice.
+    """
+    equations: dict[str, Equation] = {}
+    for line in limited(_logical_lines(text), where):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DendrosimError(
+                f"{where}: {line!r} is not 'dv/dt = expression : unit', "
+                "'name = expression : unit' or 'name : unit'"
+            )
+        part = match.groupdict()
+        name = part["state"] or part["name"] or part["given"]
+        if not is_name(name):
+            raise DendrosimError(f"{where}: {name!r} cannot be the name of a variable")
+        if name in equations:
+            raise DendrosimError(f"{where}: {name!r} is defined twice")
+        kind = "differential" if part["state"] else "subexpression" if part["name"] else "input"
+        valid = (None, "constant over dt") if kind == "subexpression" else (None,)
+        if part["flag"] not in valid:
+            raise DendrosimError(
+                f"{where}, {name}: unknown flag {part['flag']!r}; valid: constant over dt, of a "
+                "line 'name = expression : unit'"
+            )
+        parse_unit(part["unit"], f"{where}, {name}")
+        right = part["rate"] or part["value"]
+        expression = parse_number(right, f"{where}, {name}") if right else None
+        equations[name] = Equation(kind, name, expression, part["unit"], part["flag"])
+    return tuple(equations.values())
+
+
+def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tuple[Equation, ...]:
+    """Return the equations with those of `changed` in the place of their namesakes."""
+    changed = {equation.name: equation for equation in changed}
+    kept = [changed.pop(equation.name, equation) for equation in equations]
+    return (*kept, *changed.values())
+
+
+def check_equations(
+    equations: tuple[Equation, ...], given: Mapping[str, Dimension], where: str
+) -> dict[str, Dimension]:
+    """Check that every name is known, every unit agrees and nothing goes in circles.
+
+    Parameters
+    ----------
+    equations
+        All equations of the model.
+    given
+        Dimensions of the parameters.
+    where
+        The file, for errors.
+
+    Returns
+    -------
+    dict
+        Dimension of every name that an expression of this model may use, units included.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the equation and what does not agree.
+    """
+    dims = {equation.name: equation.dim for equation in equations} | dict(given) | ALWAYS
+    dims |= {name: unit.dim for name, unit in UNITS.items() if name not in dims}
+    for equation in equations:
+        if equation.expression is None:
+            continue
+        here = f"{where}: equation of {equation.name}"
+        check_names(equation.expression, dims, here)
+        found = dimension_of(equation.expression, dims, here)
+        wanted = equation.dim / _SECOND if equation.kind == "differential" else equation.dim
+        if found is not wanted:
+            raise DendrosimError(
+                f"{here}: {equation.expression.text!r} has {unit_words(found)}, "
+                f"but {unit_words(wanted)} is needed"
+            )
+    _check_expanded(equations, where)
+    return dims
+
+
+def _check_expanded(equations: tuple[Equation, ...], where: str) -> None:
+    """Refuse subexpressions that double and double again; Brian2 writes each of them out."""
+    lengths: dict[str, int] = {}
+    differential = [e for e in equations if e.kind == "differential"]
+    for equation in (*in_order(equations, where), *differential):
+        used = (n.id for n in ast.walk(equation.expression.tree) if isinstance(n, ast.Name))
+        lengths[equation.name] = sum(lengths.get(name, 1) for name in used) + 1
+        if lengths[equation.name] > MAX_EXPANDED:
+            raise DendrosimError(
+                f"{where}: {equation.name}, with its subexpressions written out, has more than "
+                f"{MAX_EXPANDED:,} names"
+            )
+
+
+def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: str) -> Dimension:
+    """Return the dimension of an expression.
+
+    Raises
+    ------
+    DendrosimError
+        If its units do not agree.
+    """
+    variables = {name: Variable(name, dimensions=dims[name]) for name in expression.names & {*dims}}
+    variables |= DEFAULT_FUNCTIONS | DEFAULT_CONSTANTS
+    try:
+        found = parse_expression_dimensions(expression.text, variables)
+    except DimensionMismatchError as error:
+        raise DendrosimError(f"{where}: {_one_line(error)}") from None
+    except (TypeError, ValueError, SyntaxError, NotImplementedError) as error:
+        raise DendrosimError(f"{where}: {expression.text!r}: {_one_line(error)}") from None
+    return found
+
+
+def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Equation]:
+    """Return the subexpressions in an order in which each uses only those before it.
+
+    Raises
+    ------
+    DendrosimError
+        If some need each other.
+    """
+    waiting = {e.name: e for e in equations if e.kind == "subexpression"}
+    order: list[Equation] = []
+    while waiting:
+        ready = [e for e in waiting.values() if not e.expression.names & waiting.keys()]
+        if not ready:
+            raise DendrosimError(f"{where}: {', '.join(waiting)} are defined by one another")
+        order += ready
+        for equation in ready:
+            del waiting[equation.name]
+    return order
+
+
+def _logical_lines(text: str) -> list[str]:
+    # An equation may go on over several lines; it ends with the one that has ': unit'
+    lines, parts = [], []
+    for line in join_lines(text):
+        parts += line.split()
+        if ":" in line:
+            lines.append(" ".join(parts))
+            parts = []
+    return [*lines, " ".join(parts)] if parts else lines
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,224 @@
+"""The language of model text: expressions and statements, read through a whitelist.
+
+The language is the part of Brian2's that has the same meaning on every device: arithmetic,
+comparisons, ``and or not``, and the functions of `FUNCTIONS`.  An expression is a Python syntax
+tree whose nodes have been checked, so it can be walked with numpy here, with torch in
+`dendrosim.learn`, or be handed to Brian2 as text.  Nothing is ever passed to ``eval``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.names import is_name
+from dendrosim.model.quantities import UNITS
+from dendrosim.model.syntax import CONSTANTS, FUNCTIONS, evaluate, is_condition
+from dendrosim.model.whitelist import check
+
+MAX_LENGTH = 10_000
+MAX_LINES = 1_000
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked expression.
+
+    Attributes
+    ----------
+    text
+        What was written, on one line, with `sigmoid` written out.
+    names
+        The identifiers that it reads, functions left out.
+    """
+
+    text: str
+    names: frozenset[str]
+
+    @property
+    def tree(self) -> ast.expr:
+        """The checked syntax tree."""
+        return _tree(self.text)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is true or false rather than a number."""
+        return is_condition(self.tree)
+
+    def renamed(self, names: Mapping[str, str]) -> Expression:
+        """Return the expression with the identifiers of `names` written as their values."""
+        tree = _Rename(names).visit(ast.parse(self.text, mode="eval").body)
+        return Expression(ast.unparse(tree), frozenset(names.get(n, n) for n in self.names))
+
+    def __call__(
+        self, values: Mapping[str, Any], functions: Mapping[str, Callable] = FUNCTIONS
+    ) -> Any:
+        """Evaluate with `values` for the names, any array type for which operators work.
+
+        Parameters
+        ----------
+        values
+            Name to number or array.
+        functions
+            What the function names mean; numpy's by default.
+        """
+        return evaluate(self.tree, values, functions)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One assignment of an update block: ``target = expression``."""
+
+    target: str
+    expression: Expression
+
+    @property
+    def text(self) -> str:
+        """The assignment as it is shown."""
+        return f"{self.target} = {self.expression.text}"
+
+    @property
+    def code(self) -> str:
+        """The assignment as Brian2 is to read it.
+
+        Its numpy code makes ``a = b``, and what it simplifies to that, a second name of the array
+        of ``b``, into which a later ``b = b + c`` adds in place.  A plus in front makes a copy.
+        """
+        may_alias = len(self.expression.names) == 1 and self.target not in self.expression.names
+        return f"{self.target} = +({self.expression.text})" if may_alias else self.text
+
+
+def parse_expression(text: Any, where: str = "expression") -> Expression:
+    """Check one expression.
+
+    Parameters
+    ----------
+    text
+        Such as ``"g_L*(E_L - v_s)"``.
+    where
+        File and key, for the error.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not text, does not parse, or holds anything outside the language.
+    """
+    if not isinstance(text, str):
+        raise DendrosimError(f"{where}: {text!r} is not an expression written as text")
+    flat = " ".join(" ".join(join_lines(text)).split())
+    if len(flat) > MAX_LENGTH:
+        raise DendrosimError(f"{where}: an expression of {len(flat)} characters is too long")
+    if not flat.isascii():  # Python reads some other letters as if they were these
+        raise DendrosimError(f"{where}: {flat!r} holds a character that is not ASCII")
+    try:
+        tree = ast.parse(flat, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DendrosimError(f"{where}: {flat!r} is not an expression") from None
+    check(tree, flat, where)
+    if any(isinstance(node, ast.Name) and node.id == "sigmoid" for node in ast.walk(tree)):
+        tree = _WriteOutSigmoid().visit(tree)
+        flat = ast.unparse(tree)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
+    }
+    return Expression(flat, frozenset(names))
+
+
+def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
+    """Check a block of assignments, one a line; ``#`` starts a comment.
+
+    Raises
+    ------
+    DendrosimError
+        If a line is not an assignment of a number to a plain name or a target stands twice.
+    """
+    if not isinstance(text, str):
+        raise DendrosimError(f"{where}: {text!r} is not text")
+    statements: list[Statement] = []
+    for line in limited(join_lines(text), where):
+        target, equals, expression = line.partition("=")
+        target = target.strip()
+        if not equals or expression.startswith("=") or not is_name(target):
+            raise DendrosimError(f"{where}: {line!r} is not an assignment 'name = expression'")
+        if any(statement.target == target for statement in statements):
+            raise DendrosimError(
+                f"{where}: {target!r} is assigned twice; a second value needs a name of its own"
+            )
+        statements.append(Statement(target, parse_number(expression, f"{where}, {target}")))
+    return tuple(statements)
+
+
+def parse_number(text: Any, where: str = "expression") -> Expression:
+    """Check one expression that is a number, not a condition."""
+    return _of_kind(parse_expression(text, where), False, where)
+
+
+def parse_condition(text: Any, where: str = "condition") -> Expression:
+    """Check one expression that is a condition, not a number."""
+    return _of_kind(parse_expression(text, where), True, where)
+
+
+def _of_kind(expression: Expression, condition: bool, where: str) -> Expression:
+    if expression.is_condition is condition:
+        return expression
+    what = "a number, not a condition" if condition else "a condition, not a number"
+    raise DendrosimError(f"{where}: {expression.text!r} is {what}")
+
+
+def join_lines(text: str) -> list[str]:
+    """Split into logical lines: comments dropped, lines joined while a parenthesis is open."""
+    lines, parts, depth = [], [], 0
+    for line in text.splitlines():
+        code = line.partition("#")[0].strip()
+        if not code:
+            continue
+        parts.append(code)
+        depth += code.count("(") - code.count(")")
+        if depth <= 0:
+            lines.append(" ".join(parts))
+            parts, depth = [], 0
+    return [*lines, " ".join(parts)] if parts else lines
+
+
+def limited(lines: list[str], where: str) -> list[str]:
+    """Return the lines, refusing more of them or longer ones than any model has."""
+    if len(lines) > MAX_LINES:
+        raise DendrosimError(f"{where}: more than {MAX_LINES} lines")
+    for line in lines:
+        if len(line) > MAX_LENGTH:
+            raise DendrosimError(f"{where}: a line of {len(line)} characters is too long")
+    return lines
+
+
+def check_names(expression: Expression, known: Any, where: str) -> None:
+    """Refuse a name that is not in `known`."""
+    for name in sorted(expression.names - set(known) - CONSTANTS.keys()):
+        hint = did_you_mean(name, set(known) - UNITS.keys())
+        raise DendrosimError(f"{where}: {name!r} in {expression.text!r} is not known; {hint}")
+
+
+@lru_cache(maxsize=4096)
+def _tree(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.parse(self.names.get(node.id, node.id), mode="eval").body
+
+
+class _WriteOutSigmoid(ast.NodeTransformer):
+    # Brian2 has no sigmoid; written out once here it is the same number on every device
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if node.func.id != "sigmoid":
+            return node
+        return ast.parse(f"1/(1 + exp(-({ast.unparse(node.args[0])})))", mode="eval").body

@@ -1,0 +1,363 @@
+"""A model: the text of a file and its values, frozen.
+
+`Model.with_` returns a changed copy.  The text is checked once, when the model is made: every name
+known, every unit right, nothing that could run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import Dimension
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.checks import check_model
+from dendrosim.model.equations import (
+    Equation,
+    in_order,
+    override,
+    parse_equations,
+)
+from dendrosim.model.expressions import Expression, Statement, parse_statements
+from dendrosim.model.parts import (
+    Parameter,
+    Scales,
+    read_derived,
+    read_initial,
+    read_names,
+    read_refractory,
+    read_threshold,
+    time_step,
+)
+from dendrosim.model.quantities import describe, quantity
+from dendrosim.pickling import Pickled
+
+#: Names by which a protocol may call a place where current enters, in any model.
+USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
+
+
+@dataclass(frozen=True, eq=False)
+class Model(Pickled):
+    """A neuron, as text and values.
+
+    Made by `load_model`; changed copies by `with_`.
+
+    Attributes
+    ----------
+    name, title, reference, doi, description
+        What it is; `name` is that of the file, with ``:variant``.
+    kind
+        ``"continuous"`` (differential equations) or ``"discrete"`` (one update a step).
+    equations
+        Lines of a continuous model.
+    update
+        Statements of a discrete model.
+    inputs
+        Place (``"soma"``, ``"dendrite"``) or port to the variable that carries its current.
+    potentials
+        Place to the state variable that is its potential.
+    areas
+        Place to the share of the cell's membrane that a current density into it refers to, as an
+        expression of the parameters; all of the membrane where none is given.
+    output
+        Variable of a discrete model that is 1 in a step with a spike.
+    threshold, refractory, reset
+        Of a continuous model: condition of a spike, condition or time during which there is no
+        other, statements done at a spike.
+    method, dt
+        Integration method and time step used unless `simulate` is told otherwise.
+    parameters, derived, initial
+        Values; expressions of parameters computed once; state at t = 0.
+    starts
+        State of a discrete model to the expression of parameters that its value in `initial` is.
+    scales
+        Physical meaning of a discrete model, or None.
+    variants
+        Name to ``{"title": ..., ...}``: the changed lines and values of each variant.
+    corrections
+        What this file corrects in its source, one sentence each.
+    source
+        Path of the file.
+    recurrent
+        Whether a layer of a discrete model may feed on its own spikes.
+    """
+
+    name: str
+    title: str
+    kind: str
+    inputs: Mapping[str, str]
+    reference: str = ""
+    doi: str = ""
+    description: str = ""
+    equations: tuple[Equation, ...] = ()
+    update: tuple[Statement, ...] = ()
+    potentials: Mapping[str, str] = field(default_factory=dict)
+    areas: Mapping[str, Expression] = field(default_factory=dict)
+    output: str | None = None
+    threshold: Expression | None = None
+    refractory: Expression | Quantity | None = None
+    reset: tuple[Statement, ...] = ()
+    method: str | None = None
+    dt: Quantity | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    derived: Mapping[str, Expression] = field(default_factory=dict)
+    initial: Mapping[str, Quantity] = field(default_factory=dict)
+    starts: Mapping[str, Expression] = field(default_factory=dict)
+    scales: Scales | None = None
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    corrections: tuple[str, ...] = ()
+    source: str = ""
+    recurrent: bool = True
+    given_ports: tuple[str, ...] = ()
+    dims: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """Short: name, kind and states."""
+        return f"<Model {self.name!r}: {self.kind}, states {' '.join(self.states)}>"
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the state variables, in the order of the text."""
+        if self.kind == "discrete":
+            return tuple(statement.target for statement in self.update)
+        return tuple(e.name for e in self.equations if e.kind == "differential")
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Variables of a discrete model that one step hands to the next, in order of the text.
+
+        Those that a statement reads before one has assigned them; the others are made anew.
+        """
+        assigned: set[str] = set()
+        read: set[str] = set()
+        for statement in self.update:
+            read |= statement.expression.names - assigned
+            assigned.add(statement.target)
+        return tuple(name for name in self.states if name in read)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Inputs of a discrete model that a layer of a network feeds with weights."""
+        return self.given_ports or tuple(self.inputs.values())
+
+    @property
+    def subexpressions(self) -> tuple[Equation, ...]:
+        """Subexpressions in an order in which each uses only those before it."""
+        return tuple(in_order(self.equations))
+
+    @property
+    def text(self) -> str:
+        """The model as text: what a simulation of it is determined by, values apart."""
+        lines = [e.text for e in self.equations] + [s.text for s in self.update]
+        for label in ("threshold", "refractory"):
+            part = getattr(self, label)
+            if part is not None:
+                lines.append(f"{label}: {part.text if isinstance(part, Expression) else 'time'}")
+        lines += [f"reset: {statement.text}" for statement in self.reset]
+        lines += [f"{name} = {expression.text}" for name, expression in self.derived.items()]
+        lines += [f"initial {name}: {start.text}" for name, start in self.starts.items()]
+        lines += [f"input {place}: {variable}" for place, variable in self.inputs.items()]
+        lines += [f"area {place}: {expression.text}" for place, expression in self.areas.items()]
+        return "\n".join([*lines, f"output: {self.output}"] if self.output else lines)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text and of every value, 64 hexadecimal digits."""
+        digest = hashlib.sha256(self.text.encode())
+        values = {name: p.value for name, p in self.parameters.items()} | dict(self.initial)
+        if isinstance(self.refractory, Quantity):
+            values["refractory:"] = self.refractory
+        if self.scales is not None:
+            values |= self.scales.values()
+        for name in sorted(values):
+            digest.update(f"\n{name} {np.size(values[name])} ".encode())
+            digest.update(np.ascontiguousarray(values[name], dtype=float).tobytes())
+        return digest.hexdigest()
+
+    def values(self) -> dict[str, Quantity]:
+        """Return every parameter and derived value with its unit."""
+        values = {name: parameter.value for name, parameter in self.parameters.items()}
+        numbers = {name: np.asarray(value) for name, value in values.items()}
+        with np.errstate(all="ignore"):  # what is not finite is refused just below
+            for name, expression in self.derived.items():
+                numbers[name] = expression(numbers)
+                values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
+        return values
+
+    def shares(self) -> dict[str, np.ndarray]:
+        """Return the share of the membrane of each place in `areas`: a number, or one a neuron."""
+        if not self.areas:
+            return {}
+        numbers = {name: np.asarray(value) for name, value in self.values().items()}
+        with np.errstate(all="ignore"):  # what is no share is refused when the model is made
+            return {place: np.asarray(share(numbers)) for place, share in self.areas.items()}
+
+    def place(self, into: str, where: str = "stimulus") -> str:
+        """Return the place that a protocol means by `into` in this model.
+
+        `into` is a place (``"soma"``), the variable of one, or a usual name (`USUAL_INPUTS`).
+
+        Raises
+        ------
+        DendrosimError
+            If this model has no such input.
+        """
+        by_variable = {variable: place for place, variable in self.inputs.items()}
+        place = by_variable.get(into, USUAL_INPUTS.get(into, into))
+        if place not in self.inputs:
+            known = ", ".join(f"{place} ({name})" for place, name in self.inputs.items())
+            raise DendrosimError(f"{where}: {self.name} has no input {into!r}; it has {known}")
+        return place
+
+    def variant(self, name: str) -> Model:
+        """Return the variant `name` of this model.
+
+        Raises
+        ------
+        DendrosimError
+            If the file has no such variant.
+        """
+        if not isinstance(name, str) or name not in self.variants:
+            raise DendrosimError(
+                f"{self.source}: {self.name} has no variant {name!r}; "
+                f"{did_you_mean(name, self.variants)}"
+            )
+        table = dict(self.variants[name])
+        where = f"{self.source}: variants.{name}"
+        changed: dict[str, Any] = {"name": f"{self.name}:{name}", "variants": {}}
+        if "equations" in table:
+            lines = parse_equations(table["equations"], f"{where}, equations")
+            changed["equations"] = override(self.equations, lines)
+        if "update" in table:
+            new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
+            if extra := new.keys() - set(self.states):
+                raise DendrosimError(
+                    f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
+                )
+            changed["update"] = tuple(new.get(s.target, s) for s in self.update)
+        if "derived" in table:
+            if extra := table["derived"].keys() - self.derived.keys():
+                raise DendrosimError(
+                    f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
+                )
+            changed["derived"] = MappingProxyType(
+                self.derived | read_derived(table["derived"], f"{where}, derived")
+            )
+        if "inputs" in table:
+            changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
+        changed["recurrent"] = table.get("recurrent", self.recurrent)
+        result = checked(replace(self, **changed))
+        return result.with_(
+            parameters=table.get("parameters", {}), initial=table.get("initial", {})
+        )
+
+    def with_(
+        self,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        threshold: str | None = None,
+        refractory: Any = None,
+        reset: str | None = None,
+        method: str | None = None,
+        dt: Any = None,
+        variant: str | None = None,
+    ) -> Model:
+        """Return a copy with other values.
+
+        Parameters
+        ----------
+        parameters, initial
+            Name to text (``"10.5 mS/cm**2"``) or quantity; an array or a grid gives one value a
+            neuron.  The start of a discrete model may be an expression of its parameters.
+        threshold, refractory, reset
+            As in a model file; ``""`` takes one away.
+        method, dt
+            Integration method and time step.
+        variant
+            Name of a variant of the file, applied first.
+
+        Raises
+        ------
+        DendrosimError
+            Naming the file, the key and what would be valid.
+        """
+        model = self if variant is None else self.variant(variant)
+        source = model.source or model.name
+        changed: dict[str, Any] = {}
+        spikes = {"threshold": threshold, "refractory": refractory, "reset": reset}
+        given = [key for key, value in {**spikes, "method": method}.items() if value is not None]
+        if model.kind == "discrete" and given:
+            raise DendrosimError(f"{source}: a discrete model has no {' and no '.join(given)}")
+        for key, table in (("parameters", parameters), ("initial", initial)):
+            if not isinstance(table, Mapping | None):
+                raise DendrosimError(f"{source}: {key} = {table!r} should map names to values")
+        if parameters:
+            changed["parameters"] = _changed_parameters(model, parameters, source)
+        if initial:
+            changed["initial"], changed["starts"] = _changed_initial(model, initial, source)
+        if threshold is not None:
+            changed["threshold"] = read_threshold(threshold, f"{source}: threshold")
+        if refractory is not None:
+            changed["refractory"] = read_refractory(refractory, f"{source}: refractory")
+        if reset is not None:
+            changed["reset"] = parse_statements(reset, f"{source}: reset")
+        if method is not None:
+            changed["method"] = checks.text(method, f"{source}: method")
+        if dt is not None:
+            changed["dt"] = time_step(dt, f"{source}: dt")
+        return checked(replace(model, **changed))
+
+
+def checked(model: Model) -> Model:
+    """Return the model with what follows from its parts: dimensions, a value for every state.
+
+    Raises
+    ------
+    DendrosimError
+        If its parts do not fit together.
+    """
+    dims = check_model(model)
+    initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
+    if model.starts:
+        where = f"{model.source or model.name}: initial"
+        numbers = {name: np.asarray(value) for name, value in model.values().items()}
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            for name, start in model.starts.items():
+                initial[name] = quantity(start(numbers), f"{where}.{name}")
+    return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
+
+
+def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
+    result = dict(model.parameters)
+    for name, value in changes.items():
+        where = f"{source}: parameters.{name}"
+        if name not in result:
+            raise DendrosimError(f"{where} is not a parameter; {did_you_mean(name, result)}")
+        new = quantity(value, where, like=result[name].value)
+        text = value if isinstance(value, str) else describe(new)
+        result[name] = replace(result[name], value=new, text=text, source="changed by the user")
+    return MappingProxyType(result)
+
+
+def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
+    """Return the state before the first step, and what of it follows from parameters."""
+    result = dict(model.initial)
+    for name in changes:
+        if name not in result:
+            raise DendrosimError(
+                f"{source}: initial.{name} is not a state; {did_you_mean(name, result)}"
+            )
+    names = [*model.parameters, *model.derived] if model.kind == "discrete" else []
+    values, starts = read_initial(changes, names, f"{source}: initial")
+    for name, value in values.items():
+        result[name] = quantity(value, f"{source}: initial.{name}", like=result[name])
+    kept = {name: start for name, start in model.starts.items() if name not in changes}
+    return MappingProxyType(result), MappingProxyType(kept | starts)

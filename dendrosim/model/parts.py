@@ -1,0 +1,214 @@
+"""Parts of a model: parameters, scales, places, conditions, each read from what a file gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim import shelves
+from dendrosim.errors import DendrosimError
+from dendrosim.model.expressions import Expression, parse_condition, parse_expression, parse_number
+from dendrosim.model.names import is_name
+from dendrosim.model.quantities import UNITS, describe, parse_unit, quantity
+from dendrosim.pickling import Pickled
+
+
+@dataclass(frozen=True)
+class Parameter(Pickled):
+    """A named value of a model.
+
+    Attributes
+    ----------
+    value
+        With its unit; an array gives one value a neuron.
+    text
+        As it was written.
+    doc, source
+        What it is and where the number comes from.
+    trainable
+        Whether training may change it.
+    shape
+        ``"layer"`` (one value for all neurons) or ``"neuron"`` (one each).
+    """
+
+    value: Quantity
+    text: str
+    doc: str = ""
+    source: str = ""
+    trainable: bool = False
+    shape: str = "layer"
+
+
+@dataclass(frozen=True)
+class Scales(Pickled):
+    """What the dimensionless numbers of a discrete model stand for.
+
+    Attributes
+    ----------
+    voltage
+        Volts per unit of potential.
+    rest
+        State variable to the potential at which it is 0.
+    current
+        Port to place (``"soma"``, ``"dendrite"``) to units of input per ampere/meter**2.
+    bias
+        Port to the input that is there without any current: not 0 where the potentials of `rest`
+        are not those of the neuron left alone.
+    """
+
+    voltage: Quantity
+    rest: Mapping[str, Quantity]
+    current: Mapping[str, Mapping[str, Quantity]]
+    bias: Mapping[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """Return every number by a name of its own."""
+        values: dict[str, Any] = {"scales.voltage": self.voltage}
+        values |= {f"scales.rest.{name}": value for name, value in self.rest.items()}
+        values |= {f"scales.bias.{port}": value for port, value in self.bias.items()}
+        for port, places in self.current.items():
+            values |= {f"scales.current.{port}.{place}": v for place, v in places.items()}
+        return values
+
+
+_PARAMETER = {
+    "value": (str, int, float), "doc": str, "source": str, "trainable": bool, "shape": str,
+}  # fmt: skip
+
+
+def read_parameter(name: str, entry: Any, source: str) -> Parameter:
+    """Read a value with its unit, or a table of it and what it is."""
+    where = f"{source}: parameters.{name}"
+    if not isinstance(entry, dict):
+        entry = {"value": entry}
+    shelves.check_keys(entry, _PARAMETER, where)
+    if "value" not in entry:
+        raise DendrosimError(f"{where}: the key 'value' is missing")
+    if entry.get("shape", "layer") not in ("layer", "neuron"):
+        raise DendrosimError(f"{where}: shape = {entry['shape']!r}; valid: layer, neuron")
+    text = str(entry["value"])
+    rest = {key: value for key, value in entry.items() if key != "value"}
+    return Parameter(quantity(entry["value"], where), text, **rest)
+
+
+def time_step(value: Any, where: str = "dt") -> Quantity:
+    """Read a positive time.
+
+    Raises
+    ------
+    DendrosimError
+        If it is not one time above 0.
+    """
+    dt = quantity(value, where, like=UNITS["second"])
+    if dt.ndim or not dt > 0:
+        raise DendrosimError(f"{where}: {describe(dt, 'ms')} is not a time above 0")
+    return dt
+
+
+def read_threshold(text: Any, where: str) -> Expression | None:
+    """Read a condition; an empty text is none."""
+    return None if isinstance(text, str) and not text else parse_condition(text, where)
+
+
+def read_refractory(value: Any, where: str) -> Expression | Quantity | None:
+    """Read a time or a condition; an empty text is none."""
+    if isinstance(value, str) and not value:
+        return None
+    if isinstance(value, str) and not value.lstrip(" +-.")[:1].isdigit():
+        return parse_expression(value, where)
+    time = quantity(value, where, like=UNITS["second"])
+    if np.any(time < 0):
+        raise DendrosimError(f"{where}: {value!r} is below 0")
+    return time
+
+
+def read_names(table: dict | list, where: str) -> Mapping[str, str]:
+    """Read places and the variable of each; a list names both alike."""
+    pairs = list(table.items()) if isinstance(table, dict) else [(name, name) for name in table]
+    for place, name in pairs:
+        if not is_name(name) or not is_name(place):
+            raise DendrosimError(f"{where}: {place} = {name!r} does not name a variable")
+    names = [name for _, name in pairs]
+    if len(set(names)) < len(names):
+        raise DendrosimError(f"{where}: {', '.join(names)} names a variable twice")
+    return MappingProxyType(dict(pairs))
+
+
+def read_derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
+    """Read the values that follow from the parameters."""
+    return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
+
+
+def read_initial(
+    table: Mapping[str, Any], names: Collection[str], where: str
+) -> tuple[dict[str, Quantity], dict[str, Expression]]:
+    """Read the state before the first step: values, and expressions of the parameters.
+
+    Parameters
+    ----------
+    table
+        State to value.
+    names
+        Parameters and derived values by which a start may be told; none in a continuous model.
+    where
+        File and key, for errors.
+    """
+    starts = {
+        state: parse_number(text, f"{where}.{state}")
+        for state, text in table.items()
+        if isinstance(text, str) and set(names) & set(re.findall(r"[A-Za-z_]\w*", text))
+    }
+    values = {
+        state: quantity(value, f"{where}.{state}")
+        for state, value in table.items()
+        if state not in starts
+    }
+    return values, starts
+
+
+def read_scales(table: dict, source: str) -> Scales:
+    """Read what the numbers of a discrete model stand for."""
+    where = f"{source}: scales"
+    keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
+    shelves.check_keys(table, keys, where)
+    volt = UNITS["volt"].dim
+    current = table.get("current", {})
+    shelves.check_keys(current, dict.fromkeys(current, dict), f"{where}.current")
+    return Scales(
+        voltage=_scalar(table.get("voltage", ""), f"{where}.voltage", volt),
+        rest=_scalars(table.get("rest", {}), f"{where}.rest", volt),
+        current=MappingProxyType(
+            {
+                port: _scalars(places, f"{where}.current.{port}", parse_unit("meter**2/amp").dim)
+                for port, places in current.items()
+            }
+        ),
+        bias=MappingProxyType(
+            {
+                port: float(value)
+                for port, value in _scalars(
+                    table.get("bias", {}), f"{where}.bias", DIMENSIONLESS
+                ).items()
+            }
+        ),
+    )
+
+
+def _scalar(value: Any, where: str, dim: Dimension) -> Quantity:
+    result = quantity(value, where, like=dim)
+    if result.ndim:
+        raise DendrosimError(f"{where}: {value!r} cannot be a grid")
+    return result
+
+
+def _scalars(table: dict, where: str, dim: Dimension) -> Mapping[str, Quantity]:
+    return MappingProxyType(
+        {name: _scalar(value, f"{where}.{name}", dim) for name, value in table.items()}
+    )

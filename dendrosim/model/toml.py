@@ -1,0 +1,209 @@
+"""A model and its file: `load_model` reads it, `to_table` gives what a file of it would hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+
+from dendrosim import checks, shelves
+from dendrosim.errors import DendrosimError
+from dendrosim.files import path_text
+from dendrosim.model.equations import parse_equations
+from dendrosim.model.expressions import Expression, parse_statements
+from dendrosim.model.model import Model, checked
+from dendrosim.model.parts import (
+    read_derived,
+    read_initial,
+    read_names,
+    read_parameter,
+    read_refractory,
+    read_scales,
+    read_threshold,
+    time_step,
+)
+from dendrosim.model.quantities import unit_text
+
+
+def as_model(value: Any) -> Model:
+    """Return a model, loaded where a name or path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such model.
+    """
+    return checks.loaded(value, Model, load_model, "a model, nor the name or path of one")
+
+
+def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
+    """Read a model from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"pinsky_rinzel_1994"``), a name with a variant
+        (``"kepecs_wang_2000:printed_nap"``) or the path of a TOML file.
+    variant
+        Name of a variant, instead of the ``:variant`` form.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such model, or naming the file, the key and what would be valid.
+    """
+    text = path_text(name, "model")
+    if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
+        text, _, variant = text.rpartition(":")
+    path = shelves.find(text, "models")
+    model = model_from_table(shelves.read_toml(path), str(path), path.stem)
+    return model if variant is None else model.variant(variant)
+
+
+_TABLE = {
+    "title": str, "reference": str, "doi": str, "description": str, "kind": str,
+    "inputs": (dict, list), "potentials": dict, "areas": dict, "output": str,
+    "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
+    "method": str, "dt": str, "parameters": dict, "derived": dict, "initial": dict,
+    "scales": dict, "variants": dict, "corrections": list, "recurrent": bool, "ports": list,
+}  # fmt: skip
+_ONLY = {
+    "continuous": {"equations", "threshold", "refractory", "reset", "method"},
+    "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
+}
+_OTHER = {"continuous": "discrete", "discrete": "continuous"}
+_VARIANT = {
+    "title": str, "equations": str, "update": str, "parameters": dict, "derived": dict,
+    "initial": dict, "inputs": (dict, list), "recurrent": bool,
+}  # fmt: skip
+_VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.items()}
+
+
+def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
+    """Make a model from the contents of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the source, the key and what would be valid.
+    """
+    shelves.check_keys(table, _TABLE, source)
+    kind = table.get("kind", "")
+    if kind not in _ONLY:
+        raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
+    for other in sorted(_ONLY[_OTHER[kind]] & table.keys()):
+        raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
+    body = "equations" if kind == "continuous" else "update"
+    for key in ("title", "inputs", body):
+        if not table.get(key):
+            raise DendrosimError(f"{source}: the key {key!r} is missing")
+    valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
+    for key, variant in table.get("variants", {}).items():
+        shelves.check_keys(variant, valid, f"{source}: variants.{key}")
+    derived = read_derived(table.get("derived", {}), f"{source}: derived")
+    named = [] if kind == "continuous" else [*table.get("parameters", {}), *derived]
+    initial, starts = read_initial(table.get("initial", {}), named, f"{source}: initial")
+    model = Model(
+        name=name,
+        kind=kind,
+        source=source,
+        inputs=read_names(table["inputs"], f"{source}: inputs"),
+        potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
+        areas=MappingProxyType(read_derived(table.get("areas", {}), f"{source}: areas")),
+        output=table.get("output"),
+        equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
+        update=parse_statements(table.get("update", ""), f"{source}: update"),
+        threshold=read_threshold(table.get("threshold", ""), f"{source}: threshold"),
+        refractory=read_refractory(table.get("refractory", ""), f"{source}: refractory"),
+        reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
+        method=table.get("method"),
+        dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
+        parameters=MappingProxyType(
+            {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
+        ),
+        derived=MappingProxyType(derived),
+        initial=MappingProxyType(initial),
+        starts=MappingProxyType(starts),
+        scales=read_scales(table["scales"], source) if "scales" in table else None,
+        recurrent=table.get("recurrent", True),
+        given_ports=tuple(table.get("ports", ())),
+        variants=MappingProxyType(dict(table.get("variants", {}))),
+        corrections=tuple(map(str, table.get("corrections", ()))),
+        **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
+    )
+    model = checked(model)
+    for variant in model.variants:  # a wrong variant is found now, not when it is asked for
+        model.variant(variant)
+    return model
+
+
+def to_table(model: Model) -> dict[str, Any]:
+    """Return a table that `model_from_table` makes the same model of, to the last bit.
+
+    Variants are left out: the table is of this variant.
+    """
+    table: dict[str, Any] = {
+        key: getattr(model, key)
+        for key in ("title", "reference", "doi", "description", "kind", "output", "method")
+        if getattr(model, key)
+    }
+    table["inputs"] = dict(model.inputs)
+    if model.potentials:
+        table["potentials"] = dict(model.potentials)
+    if model.areas:
+        table["areas"] = {place: share.text for place, share in model.areas.items()}
+    if model.corrections:
+        table["corrections"] = list(model.corrections)
+    if model.dt is not None:
+        table["dt"] = _exact(model.dt)
+    if model.kind == "discrete":
+        table["update"] = "\n".join(s.text for s in model.update)
+        table["recurrent"] = model.recurrent
+        table["ports"] = list(model.ports)
+        table["derived"] = {name: e.text for name, e in model.derived.items()}
+    else:
+        table["equations"] = "\n".join(e.text for e in model.equations)
+        for key in ("threshold", "refractory"):
+            part = getattr(model, key)
+            if part is not None:
+                table[key] = part.text if isinstance(part, Expression) else _exact(part)
+        if model.reset:
+            table["reset"] = "\n".join(s.text for s in model.reset)
+    table["parameters"] = {
+        name: {
+            "value": _exact(p.value), "doc": p.doc, "source": p.source, "trainable": p.trainable,
+            "shape": p.shape,
+        }
+        for name, p in model.parameters.items()
+    }  # fmt: skip
+    table["initial"] = {
+        name: model.starts[name].text if name in model.starts else _exact(value)
+        for name, value in model.initial.items()
+    }
+    if model.scales is not None:
+        scales = model.scales
+        table["scales"] = {
+            "voltage": _exact(scales.voltage),
+            "rest": {name: _exact(value) for name, value in scales.rest.items()},
+            "current": {
+                port: {place: _exact(gain) for place, gain in gains.items()}
+                for port, gains in scales.current.items()
+            },
+            "bias": {port: repr(float(value)) for port, value in scales.bias.items()},
+        }
+    return table
+
+
+def _exact(value: Quantity) -> str:
+    numbers = np.asarray(value, dtype=float)
+    text = repr(float(numbers)) if numbers.ndim == 0 else str([float(x) for x in numbers])
+    unit = unit_text(value.dim)
+    return text if unit == "1" else f"{text} {unit}"

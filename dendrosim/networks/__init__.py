@@ -1,0 +1,5 @@
+"""Layers of neurons with weights: their values, their files, and runs on a device."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

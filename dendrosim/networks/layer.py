@@ -1,0 +1,195 @@
+"""A layer of discrete neurons and what flows into them: plain values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.model import Model
+from dendrosim.model.quantities import quantity
+from dendrosim.model.toml import load_model
+from dendrosim.networks.values import Array, array_of, number_or_array, numbers_of, table_of
+
+#: More sources or neurons of a layer than any network has.
+MOST = 10**7
+#: What a layer is made of.
+LAYER = (
+    "model", "n_in", "n", "recurrent", "input_weights", "recurrent_weights", "bias", "parameters",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Layer:
+    """Neurons of one model and what flows into them.
+
+    Parameters
+    ----------
+    model
+        A discrete model, or its name or path.
+    n_in, n
+        Number of sources and of neurons.
+    recurrent
+        Whether the layer sees its own spikes of the step before.
+    input_weights
+        Port to weights of shape (n, n_in); a port without weights gets nothing from below.
+    recurrent_weights
+        Port to weights of shape (n, n); None with ``recurrent=True`` leaves them to be drawn.
+    bias
+        Port to shape (n,).
+    parameters
+        Name to a number, its text, or an array of shape (n,), instead of the model's own.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the layer, the port or parameter and the shape that is needed.
+    """
+
+    model: Model
+    n_in: int
+    n: int
+    recurrent: bool
+    input_weights: Mapping[str, Array]
+    recurrent_weights: Mapping[str, Array]
+    bias: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike,
+        n_in: int,
+        n: int,
+        recurrent: bool = False,
+        input_weights: Mapping[str, Any] | None = None,
+        recurrent_weights: Mapping[str, Any] | None = None,
+        bias: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **unknown: Any,
+    ) -> None:
+        model = model if isinstance(model, Model) else load_model(model)
+        where = f"layer of {model.name}"
+        for name in unknown:
+            raise DendrosimError(
+                f"{where}: a layer has no argument {name!r}; {did_you_mean(name, LAYER)}"
+            )
+        _check_sizes(model, n_in, n, recurrent, where)
+        if table_of(recurrent_weights, f"{where}: recurrent_weights") and not recurrent:
+            raise DendrosimError(f"{where}: recurrent_weights are given, but recurrent is False")
+        ports = model.ports
+        shapes = {"input_weights": (n, n_in), "recurrent_weights": (n, n), "bias": (n,)}
+        tables = {
+            "input_weights": input_weights, "recurrent_weights": recurrent_weights, "bias": bias,
+        }  # fmt: skip
+        for label, table in tables.items():
+            checked = {
+                port: array_of(value, shapes[label], f"{where}: {label}[{port!r}]", port, ports)
+                for port, value in table_of(table, f"{where}: {label}").items()
+            }
+            object.__setattr__(self, label, MappingProxyType(checked))
+        values = _own_values(model, n, parameters, where)
+        fields = {
+            "model": model, "n_in": int(n_in), "n": int(n), "recurrent": bool(recurrent),
+            "parameters": MappingProxyType(values),
+        }  # fmt: skip
+        for label, value in fields.items():
+            object.__setattr__(self, label, value)
+
+    def __repr__(self) -> str:
+        """Short: sizes and model."""
+        kind = "recurrent " if self.recurrent else ""
+        return f"<Layer {self.n_in}-{self.n} of {kind}{self.model.name}, {self.n_weights} weights>"
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy by what the layer is made of, checked again."""
+        tables = (self.input_weights, self.recurrent_weights, self.bias, self.parameters)
+        return Layer, (self.model, self.n_in, self.n, self.recurrent, *map(dict, tables))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer has all the weights that it declares."""
+        return bool(self.input_weights) and (not self.recurrent or bool(self.recurrent_weights))
+
+    @property
+    def n_weights(self) -> int:
+        """Weights and biases."""
+        tables = (self.input_weights, self.recurrent_weights, self.bias)
+        return sum(value.size for table in tables for value in table.values())
+
+    def values(self) -> dict[str, Array]:
+        """Return every parameter and derived value: a number, or an array of shape (n,)."""
+        given = {name: quantity(value) for name, value in self.parameters.items()}
+        values = self.model.with_(parameters=given).values() if given else self.model.values()
+        return {name: number_or_array(value) for name, value in values.items()}
+
+    def initial(self) -> dict[str, Array]:
+        """Return the state before the first step: numbers, or arrays of shape (n,)."""
+        given = {name: quantity(value) for name, value in self.parameters.items()}
+        model = self.model.with_(parameters=given) if given and self.model.starts else self.model
+        return {name: number_or_array(value) for name, value in model.initial.items()}
+
+    def with_(self, **changes: Any) -> Layer:
+        """Return a copy with other weights, biases or parameters."""
+        return Layer(**{name: getattr(self, name) for name in LAYER} | changes)
+
+    def drawn(self, rng: np.random.Generator) -> Layer:
+        """Return the layer with the weights that it lacks.
+
+        Input weights are Xavier uniform, recurrent ones orthogonal, biases 0.
+        """
+        ports = self.model.ports
+        changes: dict[str, Any] = {}
+        if not self.input_weights:
+            limit = np.sqrt(6 / (self.n_in + self.n))
+            changes["input_weights"] = {
+                port: rng.uniform(-limit, limit, (self.n, self.n_in)) for port in ports
+            }
+            if not self.bias:
+                changes["bias"] = {port: np.zeros(self.n) for port in ports}
+        if self.recurrent and not self.recurrent_weights:
+            changes["recurrent_weights"] = {port: _orthogonal(rng, self.n) for port in ports}
+        return self.with_(**changes)
+
+
+def _check_sizes(model: Model, n_in: Any, n: Any, recurrent: Any, where: str) -> None:
+    if model.kind != "discrete":
+        raise DendrosimError(f"{where}: a network needs a discrete model")
+    for label, size in (("n_in", n_in), ("n", n)):
+        checks.whole(size, f"{where}: {label}", least=1, most=MOST)
+    if not isinstance(recurrent, bool | np.bool_):
+        raise DendrosimError(f"{where}: recurrent = {recurrent!r} is not True or False")
+    if recurrent and not model.recurrent:
+        raise DendrosimError(f"{where}: this model has no recurrent connections")
+
+
+def _own_values(model: Model, n: int, parameters: Any, where: str) -> dict[str, Array]:
+    """Return the parameters that a layer has instead of its model's, and check both."""
+    values = {}
+    for name, value in table_of(parameters, f"{where}: parameters").items():
+        if name not in model.parameters:
+            hint = did_you_mean(name, model.parameters)
+            raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
+        label = f"{where}: parameters[{name!r}]"
+        array = numbers_of(quantity(value, label) if isinstance(value, str) else value, label)
+        array = array.reshape(()) if array.size == 1 else array
+        values[name] = array_of(array, () if array.size == 1 else (n,), label)
+    own = {name: p.value for name, p in model.parameters.items() if name not in values}
+    for name, value in {**own, **model.initial}.items():
+        if np.size(value) not in (1, n):
+            raise DendrosimError(
+                f"{where}: {name} of the model has {np.size(value)} values, but there are "
+                f"{n} neurons"
+            )
+    return values
+
+
+def _orthogonal(rng: np.random.Generator, n: int) -> Array:
+    # QR of a Gaussian matrix, signs fixed so that the law is uniform (Mezzadri 2007)
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.sign(np.diag(r))

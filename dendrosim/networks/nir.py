@@ -1,0 +1,274 @@
+"""NIR graphs in and out: what is exact in steps is read, everything else is refused with a reason.
+
+The neurons of the Neuromorphic Intermediate Representation are differential equations.  For input
+that is constant over a step their solution at its end is known, and that is what the models
+``nir_lif``, ``nir_if``, ``nir_cuba_lif`` and ``nir_li`` compute.  Three things NIR leaves open are
+the same as in every network here: a spike is a 1 that lasts for one step, a recurrent connection
+acts one step later, and every state starts at 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.model import Model
+from dendrosim.model.toml import load_model
+from dendrosim.networks.layer import Layer
+from dendrosim.networks.network import Network
+from dendrosim.networks.nir_files import nir_package, read_graph
+from dendrosim.networks.nir_paths import Step, steps
+from dendrosim.networks.nir_steps import check_step, proposed
+
+#: The step of each convention in a model's file, the first that it has; "" is the model itself.
+STEPS = {"exact": ("",), "euler": ("euler", ""), "norse": ("norse", "euler", "")}
+CONVENTIONS = tuple(STEPS)
+RESETS = ("v_reset", "subtract")
+
+#: Type of a NIR neuron to its model, and the model's parameters to the node's fields.
+NEURONS: dict[str, tuple[str, dict[str, str]]] = {
+    "LIF": ("nir_lif", {
+        "tau": "tau", "R": "r", "V_leak": "v_leak", "V_th": "v_threshold", "V_reset": "v_reset",
+    }),
+    "IF": ("nir_if", {"R": "r", "V_th": "v_threshold", "V_reset": "v_reset"}),
+    "CubaLIF": ("nir_cuba_lif", {
+        "tau_syn": "tau_syn", "tau_mem": "tau_mem", "R": "r", "V_leak": "v_leak",
+        "V_th": "v_threshold", "V_reset": "v_reset", "w_in": "w_in",
+    }),
+    "LI": ("nir_li", {"tau": "tau", "R": "r", "V_leak": "v_leak"}),
+}  # fmt: skip
+
+
+def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None = None) -> Network:
+    """Make a network of a NIR graph.
+
+    Parameters
+    ----------
+    graph
+        A ``nir.NIRGraph`` or the path of a file.
+    dt
+        Length of a step in the unit of the graph's time constants (the published graphs: seconds).
+    convention
+        ``"exact"``: the solution for input that is constant over a step.  ``"norse"``: Euler's
+        step as Norse and snnTorch take it, where the current of a CubaLIF jumps first and the
+        potential sees it after its jump.  ``"euler"``: Euler's step of both equations from the
+        state before the step.  The last two differ for CubaLIF alone.
+    reset
+        ``"v_reset"``: as NIR says now.  ``"subtract"``: the threshold is taken off, as NIR said
+        before it had ``v_reset``.  By default the former; a file without ``v_reset`` is refused.
+        snnTorch writes ``v_reset`` = 0 for neurons that subtract their threshold, so a graph of
+        its may need ``"subtract"``; a note says so where every ``v_reset`` is 0.
+
+    Returns
+    -------
+    Network
+        Its metadata tells which node went where, and notes.  A last ``LI`` is a layer that never
+        fires: record its ``U``.
+
+    Warns
+    -----
+    UserWarning
+        If the step is longer than a time constant.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the node and the reason why it cannot be exact; or the time constant of which Euler's
+        step is more than twice as long, where the potential grows without end.
+    """
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or not 0 < dt < np.inf:
+        raise DendrosimError(f"dt = {dt!r} is not a length of time above 0")
+    for name, value, valid in (
+        ("convention", convention, CONVENTIONS), ("reset", reset or RESETS[0], RESETS),
+    ):  # fmt: skip
+        if value not in valid:
+            raise DendrosimError(f"{name} = {value!r}; {did_you_mean(str(value), valid)}")
+    nir = nir_package()
+    where = "graph"
+    if not isinstance(graph, nir.NIRGraph):
+        where = os.fspath(graph)
+        graph = read_graph(Path(where), needs_reset=reset is None)
+    path, readout = steps(graph, where)
+    how = _How(float(dt), convention, reset or RESETS[0], where)
+    notes = [*check_step(path, how.dt, convention != "exact", where), *_notes(path, reset)]
+    layers = [_layer(step, how) for step in path]
+    nodes = {step.name: f"layers.{k} ({layers[k].model.name})" for k, step in enumerate(path)}
+    nodes |= {name: f"layers.{k}" for k, step in enumerate(path) for name in step.weights}
+    for k, step in enumerate(path[:-1]):
+        if step.type == "LI":
+            raise DendrosimError(
+                f"{where}: {step.name} is a leaky integrator that feeds {path[k + 1].name}; a "
+                "layer hands on spikes, so LI can only be the last node"
+            )
+    weights, bias = (None, None)
+    if readout is not None:
+        if path[-1].type == "LI":
+            raise DendrosimError(f"{where}: {readout.name} reads the potential of an LI")
+        weights, bias = readout.weight, readout.bias
+        nodes[readout.name] = "readout"
+    metadata = {
+        "nir": {
+            "dt": how.dt, "convention": convention, "reset": how.reset, "nodes": nodes,
+            "notes": notes,
+        }
+    }  # fmt: skip
+    try:
+        return Network(layers, weights, bias, metadata)
+    except DendrosimError as error:
+        raise DendrosimError(f"{where}: {error}") from None
+
+
+def proposed_dt(path: str | os.PathLike) -> float | None:
+    """Return a step for a NIR file: about a tenth of its shortest time constant.
+
+    None where it has no time constant.
+
+    Raises
+    ------
+    DendrosimError
+        If the file cannot be read.
+    """
+    return proposed(steps(read_graph(Path(path), needs_reset=False), os.fspath(path))[0])
+
+
+@dataclass(frozen=True)
+class _How:
+    dt: float
+    convention: str
+    reset: str
+    where: str
+
+
+def _layer(step: Step, how: _How) -> Layer:
+    name, fields = NEURONS[step.type]
+    model = _model(name, how.convention, how.reset)
+    parameters: dict[str, Any] = {"step": how.dt}
+    for parameter, field in fields.items():
+        value = np.asarray(step.fields[field], dtype=float)
+        if parameter.startswith("tau") and not np.all(value > 0):
+            raise DendrosimError(f"{how.where}: {field} of {step.name} is not above 0")
+        parameters[parameter] = value
+    n = step.n
+    forward = np.eye(n) if step.forward is None else step.forward
+    recurrent = None if step.recurrent is None else {"I": step.recurrent}
+    bias = None if step.bias is None else {"I": step.bias}
+    try:
+        return Layer(
+            model, np.shape(forward)[-1], n, recurrent is not None, {"I": forward}, recurrent,
+            bias, parameters,
+        )  # fmt: skip
+    except DendrosimError as error:
+        raise DendrosimError(f"{how.where}: {step.name}: {error}") from None
+
+
+def _model(name: str, convention: str, reset: str) -> Model:
+    model = load_model(name)
+    resets = ("subtract", "") if reset == "subtract" else ("",)
+    keys = ("_".join(filter(None, (step, own))) for step in STEPS[convention] for own in resets)
+    key = next(key for key in keys if not key or key in model.variants)
+    return model.variant(key) if key else model
+
+
+def _notes(path: list[Step], reset: str | None) -> list[str]:
+    """Return what a reader should know of the graph, a sentence each."""
+    resets = [step.fields["v_reset"] for step in path if "v_reset" in step.fields]
+    if reset is None and resets and not any(np.any(value) for value in resets):
+        return [
+            "every v_reset is 0 and is taken as the potential after a spike; snnTorch writes 0 for "
+            "neurons that subtract their threshold too: for these take the reset 'subtract'"
+        ]
+    return []
+
+
+def to_nir(network: Network) -> Any:
+    """Return a network of NIR neurons as a ``nir.NIRGraph``.
+
+    Parameters
+    ----------
+    network
+        Its layers are of the models ``nir_lif``, ``nir_if``, ``nir_cuba_lif`` or ``nir_li``.
+
+    Returns
+    -------
+    nir.NIRGraph
+        Its metadata holds ``dt`` and ``convention``, which the nodes have no place for; of several
+        conventions by which the network is the same, the first of `CONVENTIONS`.
+
+    Raises
+    ------
+    DendrosimError
+        If a layer has no NIR node of the same meaning: another model, a reset by subtraction, or
+        steps that differ.
+    """
+    nir = nir_package()
+    nodes: dict[str, Any] = {"input": nir.Input(np.array([network.n_in]))}
+    edges: list[tuple[str, str]] = []
+    last = "input"
+    lengths, conventions = set(), set(CONVENTIONS)
+    for k, layer in enumerate(network.layers):
+        node, length, fitting = _node(layer, k, nir)
+        lengths.add(length)
+        conventions &= fitting
+        weights = layer.input_weights.get("I")
+        if weights is None:
+            raise DendrosimError(f"layer {k} has no input weights, so nothing leads to its node")
+        bias = layer.bias.get("I")
+        names = f"weights_{k}", f"neurons_{k}", f"recurrent_{k}"
+        nodes[names[0]] = nir.Linear(weights) if bias is None else nir.Affine(weights, bias)
+        nodes[names[1]] = node
+        edges += [(last, names[0]), (names[0], names[1])]
+        if layer.recurrent:
+            nodes[names[2]] = nir.Linear(layer.recurrent_weights["I"])
+            edges += [(names[1], names[2]), (names[2], names[1])]
+        last = names[1]
+    if len(lengths) > 1 or not conventions:
+        raise DendrosimError("the layers differ in step or convention; a graph has one")
+    n_out = network.layers[-1].n
+    if network.n_out:
+        nodes["readout"] = nir.Affine(network.readout_weights, network.readout_bias)
+        edges.append((last, "readout"))
+        last, n_out = "readout", network.n_out
+    nodes["output"] = nir.Output(np.array([n_out]))
+    convention = next(name for name in CONVENTIONS if name in conventions)
+    metadata = {"dt": lengths.pop(), "convention": convention, "written_by": "dendrosim"}
+    return nir.NIRGraph(nodes, [*edges, (last, "output")], metadata)
+
+
+def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
+    """Return a layer's node, its step and the conventions by which that node is this layer."""
+    for kind, (name, fields) in NEURONS.items():
+        fitting = {
+            convention
+            for convention in CONVENTIONS
+            if layer.model.text == _model(name, convention, RESETS[0]).text
+        }
+        if not fitting:
+            continue
+        if any(np.any(np.asarray(value)) for value in layer.model.initial.values()):
+            raise DendrosimError(f"layer {k}: an initial state other than 0 has no place in NIR")
+        values = _parameters(layer)
+        step = values.pop("step")
+        if step.ndim:
+            raise DendrosimError(f"layer {k}: a step for each neuron has no place in NIR")
+        filled = {
+            field: np.broadcast_to(values[parameter], layer.n).copy()
+            for parameter, field in fields.items()
+        }
+        return getattr(nir, kind)(**filled), float(step), fitting
+    why = (
+        "it resets by subtracting its threshold, NIR's neurons go to v_reset"
+        if layer.model.name.endswith("subtract")
+        else "NIR's neurons are those of nir_lif, nir_if, nir_cuba_lif and nir_li"
+    )
+    raise DendrosimError(f"layer {k}: {layer.model.name} has no NIR node of its meaning: {why}")
+
+
+def _parameters(layer: Layer) -> Mapping[str, np.ndarray]:
+    given = {name: p.value for name, p in layer.model.parameters.items()} | dict(layer.parameters)
+    return {name: np.asarray(value, dtype=float) for name, value in given.items()}

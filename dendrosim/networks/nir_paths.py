@@ -1,0 +1,255 @@
+"""The path through a NIR graph: from its input over layers of neurons to its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.networks.tensors import is_quantised
+
+NEURONS = ("LIF", "CubaLIF", "IF", "LI")
+WEIGHTS = ("Linear", "Affine")
+MAX_DEPTH = 10
+_REASONS = {
+    "Conv1d": "a convolution is not a dense matrix",
+    "Conv2d": "a convolution is not a dense matrix",
+    "AvgPool2d": "pooling is not a dense matrix",
+    "SumPool2d": "pooling is not a dense matrix",
+    "Flatten": "layers have one dimension",
+    "Delay": "connections have no delay",
+    "Scale": "multiply the weights by it instead",
+    "Threshold": "a threshold without a state is not a neuron",
+    "I": "an integrator without a leak and without spikes is not read",
+    "CubaLI": "a current-based integrator without spikes is not read",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A layer of neurons and what leads to it.
+
+    Attributes
+    ----------
+    name, type
+        Of the neurons' node.
+    fields
+        Their parameters, shape (n,).
+    forward, recurrent
+        Weights, or None: from below each neuron's own source, recurrently nothing.
+    bias
+        The sum of both connections' biases, or None.
+    weights
+        Names of the nodes of the weights.
+    """
+
+    name: str
+    type: str
+    fields: Mapping[str, np.ndarray]
+    forward: np.ndarray | None
+    recurrent: np.ndarray | None
+    bias: np.ndarray | None
+    weights: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return len(next(iter(self.fields.values())))
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A node of weights."""
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray | None
+
+
+class _Flat:
+    """A graph with its subgraphs written out, their inputs and outputs taken away."""
+
+    def __init__(self, graph: Any, where: str) -> None:
+        self.where = where
+        self.nodes: dict[str, Any] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.input, self.output = self._add(graph, "", 0)
+
+    def refuse(self, name: str, why: str) -> DendrosimError:
+        """Return the error that says why a node does not fit."""
+        return DendrosimError(f"{self.where}: {name}: {why}")
+
+    def after(self, name: str) -> list[str]:
+        """Return the nodes that a node leads to."""
+        return [b for a, b in self.edges if a == name]
+
+    def before(self, name: str) -> list[str]:
+        """Return the nodes that lead to a node."""
+        return [a for a, b in self.edges if b == name]
+
+    def _add(self, graph: Any, prefix: str, depth: int) -> tuple[str, str]:
+        if depth > MAX_DEPTH:
+            raise self.refuse(prefix, f"graphs within graphs, more than {MAX_DEPTH} deep")
+        ends: dict[str, list[str]] = {"Input": [], "Output": []}
+        inner: dict[str, tuple[str, str]] = {}
+        for key, node in graph.nodes.items():
+            name, kind = f"{prefix}{key}", type(node).__name__
+            if kind in ends:
+                ends[kind].append(name)
+            elif kind == "NIRGraph":
+                inner[key] = self._add(node, f"{name}.", depth + 1)
+                continue
+            elif kind not in (*NEURONS, *WEIGHTS):
+                why = _REASONS.get(kind, "this type is not known")
+                raise self.refuse(name, f"a node of type {kind} is not read: {why}")
+            self.nodes[name] = node
+        for kind, names in ends.items():
+            if len(names) != 1:
+                graph_name = prefix.rstrip(".") or "the graph"
+                raise self.refuse(graph_name, f"{len(names)} nodes of type {kind}, not one")
+        for a, b in graph.edges:
+            for key in (a, b):
+                if key not in graph.nodes:
+                    raise self.refuse(f"{prefix}{key}", "an edge names it, but it is no node")
+            source = inner[a][1] if a in inner else prefix + a
+            target = inner[b][0] if b in inner else prefix + b
+            if (source, target) in self.edges:
+                raise self.refuse(source, f"two edges to {target}")
+            self.edges.append((source, target))
+        if prefix:  # taken away in `steps`, when the outer edges are there
+            self.nodes |= {names[0]: None for names in ends.values()}
+        return ends["Input"][0], ends["Output"][0]
+
+    def join(self, name: str) -> None:
+        """Take away a node that hands on what it gets."""
+        joined = [(a, b) for a in self.before(name) for b in self.after(name)]
+        self.edges = [edge for edge in self.edges if name not in edge] + joined
+        if any(name in edge for edge in joined) or len(set(self.edges)) < len(self.edges):
+            raise self.refuse(name, "its connections go in a circle or are double")
+        del self.nodes[name]
+
+
+def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
+    """Return the layers of a graph in order, and its readout.
+
+    Parameters
+    ----------
+    graph
+        A ``nir.NIRGraph``.
+    where
+        Its file, for errors.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the node that does not fit and why.
+    """
+    flat = _Flat(graph, where)
+    for name in [name for name, node in flat.nodes.items() if node is None]:
+        flat.join(name)
+    seen = {flat.input, flat.output}
+    path: list[Step] = []
+    here, pending = flat.input, None
+    while True:
+        there = [name for name in flat.after(here) if name not in _recurrent(flat, here)]
+        if len(there) != 1:
+            what = "leads nowhere" if not there else f"branches to {', '.join(there)}"
+            raise flat.refuse(here, f"{what}; layers stand in a row")
+        sources, here = here, there[0]
+        kind = type(flat.nodes[here]).__name__
+        others = [a for a in flat.before(here) if a not in (sources, *_recurrent(flat, here))]
+        if others or (here in seen and here != flat.output):
+            raise flat.refuse(
+                here, f"more than one connection leads to it: {', '.join(flat.before(here))}"
+            )
+        if here == flat.output:
+            break
+        seen.add(here)
+        if kind in WEIGHTS:
+            if pending is not None:
+                raise flat.refuse(here, f"weights upon weights ({pending.name}); multiply them")
+            pending = _weights(flat, here)
+            continue
+        path.append(_step(flat, here, pending))
+        seen.update(path[-1].weights)
+        pending = None
+    if left := sorted(flat.nodes.keys() - seen):
+        raise flat.refuse(left[0], "is not on the way from the input to the output")
+    if not path:
+        raise flat.refuse(flat.input, "no neurons between it and the output")
+    return path, pending
+
+
+def _recurrent(flat: _Flat, name: str) -> list[str]:
+    """Return what leads from neurons back to themselves: weights, or the name itself."""
+    if type(flat.nodes[name]).__name__ not in NEURONS:
+        return []
+    return [
+        other
+        for other in flat.after(name)
+        if other == name
+        or (type(flat.nodes[other]).__name__ in WEIGHTS and flat.after(other) == [name]
+            and flat.before(other) == [name])
+    ]  # fmt: skip
+
+
+def _weights(flat: _Flat, name: str) -> Weights:
+    node = flat.nodes[name]
+    weight = _numbers(flat, name, "weight", node.weight, quantised=False)
+    if weight.ndim != 2:
+        raise flat.refuse(name, f"weights of shape {weight.shape}, not two dimensions")
+    bias = getattr(node, "bias", None)
+    bias = None if bias is None else _numbers(flat, name, "bias", bias, quantised=False)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise flat.refuse(name, f"a bias of shape {bias.shape} for weights {weight.shape}")
+    return Weights(name, weight, bias)
+
+
+def _numbers(flat: _Flat, name: str, key: str, value: Any, quantised: bool = True) -> np.ndarray:
+    """Return a field of a node as float64; weights as whole numbers of few bits are refused."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise flat.refuse(name, f"{key} holds {array.dtype}, not numbers")
+    if not quantised and is_quantised(array.dtype):
+        raise flat.refuse(
+            name, f"{key} holds {array.dtype}, whole numbers without the scale that makes weights "
+            "of them; multiply by it and save floating-point numbers",
+        )  # fmt: skip
+    return array.astype(float)
+
+
+def _step(flat: _Flat, name: str, forward: Weights | None) -> Step:
+    node = flat.nodes[name]
+    fields = {
+        key: _numbers(flat, name, key, value)
+        for key, value in vars(node).items()
+        if key not in ("input_type", "output_type", "metadata")
+    }
+    shapes = {value.shape for value in fields.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        told = ", ".join(f"{key} {value.shape}" for key, value in fields.items())
+        raise flat.refuse(name, f"parameters that are not one number a neuron: {told}")
+    loops = _recurrent(flat, name)
+    if len(loops) > 1:
+        raise flat.refuse(name, f"several recurrent connections: {', '.join(loops)}")
+    recurrent, biases, names = None, [], []
+    if forward is not None:
+        biases.append(forward.bias)
+        names.append(forward.name)
+    if loops == [name]:
+        recurrent = np.eye(len(next(iter(fields.values()))))
+    elif loops:
+        back = _weights(flat, loops[0])
+        recurrent = back.weight
+        biases.append(back.bias)
+        names.append(back.name)
+    given = [bias for bias in biases if bias is not None]
+    if len({bias.shape for bias in given}) > 1:
+        raise flat.refuse(name, "the biases of its connections have different shapes")
+    return Step(
+        name, type(node).__name__, fields, None if forward is None else forward.weight, recurrent,
+        sum(given[1:], given[0]) if given else None, tuple(names),
+    )  # fmt: skip

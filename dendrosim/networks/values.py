@@ -1,0 +1,64 @@
+"""Tables and arrays as a layer holds them: checked and read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+
+Array = np.ndarray
+
+
+def array_of(
+    value: Any, shape: tuple[int, ...], where: str, port: str | None = None,
+    ports: Sequence[str] = (),
+) -> Array:  # fmt: skip
+    """Return a copy of given numbers that cannot be written to.
+
+    Raises
+    ------
+    DendrosimError
+        If the port is unknown, or the shape or a number is wrong.
+    """
+    if port is not None and port not in ports:
+        raise DendrosimError(f"{where}: {port!r} is not a port; {did_you_mean(port, ports)}")
+    array = np.array(numbers_of(value, where))  # a copy
+    if array.shape != shape:
+        raise DendrosimError(f"{where} has shape {array.shape}, but {shape} is needed")
+    if not np.all(np.isfinite(array)):
+        raise DendrosimError(f"{where} holds a number that is not finite")
+    array.flags.writeable = False
+    return array
+
+
+def numbers_of(value: Any, where: str) -> Array:
+    """Return numbers of any shape; of a tensor that needs a gradient numpy makes none."""
+    try:
+        return checks.numbers(value, where, kinds="biuf" if np.ndim(value) else "iuf")
+    except (DendrosimError, ValueError, RuntimeError, TypeError):
+        raise DendrosimError(f"{where} = {checks.short(value)} does not hold numbers") from None
+
+
+def number_or_array(value: Any) -> Array:
+    """Return one number as an array without dimensions, more as they are."""
+    array = np.asarray(value, dtype=float)
+    return array.reshape(()) if array.size == 1 else array
+
+
+def table_of(value: Any, where: str) -> Mapping:
+    """Return what maps names to values; None is empty.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise DendrosimError(f"{where} = {value!r} should map names to values")
+    return value

@@ -1,0 +1,5 @@
+"""From a biophysical neuron to the coefficients of a discrete two-compartment neuron."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

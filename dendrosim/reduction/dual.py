@@ -1,0 +1,143 @@
+"""Dual numbers: a value that carries its exact derivative through model text.
+
+Walking an expression with dual numbers (forward-mode differentiation, Wengert 1964) gives the
+Jacobian of a model to rounding, with no step size to choose and no second text to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dendrosim.model.exprel import exprel_slope
+from dendrosim.model.syntax import FUNCTIONS
+
+
+class Dual:
+    """A number and its gradient.
+
+    Parameters
+    ----------
+    value
+        The number.
+    gradient
+        Its derivatives, shape (directions,).
+    """
+
+    __slots__ = ("gradient", "value")
+    __array_ufunc__ = None  # numpy numbers hand over to the operators below
+
+    def __init__(self, value: float, gradient: np.ndarray) -> None:
+        self.value = value
+        self.gradient = gradient
+
+    def __add__(self, other: Any) -> Dual:
+        value, gradient = parts(other)
+        return Dual(self.value + value, self.gradient + gradient)
+
+    def __mul__(self, other: Any) -> Dual:
+        value, gradient = parts(other)
+        return Dual(self.value * value, self.gradient * value + self.value * gradient)
+
+    def __truediv__(self, other: Any) -> Dual:
+        value, gradient = parts(other)
+        quotient = self.value / value
+        return Dual(quotient, (self.gradient - quotient * gradient) / value)
+
+    def __pow__(self, other: Any) -> Dual:
+        value, gradient = parts(other)
+        power = self.value**value
+        result = value * self.value ** (value - 1) * self.gradient if value else 0.0
+        if np.any(gradient):
+            result = result + power * np.log(self.value) * gradient
+        return Dual(power, result + 0.0 * self.gradient)
+
+    def __mod__(self, other: Any) -> Dual:
+        value, gradient = parts(other)
+        return Dual(self.value % value, self.gradient - np.floor(self.value / value) * gradient)
+
+    def __neg__(self) -> Dual:
+        return Dual(-self.value, -self.gradient)
+
+    def __sub__(self, other: Any) -> Dual:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> Dual:
+        return (-self) + other
+
+    def __rtruediv__(self, other: Any) -> Dual:
+        return Dual(other, 0.0 * self.gradient) / self
+
+    def __rpow__(self, other: Any) -> Dual:
+        return Dual(other, 0.0 * self.gradient) ** self
+
+    def __rmod__(self, other: Any) -> Dual:
+        return Dual(other, 0.0 * self.gradient) % self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __gt__(self, other: Any) -> bool:
+        return self.value > parts(other)[0]
+
+    def __ge__(self, other: Any) -> bool:
+        return self.value >= parts(other)[0]
+
+    def __lt__(self, other: Any) -> bool:
+        return self.value < parts(other)[0]
+
+    def __le__(self, other: Any) -> bool:
+        return self.value <= parts(other)[0]
+
+
+def parts(number: Any) -> tuple[float, np.ndarray | float]:
+    """Return value and gradient of a dual or a plain number."""
+    return (number.value, number.gradient) if isinstance(number, Dual) else (number, 0.0)
+
+
+_SLOPES: dict[str, Callable[[float], float]] = {
+    "exp": np.exp,
+    "log": lambda x: 1 / x,
+    "log10": lambda x: 1 / (x * np.log(10)),
+    "sqrt": lambda x: 0.5 / np.sqrt(x),
+    "sin": np.cos,
+    "cos": lambda x: -np.sin(x),
+    "tan": lambda x: 1 + np.tan(x) ** 2,
+    "sinh": np.cosh,
+    "cosh": np.sinh,
+    "tanh": lambda x: 1 - np.tanh(x) ** 2,
+    "arcsin": lambda x: 1 / np.sqrt(1 - x**2),
+    "arccos": lambda x: -1 / np.sqrt(1 - x**2),
+    "arctan": lambda x: 1 / (1 + x**2),
+    "abs": np.sign,
+    "sign": lambda x: 0.0,
+    "floor": lambda x: 0.0,
+    "ceil": lambda x: 0.0,
+    "exprel": exprel_slope,
+}
+
+
+def _lift(name: str) -> Callable:
+    function, slope = FUNCTIONS[name], _SLOPES[name]
+
+    def lifted(x: Any) -> Any:
+        if not isinstance(x, Dual):
+            return function(x)
+        return Dual(function(x.value), slope(x.value) * x.gradient)
+
+    return lifted
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    if x <= low:
+        return low
+    return high if x >= high else x
+
+
+#: The functions of model text, for dual numbers.
+DUAL_FUNCTIONS: dict[str, Callable] = {name: _lift(name) for name in _SLOPES} | {
+    "clip": _clip,
+    "int": lambda condition: float(condition),
+}

@@ -1,0 +1,5 @@
+"""Neurons under a protocol: stimuli, grids of values, the run and its recording."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

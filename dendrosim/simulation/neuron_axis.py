@@ -1,0 +1,123 @@
+"""What a protocol does to each of its neurons: the grid they stand on, onsets, chirps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.current_clamp.epochs import furthest
+from dendrosim.current_clamp.recorded import ClampRecording
+from dendrosim.model.quantities import display_unit, parse_unit
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.recording import Recording
+from dendrosim.simulation.stimuli import Stimulus, spread
+
+Array = NDArray[np.float64]
+
+
+class Grid(NamedTuple):
+    """What differs between the neurons of a protocol."""
+
+    name: str  #: ``"amplitude"``, ``"command"``, ``"interval"``
+    unit: str  #: as this field writes it: ``"uA/cm**2"``
+    values: Array  #: one value a neuron, in that unit
+    is_current: bool  #: whether the rate over it is an f-I curve
+
+    @property
+    def label(self) -> str:
+        """Name and unit, as a column is called."""
+        return self.name if self.unit == "1" else f"{self.name} ({self.unit})"
+
+
+def grid(protocol: Protocol, neurons: int) -> Grid | None:
+    """Return the grid that the neurons of a protocol stand on, None without one.
+
+    For a recorded protocol it is the current of each sweep in the measured window.
+    """
+    checks.instance(protocol, Protocol, "protocol")
+    checks.whole(neurons, "neurons", least=1)
+    clamp = clamp_recording(protocol, neurons)
+    if clamp is not None:
+        part = clamp.between(*protocol.measure)
+        levels = furthest(part, clamp.command[0]) * 1e12
+        return Grid("command", "pA", np.round(levels, 9), bool((part == part[:1]).all()))
+    if protocol.sweep is None or neurons % protocol.size:
+        return None
+    key, values = protocol.sweep
+    unit = display_unit(values)
+    numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
+    owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
+    # Rheobase and gain are those of a current that stands still, not of a pulse, a ramp or noise
+    alone = len(protocol.sizes) == 1
+    is_current = owner.shape in ("constant", "step") and key == "amplitude" and alone
+    return Grid(key, unit, np.round(numbers, 12), is_current)
+
+
+def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
+    """Return the grids of a recording besides the one of `grid`: column to one value a neuron."""
+    checks.instance(recording, Recording, "recording")
+    checks.instance(protocol, Protocol, "protocol")
+    shown = protocol.sweep and protocol.sweep[0]
+    found = {}
+    for name, values in recording.grids.items():
+        if name not in (shown, "sweep"):
+            unit = display_unit(values)
+            label = name if unit == "1" else f"{name} ({unit})"
+            found[label] = np.round(np.asarray(values) / float(parse_unit(unit)), 12)
+    return found
+
+
+def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
+    """Return the real recording that a protocol plays, one sweep a neuron, or None."""
+    checks.instance(protocol, Protocol, "protocol")
+    clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
+    return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
+
+
+def onsets(protocol: Protocol, neurons: int) -> Array:
+    """Return when the first stimulus of each neuron begins, in s; nan where none ever does.
+
+    Of a recorded command it is when the sweep leaves its holding value in the measured window.
+    """
+    checks.instance(protocol, Protocol, "protocol")
+    checks.whole(neurons, "neurons", least=1)
+    first = np.full(neurons, np.nan)
+    window = protocol.measure
+    for stimulus in protocol.stimuli:
+        start = spread(np.atleast_2d(np.asarray(stimulus.values["start"])), neurons)[0]
+        if stimulus.recording is not None:
+            clamp = stimulus.recording
+            away = clamp.between(*window) != clamp.command[:1]
+            at = np.where(away.any(0), window[0] + away.argmax(0) * clamp.dt, np.nan)
+            start = np.maximum(start, spread(at[None], neurons)[0])
+        first = np.fmin(first, start)
+    return first
+
+
+def is_steady(protocol: Protocol) -> bool:
+    """Whether all currents stand still in the measured window."""
+    checks.instance(protocol, Protocol, "protocol")
+    start, stop = protocol.measure
+    return all(
+        s.shape in ("constant", "step")
+        and np.asarray(s.values["start"]).max() <= start + 1e-9
+        and np.asarray(s.values.get("stop", np.inf)).min() >= stop - 1e-9
+        for s in protocol.stimuli
+    )
+
+
+def chirp_stimulus(protocol: Protocol) -> Stimulus | None:
+    """Return the first chirp of a protocol, or None."""
+    checks.instance(protocol, Protocol, "protocol")
+    return next((s for s in protocol.stimuli if s.shape == "chirp"), None)
+
+
+def chirp_values(chirp: Stimulus, protocol: Protocol, neuron: int, neurons: int) -> list[float]:
+    """Return start and stop (s) and both frequencies (Hz) of the chirp that a neuron gets."""
+    values = {"stop": protocol.duration, **chirp.values}
+    keys = ("start", "stop", "f_0", "f_1")
+    at = (spread(np.atleast_2d(np.asarray(values[key])), neurons)[0] for key in keys)
+    return [float(v[neuron if len(v) > 1 else 0]) for v in at]

@@ -1,0 +1,363 @@
+"""A protocol: how long, which currents, and the window that is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, second
+
+from dendrosim import checks, shelves
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.model import USUAL_INPUTS, time_step
+from dendrosim.model.quantities import describe, quantity
+from dendrosim.pickling import Pickled
+from dendrosim.simulation.stimuli import Stimulus
+from dendrosim.simulation.stimulus_checks import check_values
+from dendrosim.simulation.stimulus_options import read_option
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Protocol(Pickled):
+    """What is done to a model.
+
+    Parameters
+    ----------
+    duration
+        Text (``"1500 ms"``) or quantity; None takes that of the recorded stimulus.
+    stimuli
+        They add up; a place that none goes into has no current.
+    measure
+        ``start`` and ``stop`` of the window in which spikes, rates and bursts are counted, see
+        `trains.in_window`; all of the run by default, and of a recorded stimulus from the first to
+        the last sample in which the command of any sweep is away from the value it is held at.
+    title, description, name, source
+        For people: what it is, its name on the shelf and the path of its file.
+    grids
+        ``"zip"`` pairs the values of several grids, ``"cross"`` takes every combination, the first
+        grid slowest; None where there is one grid, or where `simulate` says it.
+
+    Raises
+    ------
+    DendrosimError
+        If a time is not above 0, or two grids that are not crossed have different lengths.
+    """
+
+    given_duration: Quantity | None
+    stimuli: tuple[Stimulus, ...]
+    given_measure: Mapping[str, Quantity]
+    title: str
+    description: str
+    name: str
+    source: str
+    grids: str | None
+
+    def __init__(
+        self,
+        duration: Any = None,
+        stimuli: Sequence[Stimulus] = (),
+        measure: Mapping[str, Any] | None = None,
+        title: str = "",
+        description: str = "",
+        name: str = "protocol",
+        source: str = "",
+        grids: str | None = None,
+    ) -> None:
+        told = {"title": title, "description": description, "name": name, "source": source}
+        for key, value in told.items():
+            checks.text(value, f"protocol: {key}")
+        where = source or name
+        stimuli = _listed(stimuli, where)
+        for stimulus in stimuli:
+            if not isinstance(stimulus, Stimulus):
+                raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+        if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
+            raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
+        recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
+        if duration is None and not recorded:
+            raise DendrosimError(f"{where}: the key 'duration' is missing")
+        length = None if duration is None else time_step(duration, f"{where}: duration")
+        measure = {} if measure is None else measure
+        shelves.check_keys(measure, _MEASURE, f"{where}: measure")
+        window = {
+            key: quantity(value, f"{where}: measure.{key}", like=second)
+            for key, value in measure.items()
+        }
+        for key, value in window.items():
+            if value.ndim:
+                raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
+        fields = {
+            "given_duration": length, "stimuli": stimuli, "given_measure": window,
+            "title": title, "description": description, "name": name, "source": source,
+            "grids": grids,
+        }  # fmt: skip
+        for attribute, value in fields.items():
+            object.__setattr__(self, attribute, value)
+        if not recorded:
+            _ = self.measure, self.sizes  # an impossible combination is refused now
+
+    @property
+    def duration(self) -> Quantity:
+        """How long; of a recorded stimulus without a given duration, that of a sweep."""
+        if self.given_duration is not None:
+            return self.given_duration
+        seconds = [s.recording.duration for s in self.stimuli if s.shape == "recorded"]
+        return Quantity(max(seconds), dim=second.dim)
+
+    @property
+    def measure(self) -> tuple[float, float]:
+        """Beginning and end of the measured window in seconds.
+
+        Raises
+        ------
+        DendrosimError
+            If the window does not lie in the protocol.
+        """
+        end = float(self.duration)
+        default = self._driven(end)
+        start, stop = (
+            float(self.given_measure.get(key, value))
+            for key, value in zip(("start", "stop"), default, strict=True)
+        )
+        if not 0 <= start < stop <= end * (1 + 1e-12):
+            raise DendrosimError(
+                f"{self.source or self.name}: the measured window {start:g} s to {stop:g} s does "
+                f"not lie in the protocol of {describe(self.duration)}"
+            )
+        return start, stop
+
+    def _driven(self, end: float) -> tuple[float, float]:
+        """Return the window that is measured where the protocol does not say which."""
+        windows = [s.recording.driven for s in self.stimuli if s.shape == "recorded"]
+        # with another stimulus beside it, the command is not all that drives the neuron
+        if len(windows) < len(self.stimuli) or not windows:
+            return 0.0, end
+        start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
+        return (start, stop) if start < stop else (0.0, end)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each grid, by ``stimuli.k.key``; all are equal but those to be crossed.
+
+        Raises
+        ------
+        DendrosimError
+            If two grids that are not crossed have different lengths.
+        """
+        sizes = {
+            f"stimuli.{k}.{key}": size
+            for k, stimulus in enumerate(self.stimuli)
+            for key, size in stimulus.sizes.items()
+            if size > 1
+        }
+        if len(set(sizes.values())) > 1 and self.grids != "cross":
+            grids = ", ".join(f"{key} has {size}" for key, size in sizes.items())
+            raise DendrosimError(
+                f"{self.source or self.name}: grids differ in length: {grids}; "
+                "grids = 'cross' takes every combination"
+            )
+        return sizes
+
+    @property
+    def size(self) -> int:
+        """Number of different stimulations: the length of the grids, 1 without one."""
+        return max(self.sizes.values(), default=1)
+
+    def grids_given(self) -> list[tuple[str, Quantity]]:
+        """Return name, such as ``"stimuli.0.amplitude"``, and values of each grid."""
+        found = []
+        for name in self.sizes:
+            _, k, key = name.split(".")
+            stimulus = self.stimuli[int(k)]
+            if key == "sweeps":
+                value = stimulus.options["sweeps"] or range(stimulus.sizes["sweeps"])
+            else:
+                value = stimulus.values.get(key, stimulus.options.get(key))
+            found.append((name, value if isinstance(value, Quantity) else quantity(list(value))))
+        return found
+
+    @property
+    def sweep(self) -> tuple[str, Quantity] | None:
+        """Key and values of the first grid: what an f-I curve is drawn over; None without one."""
+        for k, stimulus in enumerate(self.stimuli):
+            for key, value in stimulus.values.items():
+                if f"stimuli.{k}.{key}" in self.sizes:
+                    return key, value
+            if f"stimuli.{k}.sweeps" in self.sizes:
+                sweeps = stimulus.options["sweeps"] or range(self.size)
+                return "sweep", quantity(list(sweeps))
+            if f"stimuli.{k}.seed" in self.sizes:
+                return "seed", quantity(list(stimulus.options["seed"]))
+        return None
+
+    def current(
+        self, place: str, times: np.ndarray, dt: float, n: int = 1, in_ampere: bool = False,
+        share: float = 1.0,
+    ) -> np.ndarray:  # fmt: skip
+        """Evaluate the current into a place.
+
+        Parameters
+        ----------
+        place
+            ``"soma"``, ``"dendrite"`` or another place of a model.
+        times
+            Seconds, shape (times,).
+        dt
+            Time step of the simulation in seconds, on which edges fall.
+        n
+            Neurons for each point of the grid.
+        in_ampere
+            Whether the model's input is: then a recorded current is not divided by its area.
+        share
+            Of the cell's membrane that a density into this place refers to (`Model.shares`): a
+            recorded current is divided by it.
+
+        Returns
+        -------
+        ndarray
+            Shape (times, neurons), SI units.
+        """
+        neurons = self.size * n
+        total = np.zeros((len(times), neurons))
+        for stimulus, stream in zip(self.stimuli, self.streams, strict=True):
+            if place in {USUAL_INPUTS.get(into, into) for into in stimulus.into}:
+                own = stimulus.current(times, dt, float(self.duration), neurons, stream, in_ampere)
+                total += own / share if stimulus.shape == "recorded" else own
+        return total
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """For each stimulus how many noises come before it: two of one seed are not the same."""
+        noisy = [stimulus.shape == "ou" for stimulus in self.stimuli]
+        return tuple(sum(noisy[:k]) for k in range(len(noisy)))
+
+    def seeded(self, seed: int | Sequence[int]) -> Protocol:
+        """Return a copy whose noise has this seed, or a seed for each point.
+
+        Raises
+        ------
+        DendrosimError
+            If a seed is not a whole number from 0.
+        """
+        read_option("seed", seed, f"{self.source or self.name}: seed")
+        noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
+        return self.with_(seed=seed) if noisy else self
+
+    def with_(
+        self, *, duration: Any = None, measure: Any = None,
+        stimuli: Mapping[int, Mapping[str, Any]] | None = None, grids: str | None = None,
+        **values: Any,
+    ) -> Protocol:  # fmt: skip
+        """Return a copy with another duration, window, or values of its stimuli.
+
+        Parameters
+        ----------
+        duration, measure, grids
+            As in `Protocol`.
+        stimuli
+            Number of a stimulus, from 0, to values of that one.
+        values
+            Such as ``amplitude="1 uA/cm**2"`` or ``into="dendrite"``; each goes to every stimulus
+            that has it.
+
+        Raises
+        ------
+        DendrosimError
+            If no stimulus, or not the one that is meant, has such a value.
+        """
+        where = self.source or self.name
+        own = {} if stimuli is None else stimuli
+        if not isinstance(own, Mapping):
+            raise DendrosimError(
+                f"{where}: stimuli = {checks.short(own)} should map numbers of stimuli to values"
+            )
+        for k, new in own.items():
+            if not isinstance(new, Mapping) or not all(isinstance(key, str) for key in new):
+                raise DendrosimError(
+                    f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
+                )
+            if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(self.stimuli)):
+                numbers = did_you_mean("", range(len(self.stimuli)))
+                raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
+        known = {key for key in values if any(s.accepts(key) for s in self.stimuli)}
+        for key in values.keys() - known:
+            keys = {k for s in self.stimuli for k in s.keys}
+            raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
+        changed = [
+            s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)})
+            for s in self.stimuli
+        ]
+        for k, new in own.items():
+            if reserved := new.keys() & {"where", "self"}:  # of Python, not of a stimulus
+                raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
+            changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
+        return Protocol(
+            duration=self.given_duration if duration is None else duration,
+            stimuli=changed,
+            measure=self.given_measure if measure is None else measure,
+            title=self.title,
+            description=self.description,
+            name=self.name,
+            source=self.source,
+            grids=self.grids if grids is None else grids,
+        )
+
+
+def _listed(stimuli: Any, where: str) -> tuple:
+    """Return several stimuli in their order, whose place is their number."""
+    unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
+    if unordered or not isinstance(stimuli, Iterable):
+        raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")
+    return tuple(stimuli)
+
+
+_MEASURE = {"start": (str, Quantity), "stop": (str, Quantity)}
+_TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "measure": dict,
+          "grids": str}  # fmt: skip
+
+
+def as_protocol(value: Any) -> Protocol:
+    """Return a protocol, loaded where a name or path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such protocol.
+    """
+    return checks.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
+
+
+def load_protocol(name: str | os.PathLike) -> Protocol:
+    """Read a protocol from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"constant"``) or the path of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such protocol, or naming the file, the key and what would be valid.
+    """
+    path = shelves.find(name, "protocols")
+    return protocol_from_table(shelves.read_toml(path), str(path), path.stem)
+
+
+def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Protocol:
+    """Make a protocol from the contents of a TOML file."""
+    table = dict(shelves.check_keys(table, _TABLE, source))
+    stimuli = []
+    for k, entry in enumerate(table.pop("stimuli", [])):
+        where = f"{source}: stimuli.{k}"
+        if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
+            raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
+        for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
+            raise DendrosimError(f"{where}: unknown key {key!r}")
+        stimulus = Stimulus(where=where, **entry)
+        check_values(stimulus, where)
+        stimuli.append(stimulus)
+    return Protocol(stimuli=stimuli, name=name, source=source, **table)

@@ -1,0 +1,349 @@
+"""The result of a run: spikes, traces and how they were made, as plain values."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from brian2 import Quantity, second
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.files import is_file, path_text, write_made
+from dendrosim.files import replacing as replacing
+from dendrosim.hdf5 import check_hdf5
+from dendrosim.model.quantities import DENSITY, parse_unit, unit_text, with_dim
+from dendrosim.simulation.recording_checks import check_arrays, check_meta
+
+if TYPE_CHECKING:
+    import neo
+    import pandas as pd
+    import xarray as xr
+
+FORMAT, FIRST_FORMAT = "dendrosim recording 2", "dendrosim recording 1"
+
+#: Bytes that one byte of a packed file can stand for (deflate: 1,032).
+MOST_PACKED = 1_100
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a simulation gave.
+
+    Attributes
+    ----------
+    spike_i, spike_t
+        Neuron (int) and time (seconds) of each spike, in order of time.  A spike has the time of
+        the state that crossed the threshold.
+    traces
+        ``xarray.Dataset`` with dimensions ``time`` (seconds) and ``neuron``, of the neurons that
+        were recorded; each variable has its SI unit in ``attrs["units"]``.
+    meta
+        How it was made: model, its text hash, parameters, protocol, dt, method, device, threads,
+        seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
+        ``processor_seconds``.
+    """
+
+    spike_i: np.ndarray
+    spike_t: np.ndarray
+    traces: xr.Dataset
+    meta: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Short: model, protocol, neurons and spikes."""
+        return (
+            f"<Recording of {self.meta['model']} under {self.meta['protocol']}: "
+            f"{self.n} neuron(s), {len(self.spike_t)} spikes>"
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(self.meta["neurons"])
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return float(self.meta["duration"])
+
+    @property
+    def diverged(self) -> dict[int, float]:
+        """Neurons that diverged and were frozen, and when this was found, in seconds.
+
+        The rate of such a neuron is not known: it has no spikes from then on.
+        """
+        return {int(k): float(at) for k, at in self.meta.get("diverged", {}).items()}
+
+    def spikes(self, neuron: int) -> np.ndarray:
+        """Return the spike times of one neuron in seconds.
+
+        Raises
+        ------
+        DendrosimError
+            If there is no such neuron.
+        """
+        neuron = checks.whole(neuron, "neuron", most=self.n - 1)
+        return self.spike_t[self.spike_i == neuron]
+
+    @property
+    def trains(self) -> list[np.ndarray]:
+        """Spike times in seconds, one array a neuron."""
+        order = np.argsort(self.spike_i, kind="stable")
+        bounds = np.searchsorted(self.spike_i[order], np.arange(1, self.n))
+        return np.split(self.spike_t[order], bounds)
+
+    @property
+    def spike_times(self) -> list[Quantity]:
+        """Spike times, one `Quantity` array a neuron."""
+        return [Quantity(train, dim=second.dim) for train in self.trains]
+
+    @property
+    def sweep(self) -> tuple[str, np.ndarray, str] | None:
+        """Name, values (one a neuron, SI) and unit of the first grid; None without one."""
+        for name, values in self.grids.items():
+            return name, np.asarray(values), unit_text(values.dim)
+        return None
+
+    @property
+    def grids(self) -> dict[str, Quantity]:
+        """Values of the grids of protocol and model, one a neuron, by name.
+
+        The name is short where no other grid has it, ``"g_c"``, else whole,
+        ``"stimuli.0.amplitude"``.
+        """
+        entries = {entry["key"]: entry for entry in self.meta["grids"]}
+        short = {key: "sweep" if key.endswith(".sweeps") else key.rpartition(".")[2]
+                 for key in entries}  # fmt: skip
+        taken = [*short.values()]
+        return {
+            (short[key] if taken.count(short[key]) == 1 else key): with_dim(
+                entry["values"], parse_unit(entry["unit"]).dim
+            )
+            for key, entry in entries.items()
+        }
+
+    def voltage(self, place: str = "soma", neurons: Sequence[int] | None = None) -> np.ndarray:
+        """Return the potential of a place in volt, shape (samples, neurons).
+
+        A discrete model's potential is scaled by its reduction; without scales it is as it is.
+
+        Parameters
+        ----------
+        neurons
+            Numbers of the neurons; all that were recorded by default, in the order of `recorded`.
+
+        Raises
+        ------
+        DendrosimError
+            If the place has no potential, or it was not recorded of a neuron.
+        """
+        potentials = self.meta["potentials"]
+        if not isinstance(place, str) or place not in potentials:
+            raise DendrosimError(
+                f"{self.meta['model']} has no potential of {place!r}; "
+                f"{did_you_mean(place, potentials)}"
+            )
+        name = potentials[place]
+        if name not in self.traces:
+            raise DendrosimError(f"{name} was not recorded; simulate with record=[{name!r}]")
+        values = self.traces[name].values
+        if neurons is not None:
+            if not checks.is_row(neurons):
+                raise DendrosimError(
+                    f"neurons = {checks.short(neurons)} should be a list of numbers of neurons"
+                )
+            values = values[:, [self.column(neuron) for neuron in neurons]]
+        scale = self.meta["scales"]
+        if scale is None:
+            return values
+        return scale["rest"].get(name, 0.0) + scale["voltage"] * values
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """Numbers of the neurons whose traces were recorded, in the order of their columns."""
+        return self.traces["neuron"].values
+
+    def column(self, neuron: int) -> int:
+        """Return which column of the traces is that of a neuron.
+
+        Raises
+        ------
+        DendrosimError
+            If no trace of the neuron was recorded.
+        """
+        neuron = checks.whole(neuron, "neuron")
+        (found,) = np.nonzero(self.recorded == neuron)
+        if not found.size:
+            shown = ", ".join(map(str, self.recorded[:20])) or "none"
+            more = ", ..." if len(self.recorded) > 20 else ""
+            raise DendrosimError(
+                f"{self.meta['model']}: no trace of neuron {neuron} was recorded; recorded: "
+                f"{shown}{more}"
+            )
+        return int(found[0])
+
+    def both_recorded(self, other: Recording) -> np.ndarray:
+        """Return the numbers of the neurons whose traces both recordings have."""
+        return self.recorded[np.isin(self.recorded, other.recorded)]
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of the traces in seconds."""
+        return self.traces["time"].values
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the spikes as a table with the columns ``neuron`` and ``time`` (seconds)."""
+        import pandas as pd
+
+        table = pd.DataFrame({"neuron": self.spike_i, "time": self.spike_t})
+        for name, values in self.grids.items():
+            table[name] = np.asarray(values)[self.spike_i]
+        return table.sort_values(["neuron", "time"], ignore_index=True)
+
+    def to_neo(self) -> neo.Block:
+        """Return a Neo block: a segment a neuron, with a spike train and its traces.
+
+        Raises
+        ------
+        DendrosimError
+            If neo is not installed.
+        """
+        try:
+            import neo
+        except ImportError:
+            raise DendrosimError("Neo is not installed: pip install 'dendrosim[ephys]'") from None
+        block = neo.Block(name=self.meta["model"], description=self.meta["protocol"])
+        for neuron, train in enumerate(self.trains):
+            segment = neo.Segment(name=f"neuron {neuron}", index=neuron)
+            segment.spiketrains.append(
+                neo.SpikeTrain(train, units="s", t_stop=max(self.duration, *train, 0.0))
+            )
+            recorded = len(self.times) > 1 and neuron in self.recorded
+            for name in self.traces.data_vars if recorded else ():
+                array = self.traces[name]
+                segment.analogsignals.append(
+                    neo.AnalogSignal(
+                        array.values[:, [self.column(neuron)]],
+                        units=_neo_unit(array.attrs["units"]),
+                        sampling_period=_neo_time(self.meta["record_dt"]),
+                        name=name,
+                    )
+                )
+            block.segments.append(segment)
+        return block
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a netCDF 4 file, whole or not at all.
+
+        Raises
+        ------
+        DendrosimError
+            If the file cannot be written, see `dendrosim.files.replacing`.
+        """
+        data = self.traces.copy()
+        data["spike_neuron"] = ("spike", self.spike_i)
+        data["spike_time"] = ("spike", self.spike_t, {"units": "second"})
+        data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(self.meta))}
+        # in memory first: where the disk is full, HDF5 does not come back from an open file
+        write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
+
+
+def load_recording(path: str | os.PathLike) -> Recording:
+    """Read a file that `Recording.save` wrote.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such file, it is something else, or a field of it is wrong.
+    """
+    import xarray as xr
+
+    path = Path(path_text(path, "recording"))
+    if not is_file(path):
+        raise DendrosimError(f"{path}: there is no such recording")
+    check_hdf5(path)
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            claimed = sum(variable.nbytes for variable in file.variables.values())
+            if claimed > path.stat().st_size * MOST_PACKED + 1_000_000:
+                raise DendrosimError(
+                    f"{path}: says that it holds {claimed:,} bytes, which its size cannot"
+                )
+            data = file.load()
+        format_ = data.attrs.pop("format", None)
+        if format_ not in (FORMAT, FIRST_FORMAT):
+            raise DendrosimError(f"{path}: a netCDF file, but not a dendrosim recording")
+        meta = json.loads(data.attrs.pop("meta"))
+        if format_ == FIRST_FORMAT:
+            meta = _with_grids(meta)
+        spikes = data["spike_neuron"].values, data["spike_time"].values
+        traces = data.drop_vars(["spike_neuron", "spike_time"])
+    except DendrosimError:
+        raise
+    except Exception as error:  # h5netcdf raises many kinds for a broken file
+        raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
+    check_arrays(path, check_meta(path, meta), *spikes, traces)
+    return Recording(*spikes, traces, meta)
+
+
+def _with_grids(meta: Any) -> Any:
+    """Return the meta of a first format, which had the grid of the protocol alone."""
+    if not isinstance(meta, dict):
+        return meta
+    sweep = meta.get("sweep")
+    if isinstance(sweep, dict):
+        key = {"sweep": "sweeps"}.get(sweep.get("key"), sweep.get("key"))
+        sweep = sweep | {"key": f"stimuli.0.{key}"}
+    return meta | {"grids": [] if sweep is None else [sweep]}
+
+
+def _first(error: Exception) -> str:
+    return (str(error).splitlines() or ["unreadable"])[0]
+
+
+def _neo_unit(unit: str) -> Any:
+    import quantities as pq
+
+    known = {"volt": pq.V, "second": pq.s, "hertz": pq.Hz, "1": pq.dimensionless}
+    if unit in known:
+        return known[unit]
+    if parse_unit(unit).dim is DENSITY:
+        return pq.A / pq.m**2
+    if parse_unit(unit).dim is parse_unit("siemens/meter**2").dim:
+        return pq.S / pq.m**2
+    return pq.dimensionless
+
+
+def _neo_time(seconds: float) -> Any:
+    import quantities as pq
+
+    return seconds * pq.s
+
+
+def volts(
+    recording: Recording, place: str = "soma", neurons: Sequence[int] | None = None
+) -> np.ndarray | None:
+    """Return the potential of a place in volt, or None without one.
+
+    Parameters
+    ----------
+    neurons
+        Numbers of the neurons; all that were recorded by default.
+
+    Returns
+    -------
+    ndarray, shape (samples, neurons), or None
+    """
+    checks.instance(recording, Recording, "recording")
+    checks.text(place, "place")
+    name = recording.meta["potentials"].get(place)
+    if name is None or name not in recording.traces or not len(recording.times):
+        return None
+    unit = recording.traces[name].attrs["units"]
+    scaled = unit == "volt" or recording.meta["scales"]
+    return recording.voltage(place, neurons) if scaled else None

@@ -1,0 +1,281 @@
+"""Run a model under a protocol on a device."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dendrosim import checks
+from dendrosim.devices import execute
+from dendrosim.errors import DendrosimError, DivergenceError
+from dendrosim.model.model import Model, time_step
+from dendrosim.model.quantities import describe, unit_text
+from dendrosim.model.toml import as_model
+from dendrosim.progress import progress_bar
+from dendrosim.simulation.grids import Grid, arranged, per_neuron
+from dendrosim.simulation.neurons import NeuronJob, Result
+from dendrosim.simulation.plan import Plan, make_plan
+from dendrosim.simulation.protocol import Protocol, as_protocol
+from dendrosim.simulation.recording import Recording
+
+_DIVERGED = ("raise", "nan")
+
+
+def simulate(
+    model: Model,
+    protocol: Protocol,
+    *,
+    device: str = "cpp",
+    method: str | None = None,
+    dt: Any = None,
+    n: int = 1,
+    grids: str | None = None,
+    seed: int | Sequence[int] | None = None,
+    threads: int = 1,
+    record: Sequence[str] | None = None,
+    record_dt: Any = None,
+    record_neurons: Sequence[int] | None = None,
+    dtype: str = "float64",
+    diverged: str = "raise",
+    progress: bool | None = None,
+) -> Recording:
+    """Run a model under a protocol.
+
+    Parameters
+    ----------
+    model, protocol
+        What is run, or the name or path of it; see `load_model` and `load_protocol`.
+    device
+        ``"numpy"``, ``"cython"`` or ``"cpp"`` (compiled once, then kept).
+    method
+        Brian2's name of an integration method; the model's own by default.
+    dt
+        Time step; the model's own by default.
+    n
+        Neurons for each point of a grid.
+    grids
+        Where several values of model and protocol are grids: ``"zip"`` pairs them, ``"cross"``
+        takes every combination, the first grid slowest, those of the protocol before those of the
+        model.  `Recording.grids` has the values of each neuron.
+    seed
+        Seed of the noise of all Ornstein-Uhlenbeck stimuli, instead of the protocol's; a list of
+        seeds is a grid.
+    threads
+        OpenMP threads, device ``cpp`` only.
+    record
+        Names of states, subexpressions or inputs to record; the potentials by default, ``[]`` for
+        none.
+    record_dt
+        Time between recorded samples, a multiple of `dt`; every step by default.
+    record_neurons
+        Numbers of the neurons whose traces are recorded; all by default.  Spikes are always those
+        of all.
+    dtype
+        ``"float64"`` or ``"float32"``: the type of every variable but time.
+    diverged
+        What happens when a state has diverged: ``"raise"`` ends the run with an error, ``"nan"``
+        freezes the neuron while the others go on.  Its spikes and traces end at the last time at
+        which its states were found within their limits, traces go on as NaN, and
+        `Recording.diverged` names it.
+    progress
+        Whether to show a progress bar; on a terminal by default.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    DendrosimError
+        If something does not fit, in one sentence.
+    DivergenceError
+        If a state has diverged, naming model, variable, neuron and time: it is not finite, or a
+        potential of the model is beyond 10 V, or any other state beyond 1e50 in SI units.
+
+    Examples
+    --------
+    >>> import dendrosim as ds
+    >>> r = ds.simulate(ds.load_model("lif"), ds.load_protocol("constant").with_(
+    ...     amplitude="0.5", duration="20 ms"), device="numpy")
+    >>> len(r.spike_times[0])
+    6
+    """
+    execute.check_device(device, threads)
+    checks.one_of(diverged, _DIVERGED, "unknown diverged")
+    seed = _checked_seed(seed)
+    model, protocol = as_model(model), as_protocol(protocol)
+    if seed is not None:
+        protocol = protocol.seeded(seed)
+    model, protocol, found = arranged(model, protocol, grids)
+    job = make_job(
+        model, protocol, method=method, dt=dt, n=n, grids="zip", record=record,
+        record_dt=record_dt, record_neurons=record_neurons, dtype=dtype,
+    )  # fmt: skip
+    plan = job.plan
+    try:
+        with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
+            done = execute.execute(job, device, threads, tell, freeze=diverged == "nan")
+    except DivergenceError as error:
+        raise DivergenceError(f"{model.name}: {error}") from None
+    except DendrosimError as error:
+        raise DendrosimError(f"{model.name}: {error}") from None
+    result = job.result(done)
+    return Recording(
+        result.spike_i,
+        result.spike_t,
+        _dataset(plan, result, found),
+        {
+            **_describe(model, protocol, plan, found),
+            "device": device,
+            "dtype": dtype,
+            "threads": threads,
+            "seed": seed,
+            "compiled": done.compiled,
+            "compile_seconds": done.compile_seconds,
+            "run_seconds": done.run_seconds,
+            "processor_seconds": done.processor_seconds,
+            "diverged": {str(k): done.diverged[k][1] for k in sorted(done.diverged)},
+        },
+    )
+
+
+def make_job(
+    model: Model, protocol: Protocol, *, method: str | None = None, dt: Any = None, n: int = 1,
+    grids: str | None = None, record: Sequence[str] | None = None, record_dt: Any = None,
+    record_neurons: Sequence[int] | None = None, dtype: str = "float64",
+) -> NeuronJob:  # fmt: skip
+    """Return what a device carries out; the parameters are those of `simulate`."""
+    model, protocol, _ = arranged(as_model(model), as_protocol(protocol), grids)
+    execute.check_dtype(dtype)
+    step, method = _step_and_method(model, dt, method)
+    names = _recorded(model, record)
+    every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
+    plan = make_plan(
+        model, protocol, dt=step, method=method, n=n, record=names, record_dt=every,
+        record_neurons=record_neurons,
+    )  # fmt: skip
+    return NeuronJob(plan, dtype)
+
+
+def _checked_seed(seed: Any) -> int | list[int] | None:
+    if checks.is_row(seed) and len(seed):
+        return [checks.whole(one, "seed") for one in seed]
+    return None if seed is None else checks.whole(seed, "seed")
+
+
+def _recorded(model: Model, record: Any) -> list[str]:
+    if record is None:
+        return list(dict.fromkeys(model.potentials.values()))
+    names = [record] if isinstance(record, str) else record
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise DendrosimError(f"record = {record!r} is not a list of names")
+    return list(dict.fromkeys(names))
+
+
+def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, str | None]:
+    given = model.dt if dt is None else time_step(dt, "dt")
+    if given is None:
+        raise DendrosimError(f"{model.name} has no time step of its own; give dt")
+    if model.kind == "discrete":
+        if method is not None:
+            raise DendrosimError(f"{model.name} is discrete: it has no integration method")
+        if model.scales is not None and abs(float(given / model.dt) - 1) > 1e-9:
+            raise DendrosimError(
+                f"{model.name} was reduced for a step of {describe(model.dt)}, not "
+                f"{describe(given)}"
+            )
+        return float(given), None
+    method = model.method if method is None else method
+    if method is None:
+        raise DendrosimError(f"{model.name} has no method of its own; give one")
+    execute.check_method(method)
+    return float(given), method
+
+
+def _dataset(plan: Plan, result: Result, grids: Sequence[Grid]) -> Any:
+    import xarray as xr
+
+    # The number of a sample times its step: no rounding error adds up
+    times = np.rint(result.trace_t / plan.record_dt) * plan.record_dt
+    return xr.Dataset(
+        {
+            name: (("time", "neuron"), values, {"units": plan.units[name]})
+            for name, values in result.traces.items()
+        },
+        coords={
+            "time": ("time", times, {"units": "second"}),
+            "neuron": plan.recorded,
+            **{
+                grid.key: (
+                    "neuron",
+                    per_neuron(grid, plan.neurons)[plan.recorded],
+                    {"units": unit_text(grid.values.dim)},
+                )
+                for grid in grids
+            },
+        },
+    )
+
+
+def _describe(
+    model: Model, protocol: Protocol, plan: Plan, grids: Sequence[Grid]
+) -> dict[str, Any]:
+    values = [
+        {
+            "key": grid.key,
+            "values": per_neuron(grid, plan.neurons).tolist(),
+            "unit": unit_text(grid.values.dim),
+        }
+        for grid in grids
+    ]
+    return {
+        "model": model.name,
+        "text_hash": model.hash,
+        "parameters": {name: describe(value) for name, value in model.values().items()},
+        "initial": {name: describe(value) for name, value in model.initial.items()},
+        "potentials": dict(model.potentials),
+        "input_units": _input_units(model),
+        "scales": _scales(model),
+        "protocol": protocol.name,
+        "stimuli": [
+            {
+                "into": list(s.into),
+                "shape": s.shape,
+                **{key: describe(value) for key, value in s.values.items()},
+                **{key: value for key, value in s.options.items() if value is not None},
+            }
+            for s in protocol.stimuli
+        ],
+        "measure": list(protocol.measure),
+        "grids": values,
+        "neurons": plan.neurons,
+        "duration": plan.duration,
+        "dt": plan.dt,
+        "record_dt": plan.record_dt,
+        "method": plan.method,
+        "versions": {
+            "dendrosim": version("dendrosim"),
+            "brian2": version("brian2"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _input_units(model: Model) -> dict[str, str]:
+    if model.kind == "discrete":
+        return {}
+    return {place: unit_text(model.dims[name]) for place, name in model.inputs.items()}
+
+
+def _scales(model: Model) -> Mapping[str, Any] | None:
+    if model.scales is None:
+        return None
+    return {
+        "voltage": float(model.scales.voltage),
+        "rest": {name: float(value) for name, value in model.scales.rest.items()},
+    }

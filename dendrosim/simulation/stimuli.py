@@ -1,0 +1,373 @@
+"""Stimuli: the shapes a current can have, each a line of text in the models' language.
+
+The line is what Brian2 integrates on every device and what numpy evaluates for figures and
+impedances, so a shape is written once.  Edges fall on the time grid: a window from ``start`` to
+``stop`` covers the steps whose beginning lies in it, to half a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
+
+from dendrosim.devices.signals import sample_at
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.expressions import Expression, parse_expression
+from dendrosim.model.quantities import describe, parse_unit, quantity
+from dendrosim.pickling import Pickled
+from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
+
+_TIME = parse_unit("second").dim
+_RATE = parse_unit("hertz").dim
+_AREA = parse_unit("meter**2").dim
+_CURRENT = None  # the dimension of whatever input the stimulus goes into
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape of current.
+
+    Attributes
+    ----------
+    text
+        Current while the window is open, of ``t``, ``dt``, ``start``, ``stop`` and the values;
+        ``samples`` is the sampled signal of a shape that has one.
+    values
+        Name to dimension (None: that of the input) and default (None: must be given).
+    smooth
+        Whether it varies within a step: then each stage of an integration method sees its own
+        current, else the current of the beginning of the step holds for the whole step.
+    needs_window
+        Whether ``start`` and ``stop`` must be given.
+    optional
+        Values without a default that need not be given.
+    doc
+        One line for people.
+    """
+
+    text: str
+    values: Mapping[str, tuple[Dimension | None, str | None]]
+    doc: str
+    smooth: bool = False
+    needs_window: bool = False
+    optional: tuple[str, ...] = ()
+
+    @property
+    def expression(self) -> Expression:
+        """The text with the window, checked.
+
+        All stages of an integration method within a step see the window as it is at the beginning
+        of the step: where the shape is smooth, it is a value of its own, ``gate``.
+        """
+        window = "gate" if self.smooth else WINDOW.text
+        return parse_expression(f"({self.text})*{window}", "stimulus")
+
+
+#: 1 in the steps that begin between ``start`` and ``stop``, to half a step; else 0.
+WINDOW = parse_expression("int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)", "stimulus")
+
+SHAPES: dict[str, Shape] = {
+    "constant": Shape(
+        "amplitude", {"amplitude": (_CURRENT, None)}, "the same current from start to stop"
+    ),
+    "step": Shape(
+        "amplitude", {"amplitude": (_CURRENT, None)}, "a rectangular step", needs_window=True
+    ),
+    "ramp": Shape(
+        "offset + (amplitude - offset)*(t - start)/(stop - start)",
+        {"amplitude": (_CURRENT, None), "offset": (_CURRENT, "0")},
+        "a straight line from offset at start to amplitude at stop",
+        smooth=True,
+    ),
+    "sine": Shape(
+        "amplitude*sin(2*pi*frequency*(t - start) + phase)",
+        {
+            "amplitude": (_CURRENT, None),
+            "frequency": (_RATE, None),
+            "phase": (DIMENSIONLESS, "0"),
+        },
+        "a sine of one frequency, which has the phase (rad) at start",
+        smooth=True,
+    ),
+    "chirp": Shape(
+        "amplitude*sin(2*pi*(f_0*(t - start) + 0.5*(f_1 - f_0)*(t - start)**2/(stop - start)))",
+        {"amplitude": (_CURRENT, None), "f_0": (_RATE, "0 Hz"), "f_1": (_RATE, None)},
+        "a sine whose frequency goes linearly from f_0 to f_1",
+        smooth=True,
+    ),
+    "ou": Shape(
+        "mean + sigma*samples",
+        {
+            "mean": (_CURRENT, "0"),
+            "sigma": (_CURRENT, None),
+            "tau": (_TIME, "5 ms"),
+            "sample": (_TIME, "0.1 ms"),
+        },
+        "Ornstein-Uhlenbeck noise of standard deviation sigma and correlation time tau",
+    ),
+    "pulse_train": Shape(
+        "amplitude*int(t - start + 0.5*dt < count*period)"
+        "*int(t - start + 0.5*dt - period*floor((t - start + 0.5*dt)/period) < width)",
+        {
+            "amplitude": (_CURRENT, None),
+            "width": (_TIME, None),
+            "period": (_TIME, None),
+            "count": (DIMENSIONLESS, None),
+        },
+        "count pulses, one every period",
+    ),
+    "paired_pulse": Shape(
+        "amplitude*(int(t - start + 0.5*dt < width) + int(t - start + 0.5*dt > interval)"
+        "*int(t - start + 0.5*dt < interval + width))",
+        {"amplitude": (_CURRENT, None), "width": (_TIME, None), "interval": (_TIME, None)},
+        "two pulses whose beginnings are an interval apart",
+    ),
+    "alpha": Shape(
+        "amplitude*clip((t - start)/tau, 0, 700)*exp(1 - clip((t - start)/tau, 0, 700))",
+        {"amplitude": (_CURRENT, None), "tau": (_TIME, None)},
+        "the synaptic current of an alpha function that peaks at start + tau",
+        smooth=True,
+    ),
+    "recorded": Shape(
+        "samples*amp/area",
+        {"area": (_AREA, None)},
+        "the commanded current of a current-clamp file, one sweep a neuron",
+        optional=("area",),
+    ),
+}
+#: What an electrode gives, without an area to divide by: for an input in ampere.
+_WHOLE = Shape("samples*amp", {}, "the commanded current itself")
+#: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
+_SINGLE = {"tau", "sample"}
+_POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
+MAX_SAMPLES = 200_000_000
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Stimulus(Pickled):
+    """A current into one or more places of a model.
+
+    Parameters
+    ----------
+    into
+        ``"soma"``, ``"dendrite"``, the variable of an input (``"I_s"``), or a list of them.
+    shape
+        A name in `SHAPES`.
+    values
+        What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
+        protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
+        ``independent`` (own noise for each neuron), a list of seeds is a grid; for ``recorded``:
+        ``file``, ``sweeps``, the name or number of the ``channel`` of the potential and of the
+        ``command_channel``, and what counts as a spike: ``spike_slope``, ``spike_peak``,
+        ``spike_height``.
+        Two ``ou`` stimuli of a protocol have different noise, also with the same seed; the same
+        noise into two places is one stimulus with both in ``into``.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the key, the value and what would be valid.
+    """
+
+    into: tuple[str, ...]
+    shape: str
+    values: Mapping[str, Quantity]
+    options: Mapping[str, Any]
+
+    def __init__(self, into: Any, shape: str, *, where: str = "stimulus", **values: Any) -> None:
+        if not isinstance(shape, str) or shape not in SHAPES:
+            raise DendrosimError(f"{where}: unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
+        places = (into,) if isinstance(into, str) else into
+        if (
+            not isinstance(places, list | tuple)
+            or not places
+            or not all(isinstance(place, str) and place for place in places)
+        ):
+            raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
+        spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
+        window = {"start": (_TIME, None if spec.needs_window else "0 ms"), "stop": (_TIME, None)}
+        wanted = window | dict(spec.values)
+        result: dict[str, Quantity] = {}
+        for key, value in values.items():
+            here = f"{where}: {key}"
+            if key in options:
+                options[key] = read_option(key, value, here)
+            elif key not in wanted:
+                known = [*wanted, *options]
+                raise DendrosimError(f"{here} is not a key of {shape}; {did_you_mean(key, known)}")
+            else:
+                result[key] = quantity(value, here, like=wanted[key][0])
+                if shape == "ou" and key in _SINGLE and result[key].ndim:
+                    raise DendrosimError(f"{here} cannot be a grid")
+        for key, (_, default) in wanted.items():
+            if key not in result and default is not None:
+                # "0" stands for no current of whatever dimension the input has
+                result[key] = quantity(default)
+        missing = wanted.keys() - result.keys() - {*spec.optional}
+        missing -= set() if spec.needs_window else {"stop"}
+        if missing:
+            raise DendrosimError(f"{where}: {shape} needs {', '.join(sorted(missing))}")
+        for key in _POSITIVE:
+            if key in result and not np.all(result[key] > 0):
+                raise DendrosimError(f"{where}: {key} = {describe(result[key])} is not above 0")
+        if not np.all(result.get("sigma", 0) >= 0):
+            sigma = describe(result["sigma"])
+            raise DendrosimError(f"{where}: sigma = {sigma} is a standard deviation below 0")
+        count = np.asarray(result.get("count", 1.0))
+        if np.any(count < 1) or np.any(count != np.rint(count)):
+            raise DendrosimError(f"{where}: count = {count} is not a whole number from 1")
+        object.__setattr__(self, "into", tuple(places))
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "values", MappingProxyType(result))
+        object.__setattr__(self, "options", MappingProxyType(options))
+
+    def with_(self, where: str = "stimulus", **values: Any) -> Stimulus:
+        """Return a copy with other values (and ``into``)."""
+        for key in values.keys() - {*self.keys}:
+            raise DendrosimError(
+                f"{where}: {key} is not a key of {self.shape}; {did_you_mean(key, self.keys)}"
+            )
+        into = values.pop("into", self.into)
+        return Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
+
+    def accepts(self, key: str) -> bool:
+        """Whether `key` is a value or an option of this shape."""
+        return key in self.keys
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of all its values and options."""
+        return ("into", "start", "stop", *SHAPES[self.shape].values, *self.options)
+
+    def expression(self, in_ampere: bool) -> Expression:
+        """Return the text of the shape, for an input in ampere or in another unit."""
+        whole = self.shape == "recorded" and (in_ampere or "area" not in self.values)
+        return (_WHOLE if whole else SHAPES[self.shape]).expression
+
+    @cached_property
+    def recording(self) -> Any:
+        """The `ClampRecording` of a ``recorded`` stimulus, None for other shapes."""
+        if self.shape != "recorded":
+            return None
+        from dendrosim.current_clamp.recorded import read_abf
+        from dendrosim.measures.spike_detection import DEFAULT
+
+        if not self.options["file"]:
+            raise DendrosimError(
+                "a recorded stimulus needs the file of a recording (--recording FILE)"
+            )
+        given = {key: v for key, v in self.options.items() if v is not None and "channel" in key}
+        rule = {
+            name: float(quantity(self.options[key]))
+            for key, (name, _) in SPIKE_RULE.items()
+            if self.options[key] is not None
+        }
+        if rule:
+            given["rule"] = replace(DEFAULT, **rule)
+        return read_abf(self.options["file"], self.options["sweeps"], **given)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the grids, by key; a recorded stimulus has one of sweeps."""
+        sizes = {key: value.size for key, value in self.values.items() if value.ndim}
+        if isinstance(self.options.get("seed"), list):
+            sizes["seed"] = len(self.options["seed"])
+        if self.recording is not None and self.recording.command.shape[1] > 1:
+            sizes["sweeps"] = self.recording.command.shape[1]
+        return sizes
+
+    def samples(
+        self, duration: float, neurons: int, stream: int = 0
+    ) -> tuple[np.ndarray, float] | None:
+        """Return the sampled signal of this shape and its time step in seconds, or None.
+
+        Parameters
+        ----------
+        duration
+            Seconds.
+        neurons
+            How many columns a signal of its own for each neuron has.
+        stream
+            Which of the sequences of random numbers of the seed; see `Protocol.streams`.
+
+        Returns
+        -------
+        values : ndarray
+            Shape (samples,) or, one column a neuron, (samples, neurons).
+        dt : float
+        """
+        if self.shape == "recorded":
+            command = self.recording.command
+            one = command.shape[1] == 1
+            return (command[:, 0] if one else spread(command, neurons)), self.recording.dt
+        if self.shape != "ou":
+            return None
+        dt, tau = float(self.values["sample"]), float(self.values["tau"])
+        seeds = self._seeds(neurons, stream)
+        columns = len(seeds)
+        if not duration / dt * columns < MAX_SAMPLES:
+            raise DendrosimError(
+                f"noise of {columns} neuron(s) over {duration:g} s at sample = {dt:g} s has more "
+                f"than {MAX_SAMPLES:,} values; take a longer sample"
+            )
+        steps = int(np.ceil(duration / dt - 1e-9)) + 1
+        noise = np.stack([np.random.default_rng(s).standard_normal(steps) for s in seeds], axis=1)
+        # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
+        from scipy.signal import lfilter
+
+        decay = np.exp(-dt / tau)
+        noise[1:] *= np.sqrt(1 - decay**2)
+        path = lfilter([1.0], [1.0, -decay], noise, axis=0)
+        own = self.options["independent"] or columns > 1
+        return (spread(path, neurons) if own else path[:, 0]), dt
+
+    def _seeds(self, neurons: int, stream: int) -> list[np.random.SeedSequence]:
+        """Return the seed of each noise: one, one for each point, or one for each neuron.
+
+        That of a neuron depends on its own seed and number alone, whatever runs beside it.
+        """
+        given = self.options["seed"]
+        points = given if isinstance(given, list) else [given]
+        if not self.options["independent"]:
+            return [np.random.SeedSequence([seed, stream]) for seed in points]
+        repeats = neurons // len(points)
+        return [
+            np.random.SeedSequence([seed, stream], spawn_key=(k,))
+            for seed in points
+            for k in range(repeats)
+        ]
+
+    def current(
+        self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0,
+        in_ampere: bool = False,
+    ) -> np.ndarray:  # fmt: skip
+        """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
+        times = np.asarray(times, dtype=float)[:, None]
+        values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
+        values |= {"t": times, "dt": dt, "amp": 1.0}
+        values.setdefault("stop", np.array([[duration]]))
+        sampled = self.samples(duration, neurons, stream)
+        if sampled is not None:
+            signal, step = sampled
+            signal = signal[sample_at(times[:, 0], step, len(signal))]
+            values["samples"] = signal if signal.ndim == 2 else signal[:, None]
+        values["gate"] = WINDOW(values)
+        result = self.expression(in_ampere)(values)
+        return np.broadcast_to(result, (len(times), neurons))
+
+
+def spread(values: np.ndarray, neurons: int) -> np.ndarray:
+    """Repeat the columns of a grid for `neurons`: the grid runs slowest, repetitions fastest."""
+    values = values if values.ndim == 2 else values[:, None]
+    return (
+        values
+        if values.shape[1] in (1, neurons)
+        else np.repeat(values, neurons // values.shape[1], axis=1)
+    )

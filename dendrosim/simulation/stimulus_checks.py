@@ -1,0 +1,86 @@
+"""Checks of one stimulus whose values are each right, and say nothing together.
+
+They come when a file is read or a run is planned, not when a stimulus is made: values that are
+changed one after the other may disagree in between.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from brian2 import Quantity, second
+
+from dendrosim.errors import DendrosimError
+from dendrosim.model.quantities import describe
+from dendrosim.simulation.stimuli import WINDOW, Stimulus
+
+
+def check_values(stimulus: Stimulus, where: str) -> None:
+    """Refuse values that contradict each other.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the stimulus, the values and what would be valid.
+    """
+    values = stimulus.values
+    if np.any(values["start"] < 0):
+        raise DendrosimError(
+            f"{where}: start = {describe(values['start'])} is before the run, which begins at 0 ms"
+        )
+    if "stop" in values and not np.all(values["start"] < values["stop"]):
+        raise DendrosimError(
+            f"{where}: start = {describe(values['start'])} is not before "
+            f"stop = {describe(values['stop'])}"
+        )
+    if stimulus.shape == "chirp" and np.any(values["f_0"] == values["f_1"]):
+        raise DendrosimError(
+            f"{where}: from f_0 = {describe(values['f_0'])} to f_1 = {describe(values['f_1'])} no "
+            "frequency changes; one frequency is the shape 'sine'"
+        )
+    if stimulus.shape == "pulse_train" and np.any(values["width"] > values["period"]):
+        raise DendrosimError(
+            f"{where}: width = {describe(values['width'])} is longer than the period of "
+            f"{describe(values['period'])}, so the pulses would merge"
+        )
+
+
+def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> None:
+    """Refuse a stimulus that puts nothing into a run.
+
+    Parameters
+    ----------
+    duration, dt
+        Of the run, in seconds.
+
+    Raises
+    ------
+    DendrosimError
+        Naming the stimulus, the values and what would be valid.
+    """
+    check_values(stimulus, where)
+    start = stimulus.values["start"]
+    stop = stimulus.values.get("stop", Quantity(duration, dim=second.dim))
+    if not np.all(np.asarray(start) < duration):
+        raise DendrosimError(
+            f"{where}: start = {describe(start)} is not before the end of the run at "
+            f"{describe(Quantity(duration, dim=second.dim))}"
+        )
+    first, last = np.atleast_1d(start, stop)
+    # the window opens at the step next to its start
+    times = (np.floor(np.asarray(first) / dt) + np.arange(-1, 3)[:, None]) * dt
+    opened = WINDOW({"t": times, "dt": dt, "start": np.asarray(first), "stop": np.asarray(last)})
+    if not np.all(np.any(opened * (times < duration - 1e-9 * dt), axis=0)):
+        raise DendrosimError(
+            f"{where}: no step of dt = {_ms(dt)} begins from start = {describe(start)} to "
+            f"stop = {describe(stop)}; give a shorter dt or a longer window"
+        )
+    width = stimulus.values.get("width")
+    if width is not None and np.any(np.asarray(width) < dt * (1 - 1e-9)):
+        raise DendrosimError(
+            f"{where}: width = {describe(width)} is shorter than one step of dt = {_ms(dt)}; give "
+            "a shorter dt or wider pulses"
+        )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:g} ms"

@@ -1,0 +1,2 @@
+from .verification import Verification as Verification
+from .verification import verify as verify

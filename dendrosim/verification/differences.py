@@ -1,0 +1,121 @@
+"""Where runs of one network part: differing bins, and the first difference of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from dendrosim.model.switches import Switch, switches
+from dendrosim.networks.network import Network
+from dendrosim.networks.run import NetworkOutput
+from dendrosim.verification.distance import Place, distance, magnitude
+
+#: Roundings of float32 that a neuron is granted at its first step; each later step grants one more.
+ROUNDINGS = 4
+
+
+def decisive_states(network: Network, every: bool = False) -> dict[int, tuple[str, ...]]:
+    """Return, by layer, the variables that tell the distance to threshold of each spike.
+
+    Parameters
+    ----------
+    network
+        Its model texts say which.
+    every
+        All variables instead: a run in float32 needs their magnitudes.
+    """
+    names = {}
+    for k, layer in enumerate(network.layers):
+        states = layer.model.states
+        wanted = set(states) if every else set()
+        for switch in switches(layer.model):
+            wanted |= {switch.name} - {layer.model.output}
+            wanted |= switch.reads & set(states)
+        names[k] = tuple(name for name in states if name in wanted)
+    return names
+
+
+def differences(
+    network: Network, x: np.ndarray, runs: Mapping[str, NetworkOutput], tie: float
+) -> tuple[dict[tuple[str, str], np.ndarray], list[dict[str, Any]]]:
+    """Count the differences of every two runs and judge the first ones.
+
+    Parameters
+    ----------
+    network, x
+        What ran, and its input of shape (B, T, n_in).
+    runs
+        Name to output, with the states of `decisive_states` recorded.
+    tie
+        Distance to threshold below which a difference is a tie in float64.
+
+    Returns
+    -------
+    counts : dict
+        Pair of names to integers of shape (layers, 4): spikes of the first run, bins whose spikes
+        differ, bins in which only an inner spike does, and samples.
+    first : list of dict
+        One for each first difference of a sample.  A layer's is first where no layer below it
+        differs before or in the same step; all neurons that part in that step are told.
+    """
+    counts, rows = {}, []
+    for a, b in combinations(runs, 2):
+        table = np.zeros((len(network.layers), 4), dtype=int)
+        earlier = np.full(len(x), x.shape[1])  # step of a sample's first difference below
+        for k, layer in enumerate(network.layers):
+            marks = [
+                _values(switch, layer.model.output, runs[a], k)
+                != _values(switch, layer.model.output, runs[b], k)
+                for switch in switches(layer.model)
+            ]
+            output = runs[a].spikes[k] != runs[b].spikes[k]
+            anywhere = np.logical_or.reduce([output, *marks])
+            in_samples = anywhere.any((1, 2))
+            inner = anywhere & ~output
+            table[k] = runs[a].spikes[k].sum(), output.sum(), inner.sum(), in_samples.sum()
+            steps = np.where(in_samples, anywhere.any(2).argmax(1), x.shape[1])
+            for sample in np.flatnonzero(steps < earlier):
+                place = k, int(sample), int(steps[sample])
+                for row in _first(network, x, runs[a], runs[b], place, marks, tie):
+                    rows.append({"a": a, "b": b} | row)
+            earlier = np.minimum(earlier, steps)
+        counts[a, b] = table
+    return counts, rows
+
+
+def _values(switch: Switch, output: str, run: NetworkOutput, k: int) -> np.ndarray:
+    return run.spikes[k] if switch.name == output else run.states[k][switch.name] > 0.5
+
+
+def _first(
+    network: Network, x: np.ndarray, a: NetworkOutput, b: NetworkOutput,
+    place: tuple[int, int, int], marks: Sequence[np.ndarray], tie: float,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Yield the neurons that differ first in a sample: each with its first variable that does."""
+    k, sample, step = place
+    layer = network.layers[k]
+    model, table = layer.model, layer.values()
+    left = np.logical_or.reduce(marks)[sample, step].copy()
+    for switch, mark in zip(switches(model), marks, strict=True):
+        for neuron in np.flatnonzero(left & mark[sample, step]):
+            left[neuron] = False
+            where = Place(network, x, k, sample, step, int(neuron), table)
+            on_a = _values(switch, model.output, a, k)[sample, step, neuron]
+            distances = [distance(where, switch, run) for run in (a, b)]
+            allowed = max(tie, sum(_rounding(where, run) for run in (a, b)))
+            yield {
+                "sample": sample, "step": step, "layer": k, "neuron": int(neuron),
+                "variable": switch.name, "on_a": bool(on_a),
+                "distance_a": distances[0], "distance_b": distances[1], "tolerance": allowed,
+                "tie": all(abs(value) < allowed for value in distances),
+            }  # fmt: skip
+
+
+def _rounding(where: Place, run: NetworkOutput) -> float:
+    if run.meta.get("dtype", "float64") == "float64":
+        return 0.0
+    eps = float(np.finfo(np.float32).eps)
+    return (where.step + ROUNDINGS) * eps * magnitude(where, run)
