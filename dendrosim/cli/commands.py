@@ -151,7 +151,7 @@ def show(name: str, as_json: bool) -> None:
     """Show a model or protocol: equations, values with units and source, citation."""
     from dendrosim.cli import show as pages
     from dendrosim.model.toml import load_model
-    from dendrosim.simulation.protocol import load_protocol
+    from dendrosim.simulation.protocol_files import load_protocol
 
     if _is_protocol(name):
         protocol = load_protocol(name)

@@ -37,7 +37,7 @@ def prepare(
         If a setting is not NAME=VALUE, no place has the name, or more than one has.
     """
     from dendrosim.model.toml import load_model
-    from dendrosim.simulation.protocol import load_protocol
+    from dendrosim.simulation.protocol_files import load_protocol
 
     notes_as_lines()
     models = [load_model(name) for name in names]

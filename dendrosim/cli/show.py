@@ -12,7 +12,7 @@ from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
 from dendrosim.simulation.protocol import Protocol
-from dendrosim.simulation.stimuli import SHAPES
+from dendrosim.simulation.shapes import SHAPES
 
 WIDTH = 96
 

@@ -183,7 +183,7 @@ def demo(out: str) -> None:
     from dendrosim.comparison import result as comparison
     from dendrosim.model.toml import load_model
     from dendrosim.reduction.reduction import reduce
-    from dendrosim.simulation.protocol import load_protocol
+    from dendrosim.simulation.protocol_files import load_protocol
 
     models = [load_model("pinsky_rinzel_1994"), load_model("kepecs_wang_2000")]
     reductions = []

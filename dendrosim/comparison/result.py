@@ -26,7 +26,8 @@ from dendrosim.model.model import Model, time_step
 from dendrosim.model.toml import as_model
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.grids import arranged
-from dendrosim.simulation.protocol import Protocol, as_protocol
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
 from dendrosim.tables import aligned

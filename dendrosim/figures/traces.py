@@ -24,7 +24,7 @@ from dendrosim.model.quantities import display_unit, parse_unit
 from dendrosim.simulation.neuron_axis import Grid, grid
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, volts
-from dendrosim.simulation.stimuli import SHAPES
+from dendrosim.simulation.shapes import SHAPES
 
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0

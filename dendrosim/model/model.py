@@ -16,27 +16,20 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import Dimension
 
-from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model import changes
 from dendrosim.model.checks import check_model
 from dendrosim.model.equations import (
     Equation,
     in_order,
-    override,
-    parse_equations,
 )
-from dendrosim.model.expressions import Expression, Statement, parse_statements
+from dendrosim.model.expressions import Expression, Statement
 from dendrosim.model.parts import (
     Parameter,
     Scales,
-    read_derived,
-    read_initial,
-    read_names,
-    read_refractory,
-    read_threshold,
     time_step,
 )
-from dendrosim.model.quantities import describe, quantity
+from dendrosim.model.quantities import quantity
 from dendrosim.pickling import Pickled
 
 #: Names by which a protocol may call a place where current enters, in any model.
@@ -229,31 +222,9 @@ class Model(Pickled):
                 f"{self.source}: {self.name} has no variant {name!r}; "
                 f"{did_you_mean(name, self.variants)}"
             )
-        table = dict(self.variants[name])
-        where = f"{self.source}: variants.{name}"
-        changed: dict[str, Any] = {"name": f"{self.name}:{name}", "variants": {}}
-        if "equations" in table:
-            lines = parse_equations(table["equations"], f"{where}, equations")
-            changed["equations"] = override(self.equations, lines)
-        if "update" in table:
-            new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
-            if extra := new.keys() - set(self.states):
-                raise DendrosimError(
-                    f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
-                )
-            changed["update"] = tuple(new.get(s.target, s) for s in self.update)
-        if "derived" in table:
-            if extra := table["derived"].keys() - self.derived.keys():
-                raise DendrosimError(
-                    f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
-                )
-            changed["derived"] = MappingProxyType(
-                self.derived | read_derived(table["derived"], f"{where}, derived")
-            )
-        if "inputs" in table:
-            changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
-        changed["recurrent"] = table.get("recurrent", self.recurrent)
-        result = checked(replace(self, **changed))
+        table = self.variants[name]
+        named = {"name": f"{self.name}:{name}", "variants": {}}
+        result = checked(replace(self, **named, **changes.of_variant(self, name)))
         return result.with_(
             parameters=table.get("parameters", {}), initial=table.get("initial", {})
         )
@@ -290,29 +261,11 @@ class Model(Pickled):
             Naming the file, the key and what would be valid.
         """
         model = self if variant is None else self.variant(variant)
-        source = model.source or model.name
-        changed: dict[str, Any] = {}
         spikes = {"threshold": threshold, "refractory": refractory, "reset": reset}
-        given = [key for key, value in {**spikes, "method": method}.items() if value is not None]
-        if model.kind == "discrete" and given:
-            raise DendrosimError(f"{source}: a discrete model has no {' and no '.join(given)}")
-        for key, table in (("parameters", parameters), ("initial", initial)):
-            if not isinstance(table, Mapping | None):
-                raise DendrosimError(f"{source}: {key} = {table!r} should map names to values")
-        if parameters:
-            changed["parameters"] = _changed_parameters(model, parameters, source)
-        if initial:
-            changed["initial"], changed["starts"] = _changed_initial(model, initial, source)
-        if threshold is not None:
-            changed["threshold"] = read_threshold(threshold, f"{source}: threshold")
-        if refractory is not None:
-            changed["refractory"] = read_refractory(refractory, f"{source}: refractory")
-        if reset is not None:
-            changed["reset"] = parse_statements(reset, f"{source}: reset")
-        if method is not None:
-            changed["method"] = checks.text(method, f"{source}: method")
+        changed = changes.of_values(model, parameters, initial)
+        changed |= changes.of_integration(model, spikes, method)
         if dt is not None:
-            changed["dt"] = time_step(dt, f"{source}: dt")
+            changed["dt"] = time_step(dt, f"{model.source or model.name}: dt")
         return checked(replace(model, **changed))
 
 
@@ -333,31 +286,3 @@ def checked(model: Model) -> Model:
             for name, start in model.starts.items():
                 initial[name] = quantity(start(numbers), f"{where}.{name}")
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))
-
-
-def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
-    result = dict(model.parameters)
-    for name, value in changes.items():
-        where = f"{source}: parameters.{name}"
-        if name not in result:
-            raise DendrosimError(f"{where} is not a parameter; {did_you_mean(name, result)}")
-        new = quantity(value, where, like=result[name].value)
-        text = value if isinstance(value, str) else describe(new)
-        result[name] = replace(result[name], value=new, text=text, source="changed by the user")
-    return MappingProxyType(result)
-
-
-def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
-    """Return the state before the first step, and what of it follows from parameters."""
-    result = dict(model.initial)
-    for name in changes:
-        if name not in result:
-            raise DendrosimError(
-                f"{source}: initial.{name} is not a state; {did_you_mean(name, result)}"
-            )
-    names = [*model.parameters, *model.derived] if model.kind == "discrete" else []
-    values, starts = read_initial(changes, names, f"{source}: initial")
-    for name, value in values.items():
-        result[name] = quantity(value, f"{source}: initial.{name}", like=result[name])
-    kept = {name: start for name, start in model.starts.items() if name not in changes}
-    return MappingProxyType(result), MappingProxyType(kept | starts)

@@ -23,7 +23,8 @@ from dendrosim.model.model import Model
 from dendrosim.model.quantities import quantity
 from dendrosim.progress import progress_bar
 from dendrosim.reduction.reduced import Reduction
-from dendrosim.simulation.protocol import Protocol, load_protocol
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import load_protocol
 from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
 

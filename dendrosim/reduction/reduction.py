@@ -29,10 +29,6 @@ from dendrosim.model.expressions import parse_number
 from dendrosim.model.model import Model, Scales, time_step
 from dendrosim.model.quantities import UNITS, parse_unit, quantity
 from dendrosim.model.toml import as_model, load_model
-from dendrosim.simulation.protocol import Protocol, as_protocol
-
-if TYPE_CHECKING:
-    pass
 from dendrosim.reduction.fit import fit_reduction
 from dendrosim.reduction.linear import (
     PLACES,
@@ -44,6 +40,11 @@ from dendrosim.reduction.linear import (
     threshold_of,
 )
 from dendrosim.reduction.reduced import Reduction
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import as_protocol
+
+if TYPE_CHECKING:
+    pass
 
 METHODS = ("exact", "euler", "quasi_active")
 _PER_DENSITY = parse_unit("meter**2/amp").dim

@@ -17,7 +17,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import with_dim
 from dendrosim.simulation.protocol import Protocol
-from dendrosim.simulation.stimuli import spread
+from dendrosim.simulation.shapes import spread
 
 HOW = ("zip", "cross")
 

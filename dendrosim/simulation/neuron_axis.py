@@ -13,7 +13,8 @@ from dendrosim.current_clamp.recorded import ClampRecording
 from dendrosim.model.quantities import display_unit, parse_unit
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording
-from dendrosim.simulation.stimuli import Stimulus, spread
+from dendrosim.simulation.shapes import spread
+from dendrosim.simulation.stimuli import Stimulus
 
 Array = NDArray[np.float64]
 

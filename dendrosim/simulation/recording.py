@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,21 +12,14 @@ from brian2 import Quantity, second
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.files import is_file, path_text, write_made
-from dendrosim.files import replacing as replacing
-from dendrosim.hdf5 import check_hdf5
-from dendrosim.model.quantities import DENSITY, parse_unit, unit_text, with_dim
-from dendrosim.simulation.recording_checks import check_arrays, check_meta
+from dendrosim.model.quantities import parse_unit, unit_text, with_dim
+from dendrosim.simulation.neo_block import as_block
+from dendrosim.simulation.recording_files import read, write
 
 if TYPE_CHECKING:
     import neo
     import pandas as pd
     import xarray as xr
-
-FORMAT, FIRST_FORMAT = "dendrosim recording 2", "dendrosim recording 1"
-
-#: Bytes that one byte of a packed file can stand for (deflate: 1,032).
-MOST_PACKED = 1_100
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,29 +204,7 @@ class Recording:
         DendrosimError
             If neo is not installed.
         """
-        try:
-            import neo
-        except ImportError:
-            raise DendrosimError("Neo is not installed: pip install 'dendrosim[ephys]'") from None
-        block = neo.Block(name=self.meta["model"], description=self.meta["protocol"])
-        for neuron, train in enumerate(self.trains):
-            segment = neo.Segment(name=f"neuron {neuron}", index=neuron)
-            segment.spiketrains.append(
-                neo.SpikeTrain(train, units="s", t_stop=max(self.duration, *train, 0.0))
-            )
-            recorded = len(self.times) > 1 and neuron in self.recorded
-            for name in self.traces.data_vars if recorded else ():
-                array = self.traces[name]
-                segment.analogsignals.append(
-                    neo.AnalogSignal(
-                        array.values[:, [self.column(neuron)]],
-                        units=_neo_unit(array.attrs["units"]),
-                        sampling_period=_neo_time(self.meta["record_dt"]),
-                        name=name,
-                    )
-                )
-            block.segments.append(segment)
-        return block
+        return as_block(self)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a netCDF 4 file, whole or not at all.
@@ -245,84 +214,7 @@ class Recording:
         DendrosimError
             If the file cannot be written, see `dendrosim.files.replacing`.
         """
-        data = self.traces.copy()
-        data["spike_neuron"] = ("spike", self.spike_i)
-        data["spike_time"] = ("spike", self.spike_t, {"units": "second"})
-        data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(self.meta))}
-        # in memory first: where the disk is full, HDF5 does not come back from an open file
-        write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
-
-
-def load_recording(path: str | os.PathLike) -> Recording:
-    """Read a file that `Recording.save` wrote.
-
-    Raises
-    ------
-    DendrosimError
-        If there is no such file, it is something else, or a field of it is wrong.
-    """
-    import xarray as xr
-
-    path = Path(path_text(path, "recording"))
-    if not is_file(path):
-        raise DendrosimError(f"{path}: there is no such recording")
-    check_hdf5(path)
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            claimed = sum(variable.nbytes for variable in file.variables.values())
-            if claimed > path.stat().st_size * MOST_PACKED + 1_000_000:
-                raise DendrosimError(
-                    f"{path}: says that it holds {claimed:,} bytes, which its size cannot"
-                )
-            data = file.load()
-        format_ = data.attrs.pop("format", None)
-        if format_ not in (FORMAT, FIRST_FORMAT):
-            raise DendrosimError(f"{path}: a netCDF file, but not a dendrosim recording")
-        meta = json.loads(data.attrs.pop("meta"))
-        if format_ == FIRST_FORMAT:
-            meta = _with_grids(meta)
-        spikes = data["spike_neuron"].values, data["spike_time"].values
-        traces = data.drop_vars(["spike_neuron", "spike_time"])
-    except DendrosimError:
-        raise
-    except Exception as error:  # h5netcdf raises many kinds for a broken file
-        raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
-    check_arrays(path, check_meta(path, meta), *spikes, traces)
-    return Recording(*spikes, traces, meta)
-
-
-def _with_grids(meta: Any) -> Any:
-    """Return the meta of a first format, which had the grid of the protocol alone."""
-    if not isinstance(meta, dict):
-        return meta
-    sweep = meta.get("sweep")
-    if isinstance(sweep, dict):
-        key = {"sweep": "sweeps"}.get(sweep.get("key"), sweep.get("key"))
-        sweep = sweep | {"key": f"stimuli.0.{key}"}
-    return meta | {"grids": [] if sweep is None else [sweep]}
-
-
-def _first(error: Exception) -> str:
-    return (str(error).splitlines() or ["unreadable"])[0]
-
-
-def _neo_unit(unit: str) -> Any:
-    import quantities as pq
-
-    known = {"volt": pq.V, "second": pq.s, "hertz": pq.Hz, "1": pq.dimensionless}
-    if unit in known:
-        return known[unit]
-    if parse_unit(unit).dim is DENSITY:
-        return pq.A / pq.m**2
-    if parse_unit(unit).dim is parse_unit("siemens/meter**2").dim:
-        return pq.S / pq.m**2
-    return pq.dimensionless
-
-
-def _neo_time(seconds: float) -> Any:
-    import quantities as pq
-
-    return seconds * pq.s
+        write(self, path)
 
 
 def volts(
@@ -347,3 +239,14 @@ def volts(
     unit = recording.traces[name].attrs["units"]
     scaled = unit == "volt" or recording.meta["scales"]
     return recording.voltage(place, neurons) if scaled else None
+
+
+def load_recording(path: str | os.PathLike) -> Recording:
+    """Read a file that `Recording.save` wrote.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such file, it is something else, or a field of it is wrong.
+    """
+    return Recording(*read(path))

@@ -19,7 +19,8 @@ from dendrosim.progress import progress_bar
 from dendrosim.simulation.grids import Grid, arranged, per_neuron
 from dendrosim.simulation.neurons import NeuronJob, Result
 from dendrosim.simulation.plan import Plan, make_plan
-from dendrosim.simulation.protocol import Protocol, as_protocol
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.recording import Recording
 
 _DIVERGED = ("raise", "nan")

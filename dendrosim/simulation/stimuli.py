@@ -1,9 +1,4 @@
-"""Stimuli: the shapes a current can have, each a line of text in the models' language.
-
-The line is what Brian2 integrates on every device and what numpy evaluates for figures and
-impedances, so a shape is written once.  Edges fall on the time grid: a window from ``start`` to
-``stop`` covers the steps whose beginning lies in it, to half a step.
-"""
+"""A stimulus: a shape of current with its values, and where it goes."""
 
 from __future__ import annotations
 
@@ -15,135 +10,15 @@ from typing import Any
 
 import numpy as np
 from brian2 import Quantity
-from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim.devices.signals import sample_at
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model.expressions import Expression, parse_expression
-from dendrosim.model.quantities import describe, parse_unit, quantity
+from dendrosim.model.expressions import Expression
+from dendrosim.model.quantities import describe, quantity
 from dendrosim.pickling import Pickled
+from dendrosim.simulation.shapes import COMMAND, SHAPES, TIME, WINDOW, spread
 from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
 
-_TIME = parse_unit("second").dim
-_RATE = parse_unit("hertz").dim
-_AREA = parse_unit("meter**2").dim
-_CURRENT = None  # the dimension of whatever input the stimulus goes into
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A shape of current.
-
-    Attributes
-    ----------
-    text
-        Current while the window is open, of ``t``, ``dt``, ``start``, ``stop`` and the values;
-        ``samples`` is the sampled signal of a shape that has one.
-    values
-        Name to dimension (None: that of the input) and default (None: must be given).
-    smooth
-        Whether it varies within a step: then each stage of an integration method sees its own
-        current, else the current of the beginning of the step holds for the whole step.
-    needs_window
-        Whether ``start`` and ``stop`` must be given.
-    optional
-        Values without a default that need not be given.
-    doc
-        One line for people.
-    """
-
-    text: str
-    values: Mapping[str, tuple[Dimension | None, str | None]]
-    doc: str
-    smooth: bool = False
-    needs_window: bool = False
-    optional: tuple[str, ...] = ()
-
-    @property
-    def expression(self) -> Expression:
-        """The text with the window, checked.
-
-        All stages of an integration method within a step see the window as it is at the beginning
-        of the step: where the shape is smooth, it is a value of its own, ``gate``.
-        """
-        window = "gate" if self.smooth else WINDOW.text
-        return parse_expression(f"({self.text})*{window}", "stimulus")
-
-
-#: 1 in the steps that begin between ``start`` and ``stop``, to half a step; else 0.
-WINDOW = parse_expression("int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)", "stimulus")
-
-SHAPES: dict[str, Shape] = {
-    "constant": Shape(
-        "amplitude", {"amplitude": (_CURRENT, None)}, "the same current from start to stop"
-    ),
-    "step": Shape(
-        "amplitude", {"amplitude": (_CURRENT, None)}, "a rectangular step", needs_window=True
-    ),
-    "ramp": Shape(
-        "offset + (amplitude - offset)*(t - start)/(stop - start)",
-        {"amplitude": (_CURRENT, None), "offset": (_CURRENT, "0")},
-        "a straight line from offset at start to amplitude at stop",
-        smooth=True,
-    ),
-    "sine": Shape(
-        "amplitude*sin(2*pi*frequency*(t - start) + phase)",
-        {
-            "amplitude": (_CURRENT, None),
-            "frequency": (_RATE, None),
-            "phase": (DIMENSIONLESS, "0"),
-        },
-        "a sine of one frequency, which has the phase (rad) at start",
-        smooth=True,
-    ),
-    "chirp": Shape(
-        "amplitude*sin(2*pi*(f_0*(t - start) + 0.5*(f_1 - f_0)*(t - start)**2/(stop - start)))",
-        {"amplitude": (_CURRENT, None), "f_0": (_RATE, "0 Hz"), "f_1": (_RATE, None)},
-        "a sine whose frequency goes linearly from f_0 to f_1",
-        smooth=True,
-    ),
-    "ou": Shape(
-        "mean + sigma*samples",
-        {
-            "mean": (_CURRENT, "0"),
-            "sigma": (_CURRENT, None),
-            "tau": (_TIME, "5 ms"),
-            "sample": (_TIME, "0.1 ms"),
-        },
-        "Ornstein-Uhlenbeck noise of standard deviation sigma and correlation time tau",
-    ),
-    "pulse_train": Shape(
-        "amplitude*int(t - start + 0.5*dt < count*period)"
-        "*int(t - start + 0.5*dt - period*floor((t - start + 0.5*dt)/period) < width)",
-        {
-            "amplitude": (_CURRENT, None),
-            "width": (_TIME, None),
-            "period": (_TIME, None),
-            "count": (DIMENSIONLESS, None),
-        },
-        "count pulses, one every period",
-    ),
-    "paired_pulse": Shape(
-        "amplitude*(int(t - start + 0.5*dt < width) + int(t - start + 0.5*dt > interval)"
-        "*int(t - start + 0.5*dt < interval + width))",
-        {"amplitude": (_CURRENT, None), "width": (_TIME, None), "interval": (_TIME, None)},
-        "two pulses whose beginnings are an interval apart",
-    ),
-    "alpha": Shape(
-        "amplitude*clip((t - start)/tau, 0, 700)*exp(1 - clip((t - start)/tau, 0, 700))",
-        {"amplitude": (_CURRENT, None), "tau": (_TIME, None)},
-        "the synaptic current of an alpha function that peaks at start + tau",
-        smooth=True,
-    ),
-    "recorded": Shape(
-        "samples*amp/area",
-        {"area": (_AREA, None)},
-        "the commanded current of a current-clamp file, one sweep a neuron",
-        optional=("area",),
-    ),
-}
-#: What an electrode gives, without an area to divide by: for an input in ampere.
-_WHOLE = Shape("samples*amp", {}, "the commanded current itself")
 #: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
 _POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
@@ -192,7 +67,7 @@ class Stimulus(Pickled):
         ):
             raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
         spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
-        window = {"start": (_TIME, None if spec.needs_window else "0 ms"), "stop": (_TIME, None)}
+        window = {"start": (TIME, None if spec.needs_window else "0 ms"), "stop": (TIME, None)}
         wanted = window | dict(spec.values)
         result: dict[str, Quantity] = {}
         for key, value in values.items():
@@ -249,7 +124,7 @@ class Stimulus(Pickled):
     def expression(self, in_ampere: bool) -> Expression:
         """Return the text of the shape, for an input in ampere or in another unit."""
         whole = self.shape == "recorded" and (in_ampere or "area" not in self.values)
-        return (_WHOLE if whole else SHAPES[self.shape]).expression
+        return (COMMAND if whole else SHAPES[self.shape]).expression
 
     @cached_property
     def recording(self) -> Any:
@@ -361,13 +236,3 @@ class Stimulus(Pickled):
         values["gate"] = WINDOW(values)
         result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
-
-
-def spread(values: np.ndarray, neurons: int) -> np.ndarray:
-    """Repeat the columns of a grid for `neurons`: the grid runs slowest, repetitions fastest."""
-    values = values if values.ndim == 2 else values[:, None]
-    return (
-        values
-        if values.shape[1] in (1, neurons)
-        else np.repeat(values, neurons // values.shape[1], axis=1)
-    )

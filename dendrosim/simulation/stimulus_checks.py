@@ -11,7 +11,8 @@ from brian2 import Quantity, second
 
 from dendrosim.errors import DendrosimError
 from dendrosim.model.quantities import describe
-from dendrosim.simulation.stimuli import WINDOW, Stimulus
+from dendrosim.simulation.shapes import WINDOW
+from dendrosim.simulation.stimuli import Stimulus
 
 
 def check_values(stimulus: Stimulus, where: str) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dendrosim.model.switches import Switch
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
 
 if TYPE_CHECKING:
     from dendrosim.networks.run import NetworkOutput
-from dendrosim.model.switches import Switch
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,7 +167,7 @@ def _model(path: Path) -> object:
 
 def _protocol(path: Path) -> object:
     from dendrosim.cli.show import protocol_page
-    from dendrosim.simulation.protocol import load_protocol
+    from dendrosim.simulation.protocol_files import load_protocol
 
     return protocol_page(load_protocol(path))
 

@@ -18,8 +18,9 @@ from dendrosim.figures.traces import current_unit
 from dendrosim.model.quantities import quantity, unit_text
 from dendrosim.model.toml import model_from_table
 from dendrosim.simulation.plan import make_plan
-from dendrosim.simulation.protocol import protocol_from_table
-from dendrosim.simulation.stimuli import SHAPES, Stimulus
+from dendrosim.simulation.protocol_files import protocol_from_table
+from dendrosim.simulation.shapes import SHAPES
+from dendrosim.simulation.stimuli import Stimulus
 from dendrosim.simulation.stimulus_options import OPTIONS
 
 MS, UA = 1e-3, 1e-2  # a millisecond and a uA/cm**2 in SI

@@ -1,0 +1,128 @@
+"""What a variant of a model, or a user, changes: fields of a `Model` from given values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.equations import override, parse_equations
+from dendrosim.model.expressions import parse_statements
+from dendrosim.model.parts import (
+    Parameter,
+    read_derived,
+    read_initial,
+    read_names,
+    read_refractory,
+    read_threshold,
+)
+from dendrosim.model.quantities import describe, quantity
+
+if TYPE_CHECKING:
+    from dendrosim.model.model import Model
+
+
+def of_variant(model: Model, name: str) -> dict[str, Any]:
+    """Return the fields that a variant of the file changes, but for its values.
+
+    Raises
+    ------
+    DendrosimError
+        If it changes what the model does not have.
+    """
+    table = model.variants[name]
+    where = f"{model.source}: variants.{name}"
+    changed: dict[str, Any] = {"recurrent": table.get("recurrent", model.recurrent)}
+    if "equations" in table:
+        lines = parse_equations(table["equations"], f"{where}, equations")
+        changed["equations"] = override(model.equations, lines)
+    if "update" in table:
+        new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
+        if extra := new.keys() - set(model.states):
+            raise DendrosimError(
+                f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
+            )
+        changed["update"] = tuple(new.get(s.target, s) for s in model.update)
+    if "derived" in table:
+        if extra := table["derived"].keys() - model.derived.keys():
+            raise DendrosimError(
+                f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
+            )
+        changed["derived"] = MappingProxyType(
+            model.derived | read_derived(table["derived"], f"{where}, derived")
+        )
+    if "inputs" in table:
+        changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
+    return changed
+
+
+def of_integration(model: Model, spikes: Mapping[str, Any], method: str | None) -> dict[str, Any]:
+    """Return the fields for another threshold, refractoriness, reset or method.
+
+    Raises
+    ------
+    DendrosimError
+        If the model is discrete, or a text cannot be read.
+    """
+    source = model.source or model.name
+    given = {key: v for key, v in {**spikes, "method": method}.items() if v is not None}
+    if model.kind == "discrete" and given:
+        raise DendrosimError(f"{source}: a discrete model has no {' and no '.join(given)}")
+    read = {
+        "threshold": read_threshold, "refractory": read_refractory, "reset": parse_statements,
+        "method": checks.text,
+    }  # fmt: skip
+    return {key: read[key](value, f"{source}: {key}") for key, value in given.items()}
+
+
+def of_values(
+    model: Model, parameters: Mapping[str, Any] | None, initial: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the fields for other parameters and another state before the first step.
+
+    Raises
+    ------
+    DendrosimError
+        If one is unknown, or its value has another unit.
+    """
+    source = model.source or model.name
+    for key, table in (("parameters", parameters), ("initial", initial)):
+        if not isinstance(table, Mapping | None):
+            raise DendrosimError(f"{source}: {key} = {table!r} should map names to values")
+    changed: dict[str, Any] = {}
+    if parameters:
+        changed["parameters"] = _changed_parameters(model, parameters, source)
+    if initial:
+        changed["initial"], changed["starts"] = _changed_initial(model, initial, source)
+    return changed
+
+
+def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
+    result = dict(model.parameters)
+    for name, value in changes.items():
+        where = f"{source}: parameters.{name}"
+        if name not in result:
+            raise DendrosimError(f"{where} is not a parameter; {did_you_mean(name, result)}")
+        new = quantity(value, where, like=result[name].value)
+        text = value if isinstance(value, str) else describe(new)
+        result[name] = replace(result[name], value=new, text=text, source="changed by the user")
+    return MappingProxyType(result)
+
+
+def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
+    """Return the state before the first step, and what of it follows from parameters."""
+    result = dict(model.initial)
+    for name in changes:
+        if name not in result:
+            raise DendrosimError(
+                f"{source}: initial.{name} is not a state; {did_you_mean(name, result)}"
+            )
+    names = [*model.parameters, *model.derived] if model.kind == "discrete" else []
+    values, starts = read_initial(changes, names, f"{source}: initial")
+    for name, value in values.items():
+        result[name] = quantity(value, f"{source}: initial.{name}", like=result[name])
+    kept = {name: start for name, start in model.starts.items() if name not in changes}
+    return MappingProxyType(result), MappingProxyType(kept | starts)

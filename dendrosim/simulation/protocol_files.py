@@ -1,0 +1,60 @@
+"""Protocols from the shelf and from files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from dendrosim import checks, shelves
+from dendrosim.errors import DendrosimError
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.stimuli import Stimulus
+from dendrosim.simulation.stimulus_checks import check_values
+
+_TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "measure": dict,
+          "grids": str}  # fmt: skip
+
+
+def as_protocol(value: Any) -> Protocol:
+    """Return a protocol, loaded where a name or path is given.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or there is no such protocol.
+    """
+    return checks.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
+
+
+def load_protocol(name: str | os.PathLike) -> Protocol:
+    """Read a protocol from the shelf or from a file.
+
+    Parameters
+    ----------
+    name
+        A name (``"constant"``) or the path of a TOML file.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such protocol, or naming the file, the key and what would be valid.
+    """
+    path = shelves.find(name, "protocols")
+    return protocol_from_table(shelves.read_toml(path), str(path), path.stem)
+
+
+def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Protocol:
+    """Make a protocol from the contents of a TOML file."""
+    table = dict(shelves.check_keys(table, _TABLE, source))
+    stimuli = []
+    for k, entry in enumerate(table.pop("stimuli", [])):
+        where = f"{source}: stimuli.{k}"
+        if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
+            raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
+        for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
+            raise DendrosimError(f"{where}: unknown key {key!r}")
+        stimulus = Stimulus(where=where, **entry)
+        check_values(stimulus, where)
+        stimuli.append(stimulus)
+    return Protocol(stimuli=stimuli, name=name, source=source, **table)
