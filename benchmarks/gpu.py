@@ -105,7 +105,7 @@ def neuron_work(n: int, dtype: str) -> tuple[int, int]:
 
 def network_work(net, batch: int, dtype: str, rates: list[float]) -> tuple[int, int]:
     """Return bytes and operations of a step of a batch: the texts of the layers, and their sums."""
-    from dendrosim.networks.run import NetworkJob
+    from dendrosim.networks.job import NetworkJob
 
     size, work = limits.least(limits.parts(NetworkJob(net, images(1)[:, :4], {}, dtype)))
     weights, adds = limits.sums(net, rates, batch, dtype)

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 import operator
-import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim.errors import DendrosimError, did_you_mean
-
-T = TypeVar("T")
 
 #: The largest whole number that is taken: one more does not fit into 64 bits.
 LARGEST = 2**63 - 1
@@ -214,30 +211,6 @@ def one_of(value: Any, valid: Iterable[str], said: str) -> str:
         hint = did_you_mean(value if isinstance(value, str) else "", valid)
         raise DendrosimError(f"{said} {short(value)}; {hint}")
     return value
-
-
-def loaded(value: Any, kind: type[T], load: Callable[[Any], T], what: str) -> T:
-    """Return an argument of a kind, or what `load` makes of a text or path.
-
-    Parameters
-    ----------
-    value
-        The argument.
-    kind, load
-        What is needed, and what reads it.
-    what
-        The end of the error: ``"a model, nor the name or path of one"``.
-
-    Raises
-    ------
-    DendrosimError
-        If it is something else, or `load` refuses it.
-    """
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return load(value)
-    raise DendrosimError(f"{value!r} is not {what}")
 
 
 def text(value: Any, name: str) -> str:

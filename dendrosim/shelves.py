@@ -7,10 +7,11 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from datetime import date, time
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.files import is_file, path_text
@@ -216,3 +217,30 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # inf and nan, which JSON writes otherwise
     return json.dumps(value)
+
+
+T = TypeVar("T")
+
+
+def loaded(value: Any, kind: type[T], load: Callable[[Any], T], what: str) -> T:
+    """Return an argument of a kind, or what `load` makes of a text or path.
+
+    Parameters
+    ----------
+    value
+        The argument.
+    kind, load
+        What is needed, and what reads it.
+    what
+        The end of the error: ``"a model, nor the name or path of one"``.
+
+    Raises
+    ------
+    DendrosimError
+        If it is something else, or `load` refuses it.
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return load(value)
+    raise DendrosimError(f"{value!r} is not {what}")

@@ -62,7 +62,7 @@ def _network_job(model: str, x: str | None, record: tuple[str, ...], dtype: str)
     from dendrosim.devices.execute import check_dtype
     from dendrosim.networks.files import load_network
     from dendrosim.networks.inputs import as_input
-    from dendrosim.networks.run import NetworkJob
+    from dendrosim.networks.job import NetworkJob
 
     if record:
         raise DendrosimError("--record is for neurons, not for a network")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dendrosim.cli.options import JSON, check_folder, check_writable, print_json
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError, DendrosimWarning
+
+if TYPE_CHECKING:
+    from dendrosim.model.model import Model
+    from dendrosim.simulation.protocol import Protocol
+    from dendrosim.simulation.recording import Recording
 
 
 def _running(*, several: bool) -> Callable:
@@ -65,7 +70,6 @@ def run(
 
     Spikes, rate and first spike are those of the protocol's measured window.
     """
-    from dendrosim.measures.trains import in_window
     from dendrosim.simulation.grids import arranged
     from dendrosim.simulation.run import simulate
 
@@ -89,44 +93,61 @@ def run(
     )  # fmt: skip
     if out:
         _write_recording(result, how, Path(out))
+    rows, cell = _rows(result, how), _found_of_the_cell(how, result.n)
+    if as_json:
+        print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
+                     "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
+        return
+    click.echo(_headline(neuron, how, result))
+    if cell:
+        click.echo(f"found: {cell}")
     start, stop = how.measure
-    values = result.grids
+    if start > 0 or stop < result.duration * (1 - 1e-12):
+        window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
+        click.echo(f"spikes, rate and first spike {window}")
+    _print_rows(rows, result)
+
+
+def _rows(result: Recording, protocol: Protocol) -> list[dict[str, Any]]:
+    """Return what is told of each neuron, by the names that ``--json`` has."""
+    from dendrosim.measures.trains import in_window
+
+    start, stop = protocol.measure
     rows = []
     for k, train in enumerate(result.trains):
         times = train[in_window(train, start, stop)]
-        row = {"neuron": k} | {name: float(value[k]) for name, value in values.items()}
+        row = {"neuron": k} | {name: float(v[k]) for name, v in result.grids.items()}
         known = k not in result.diverged
         row |= {"spikes": len(times), "rate_hz": len(times) / (stop - start) if known else math.nan}
         first = float(times[0] * 1e3) if len(times) else math.nan
         rows.append(row | {"first_spike_ms": first, "spikes_whole_run": len(train)})
         if result.diverged:
             rows[-1]["diverged_ms"] = result.diverged.get(k, math.nan) * 1e3
-    cell = _found_of_the_cell(how, result.n)
-    if as_json:
-        print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
-                     "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
-        return
+    return rows
+
+
+def _headline(model: Model, protocol: Protocol, result: Recording) -> str:
+    """Return in a sentence what was run, and how."""
+    meta = result.meta
+    compiled = (
+        f"compiled in {meta['compile_seconds']:.1f} s" if meta["compiled"]
+        else "not compiled again" if meta["device"] == "cpp" else "nothing to compile"
+    )  # fmt: skip
+    return (
+        f"{model.name} under {protocol.name}: {result.n} neuron(s), {result.duration * 1e3:g} ms, "
+        f"dt {meta['dt'] * 1e3:g} ms, {meta['method'] or 'discrete'}, {meta['device']}, "
+        f"{compiled}, ran {meta['run_seconds']:.2f} s"
+    )
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]], result: Recording) -> None:
     from dendrosim.cli.show import table
     from dendrosim.model.quantities import describe
 
-    compiled = (
-        f"compiled in {result.meta['compile_seconds']:.1f} s" if result.meta["compiled"]
-        else "not compiled again" if device == "cpp" else "nothing to compile"
-    )  # fmt: skip
-    click.echo(
-        f"{neuron.name} under {how.name}: {result.n} neuron(s), {result.duration * 1e3:g} ms, dt "
-        f"{result.meta['dt'] * 1e3:g} ms, {result.meta['method'] or 'discrete'}, {device}, "
-        f"{compiled}, ran {result.meta['run_seconds']:.2f} s"
-    )
-    if cell:
-        click.echo(f"found: {cell}")
-    if start > 0 or stop < result.duration * (1 - 1e-12):
-        window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
-        click.echo(f"spikes, rate and first spike {window}")
-    header = ["neuron", *values, "spikes", "rate (Hz)", "first spike (ms)"]
+    header = ["neuron", *result.grids, "spikes", "rate (Hz)", "first spike (ms)"]
     header += ["diverged (ms)"] * bool(result.diverged)
     cells = [
-        [row["neuron"], *(describe(value[row["neuron"]]) for value in values.values()),
+        [row["neuron"], *(describe(value[row["neuron"]]) for value in result.grids.values()),
          row["spikes"], row["rate_hz"], row["first_spike_ms"],
          *([row["diverged_ms"]] if result.diverged else [])]
         for row in rows

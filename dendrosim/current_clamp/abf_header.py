@@ -138,39 +138,9 @@ def _version_1(source: Bytes) -> Header:
     sequence = source.values("16h", 410)[:number]
     if not all(0 <= k < 16 for k in sequence):
         raise source.error("it names inputs beyond 15")
-    channels = []
-    for k in sequence:
-        factors = [source.one("f", place + 4 * k) for place in (922, 1050, 730)]
-        if source.one("h", 4512 + 2 * k) == 1:
-            factors.append(source.one("f", 4576 + 4 * k))
-        name = text_of(source.one("10s", 442 + 10 * k))
-        channels.append(
-            Channel(name, text_of(source.one("8s", 602 + 8 * k)), k,
-                    gain_of(source, name, factors, full_scale, resolution),
-                    source.one("f", 986 + 4 * k) - source.one("f", 1114 + 4 * k))
-        )  # fmt: skip
-    outputs, epochs, lists = [], [], []
-    for k in range(4):
-        two = k < 2  # the others have no waveform
-        waveform = source.one("h", 2300 + 2 * k) if two and source.one("h", 2296 + 2 * k) else 0
-        outputs.append(
-            Output(text_of(source.one("10s", 1306 + 10 * k)),
-                   text_of(source.one("8s", 1346 + 8 * k)), k,
-                   source.one("f", 1394 + 4 * k), waveform,
-                   two and bool(source.one("h", 2304 + 2 * k)),
-                   text_of(source.one("256s", 2736 + 256 * k)) if two else "")
-        )  # fmt: skip
-        if source.one("h", 3360 + 2 * k):
-            lists.append(
-                UserList(k, source.one("h", 3368 + 2 * k), bool(source.one("h", 4400 + 2 * k)),
-                         text_of(source.one("256s", 3376 + 256 * k)))
-            )  # fmt: skip
-    for k in range(20):
-        level, step = source.one("f", 2348 + 4 * k), source.one("f", 2428 + 4 * k)
-        duration, longer = source.one("i", 2508 + 4 * k), source.one("i", 2588 + 4 * k)
-        kind = source.one("h", 2308 + 2 * k)
-        period, width = source.one("i", 2136 + 4 * k), source.one("i", 2216 + 4 * k)
-        epochs.append(Epoch(k // 10, k % 10, kind, level, step, duration, longer, period, width))
+    channels = [_channel_1(source, k, full_scale, resolution) for k in sequence]
+    outputs, lists = [_output_1(source, k) for k in range(4)], _lists_1(source)
+    epochs = [_epoch_1(source, k) for k in range(20)]
     size = 2 if form == 0 else 4
     place, entries = source.values("ii", 92)
     if entries:
@@ -181,3 +151,44 @@ def _version_1(source: Bytes) -> Header:
         source.one("i", 16), channels, outputs, epochs, lists,
         start + size * source.one("h", 14), form, size, count, source.one("i", 138), lengths,
     )  # fmt: skip
+
+
+def _channel_1(source: Bytes, k: int, full_scale: float, resolution: int) -> Channel:
+    factors = [source.one("f", place + 4 * k) for place in (922, 1050, 730)]
+    if source.one("h", 4512 + 2 * k) == 1:
+        factors.append(source.one("f", 4576 + 4 * k))
+    name = text_of(source.one("10s", 442 + 10 * k))
+    return Channel(
+        name, text_of(source.one("8s", 602 + 8 * k)), k,
+        gain_of(source, name, factors, full_scale, resolution),
+        source.one("f", 986 + 4 * k) - source.one("f", 1114 + 4 * k),
+    )  # fmt: skip
+
+
+def _output_1(source: Bytes, k: int) -> Output:
+    two = k < 2  # the others have no waveform
+    waveform = source.one("h", 2300 + 2 * k) if two and source.one("h", 2296 + 2 * k) else 0
+    return Output(
+        text_of(source.one("10s", 1306 + 10 * k)), text_of(source.one("8s", 1346 + 8 * k)), k,
+        source.one("f", 1394 + 4 * k), waveform, two and bool(source.one("h", 2304 + 2 * k)),
+        text_of(source.one("256s", 2736 + 256 * k)) if two else "",
+    )  # fmt: skip
+
+
+def _lists_1(source: Bytes) -> list[UserList]:
+    return [
+        UserList(
+            k, source.one("h", 3368 + 2 * k), bool(source.one("h", 4400 + 2 * k)),
+            text_of(source.one("256s", 3376 + 256 * k)),
+        )
+        for k in range(4)
+        if source.one("h", 3360 + 2 * k)
+    ]  # fmt: skip
+
+
+def _epoch_1(source: Bytes, k: int) -> Epoch:
+    level, step = source.one("f", 2348 + 4 * k), source.one("f", 2428 + 4 * k)
+    duration, longer = source.one("i", 2508 + 4 * k), source.one("i", 2588 + 4 * k)
+    kind = source.one("h", 2308 + 2 * k)
+    period, width = source.one("i", 2136 + 4 * k), source.one("i", 2216 + 4 * k)
+    return Epoch(k // 10, k % 10, kind, level, step, duration, longer, period, width)

@@ -10,22 +10,17 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import brian2 as b2
 from brian2.devices.device import Device
 
+from dendrosim.devices import cuda_toolkit
 from dendrosim.devices.job import Built, Job
 from dendrosim.devices.program_cache import cache_folder
-from dendrosim.errors import DendrosimError
 
 NAME, DEVICE = "CUDA", "cuda_standalone"
 # All at once: brian2cuda's StateMonitor makes room for the samples of the first run alone, and
@@ -35,109 +30,14 @@ SIZED = False  # the number of neurons is compiled: a grid of threads is made fo
 START = ""
 # brian2cuda reads names of files so
 AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
-#: Assumed where there is no GPU to ask; H100 and H200.
-COMPUTE_CAPABILITY = 9.0
-
-
-@dataclass(frozen=True)
-class Toolkit:
-    """A CUDA toolkit.
-
-    Attributes
-    ----------
-    root
-        Folder with ``bin/nvcc``.
-    curand_include, curand_library
-        Folders with ``curand.h`` and a ``libcurand.so``; None where there is no curand.
-    """
-
-    root: Path
-    curand_include: Path | None
-    curand_library: Path | None
-
-
-def find_toolkit() -> Toolkit | None:
-    """Return the CUDA toolkit of this machine or of the registry's wheels, None without one."""
-    wheels = [Path(p) / "nvidia" / "cu13" for p in (sysconfig.get_path("purelib"), *sys.path)]
-    nvcc = shutil.which("nvcc")
-    candidates = [os.environ.get("CUDA_PATH"), "/usr/local/cuda", "/opt/cuda"]
-    if nvcc:
-        candidates.append(str(Path(nvcc).resolve().parent.parent))
-    found = [
-        Toolkit(root, *_curand([root, *wheels]))
-        for root in [*(Path(c) for c in candidates if c), *wheels]
-        # a script beside other programs may be called nvcc, too
-        if (root / "bin" / "nvcc").is_file() and (root / "include" / "cuda_runtime.h").is_file()
-    ]
-    # Compiler and headers must be of one release: a toolkit with its own curand comes first
-    whole = [toolkit for toolkit in found if toolkit.curand_include == toolkit.root / "include"]
-    return next(iter(whole + found), None)
-
-
-def _curand(places: list[Path]) -> tuple[Path | None, Path | None]:
-    for base in places:
-        if not (base / "include" / "curand.h").is_file():
-            continue
-        for folder in ("lib64", "lib"):
-            if sorted((base / folder).glob("libcurand.so*")):
-                return base / "include", base / folder
-    return None, None
-
-
-def has_gpu() -> bool:
-    """Whether nvidia-smi lists a GPU."""
-    try:
-        run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    except OSError:
-        return False
-    return run.returncode == 0 and "GPU" in run.stdout
-
-
-def require(*, compiler: bool, gpu: bool) -> None:
-    """Refuse to go on without what is needed.
-
-    Raises
-    ------
-    DendrosimError
-        Naming what is missing and the command that installs it.
-    """
-    _import()
-    toolkit = find_toolkit() if compiler else None
-    if compiler and toolkit is None:
-        raise DendrosimError(
-            "device 'cuda' needs the CUDA compiler nvcc, which is not here; install the CUDA "
-            "toolkit, or pip install 'dendrosim[cuda]', which brings it"
-        )
-    if compiler and toolkit.curand_include is None:
-        raise DendrosimError(
-            f"device 'cuda' needs curand, which {toolkit.root} lacks; "
-            "pip install nvidia-curand==10.4.0.35"
-        )
-    if gpu and not has_gpu():
-        raise DendrosimError(
-            "device 'cuda' needs an NVIDIA GPU, and nvidia-smi lists none here; the project can "
-            "be written and checked without one: dendrosim generate ... --device cuda --check"
-        )
-
-
-def _import() -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of setuptools and pyparsing, not of ours
-            import brian2cuda  # noqa: F401 (registers its device)
-            import setuptools  # noqa: F401 (supplies distutils, which brian2cuda imports)
-    except ImportError as error:
-        raise DendrosimError(
-            f"device 'cuda' needs brian2cuda ({error}): pip install 'dendrosim[cuda]'"
-        ) from None
 
 
 def configure(job: Job, threads: int) -> None:
     """Set the preferences that today's CUDA needs; each with its reason below."""
-    _import()
+    cuda_toolkit.import_brian2cuda()
     for name in ("brian2cuda", "brian2.brian2cuda"):  # Brian2 puts its own name before others
         logging.getLogger(name).setLevel(logging.WARNING)  # it tells where CUDA is
-    toolkit, gpu = find_toolkit(), has_gpu()
+    toolkit, gpu = cuda_toolkit.find_toolkit(), cuda_toolkit.has_gpu()
     backend = b2.prefs.devices.cuda_standalone.cuda_backend
     if toolkit is None:
         backend.detect_cuda = False
@@ -148,7 +48,7 @@ def configure(job: Job, threads: int) -> None:
     if not gpu:
         backend.detect_gpus = False
         backend.gpu_id = 0
-        backend.compute_capability = COMPUTE_CAPABILITY
+        backend.compute_capability = cuda_toolkit.COMPUTE_CAPABILITY
     # CUDA 13's headers need C++17, in nvcc and in the host compiler; both default to C++11
     backend.extra_compile_args_nvcc = ["-w", "-std=c++17"]
     cpp = b2.prefs.codegen.cpp
@@ -181,7 +81,7 @@ def _linkable(folder: Path) -> Path:
 
 def fingerprint() -> list[str]:
     """Return what a compiled program depends on besides its text."""
-    toolkit = find_toolkit()
+    toolkit = cuda_toolkit.find_toolkit()
     if toolkit is None:
         return ["no toolkit"]
     nvcc = toolkit.root / "bin" / "nvcc"
@@ -285,54 +185,3 @@ def prepare(device: Device, built: Built) -> str:
         name = device.get_array_name(variable)
         lines.append(f"CUDA_SAFE_CALL(cudaMemcpyToSymbol(d{name}, &dev{name}, sizeof(dev{name})));")
     return "\n".join(lines)
-
-
-def check_source(folder: Path) -> None:
-    """Compile host and device code of a project without linking.
-
-    All files are joined into one, each body in a namespace of its own so that helpers of the same
-    name do not meet; that takes seconds where a build takes minutes.
-
-    Raises
-    ------
-    DendrosimError
-        With the compiler's first error.
-    """
-    require(compiler=True, gpu=False)
-    toolkit = find_toolkit()
-    unit = folder / "check.cu"
-    unit.write_text(_one_unit(folder))
-    command = [
-        str(toolkit.root / "bin" / "nvcc"), "-w", "-std=c++17", "-ptx", "-o", os.devnull,
-        f"-arch=sm_{round(10 * COMPUTE_CAPABILITY)}", f"-I{folder}",
-        f"-I{toolkit.curand_include}", str(unit),
-    ]  # fmt: skip
-    run = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    unit.unlink()
-    if run.returncode:
-        lines = (run.stderr + run.stdout).splitlines()
-        wrong = next((line for line in lines if "error" in line.lower()), "nvcc failed")
-        raise DendrosimError(f"the CUDA project does not compile: {wrong.strip()}")
-
-
-def _one_unit(folder: Path) -> str:
-    includes: list[str] = []
-    bodies = []
-    for path in sorted([*folder.glob("*.cu"), *folder.glob("code_objects/*.cu")]):
-        if path.name == "check.cu":
-            continue
-        body, macros = [], set()
-        for line in path.read_text().splitlines():
-            words = line.replace("#", "# ", 1).split()
-            if words[:2] == ["#", "include"]:
-                if line.strip() not in includes:
-                    includes.append(line.strip())
-                continue
-            if words[:2] == ["#", "define"] and len(words) > 2:
-                macros.add(words[2].partition("(")[0])
-            body.append(line)
-        text = "\n".join(body)
-        if path.parent.name == "code_objects":
-            text = f"namespace unit_{path.stem} {{\n{text}\n}}"
-        bodies.append("\n".join([text, *(f"#undef {name}" for name in sorted(macros))]))
-    return "\n".join([*includes, *bodies])

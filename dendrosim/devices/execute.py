@@ -14,7 +14,7 @@ from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsExc
 
 import dendrosim.integrators  # noqa: F401 (registers its methods with Brian2)
 from dendrosim import checks
-from dendrosim.devices import cuda, standalone
+from dendrosim.devices import cuda_toolkit, standalone
 from dendrosim.devices.job import Done, Job, Progress
 from dendrosim.devices.own_brian2 import own_brian2
 from dendrosim.devices.program_run import run_program
@@ -89,7 +89,7 @@ def execute(
                 "diverged = 'nan' needs device 'numpy', 'cython' or 'cpp': states on a GPU are "
                 "looked at only after the last step"
             )
-        cuda.require(compiler=True, gpu=True)
+        cuda_toolkit.require(compiler=True, gpu=True)
     try:
         with own_brian2(), np.errstate(all="ignore"):  # what is not finite is found and named
             b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type

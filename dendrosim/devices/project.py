@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim import checks
-from dendrosim.devices import arguments, cuda, execute, standalone
+from dendrosim.devices import arguments, cuda, cuda_check, cuda_toolkit, execute, standalone
 from dendrosim.devices.compiler import compiler
 from dendrosim.devices.job import Job
 from dendrosim.errors import DendrosimError
@@ -115,7 +115,7 @@ def generate_project(
     if not folder.absolute().parent.is_dir():
         raise DendrosimError(f"{folder}: there is no folder {folder.absolute().parent}")
     if device == "cuda":
-        cuda.require(compiler=check or build, gpu=False)
+        cuda_toolkit.require(compiler=check or build, gpu=False)
     scratch = folder
     try:
         scratch = Path(tempfile.mkdtemp(prefix=".generate-", dir=folder.absolute().parent))
@@ -124,7 +124,7 @@ def generate_project(
             cuda.make_portable(scratch)
         _beside(job, scratch, device, title, arrays)
         if check:
-            (cuda.check_source if device == "cuda" else _check_cpp)(scratch)
+            (cuda_check.check_source if device == "cuda" else _check_cpp)(scratch)
         if folder.exists():
             folder.rmdir()
         scratch.rename(folder)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity
 
-from dendrosim import checks, shelves
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
 from dendrosim.model.equations import parse_equations
@@ -37,7 +37,7 @@ def as_model(value: Any) -> Model:
     DendrosimError
         If it is something else, or there is no such model.
     """
-    return checks.loaded(value, Model, load_model, "a model, nor the name or path of one")
+    return shelves.loaded(value, Model, load_model, "a model, nor the name or path of one")
 
 
 def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:

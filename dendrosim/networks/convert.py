@@ -19,7 +19,7 @@ import numpy as np
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.files import replacing
 from dendrosim.model.model import Model
-from dendrosim.model.toml import load_model
+from dendrosim.model.toml import as_model
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.mapping import TARGET, propose
 from dendrosim.networks.network import Network
@@ -203,7 +203,7 @@ def _models(model: Model | str | Sequence[Model | str]) -> list[Model]:
     names = [model] if isinstance(model, Model | str | os.PathLike) else list(model)
     if not names:
         raise DendrosimError("the layers need a model")
-    return [name if isinstance(name, Model) else load_model(name) for name in names]
+    return [as_model(name) for name in names]
 
 
 def _filled(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dendrosim import checks
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
 from dendrosim.model.toml import model_from_table
@@ -25,7 +25,7 @@ def as_network(value: Any) -> Network:
     DendrosimError
         If it is something else, or there is no such file.
     """
-    return checks.loaded(value, Network, load_network, "a network, nor the path of one")
+    return shelves.loaded(value, Network, load_network, "a network, nor the path of one")
 
 
 def load_network(path: str | os.PathLike) -> Network:

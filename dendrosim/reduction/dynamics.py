@@ -5,7 +5,7 @@ Everything is computed from the model's text; potentials are in volt, times in s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -180,7 +180,7 @@ class Dynamics:
             return by_state
 
         guess[index] = 0.0
-        z = self._solve(residual, jacobian, guess)
+        z = _solve(residual, jacobian, guess)
         if z is None:
             raise DendrosimError(
                 f"{self.model.name}: no state of rest with the {place} at {potential * 1e3:g} mV"
@@ -228,12 +228,13 @@ class Dynamics:
                 outside = middle
         return inside
 
-    def _solve(self, residual: object, jacobian: object, start: Array) -> Array | None:
-        # Volt, gates and currents differ by orders of magnitude: hybr scales by the Jacobian
-        for method in ("hybr", "lm"):
-            with np.errstate(all="ignore"):
-                found = root(residual, start, jac=jacobian, method=method, tol=1e-12)
-                size = np.abs(jacobian(found.x)).sum(axis=1) * np.abs(found.x).max()
-            if np.all(np.isfinite(found.x)) and np.all(np.abs(found.fun) <= 1e-7 * size + 1e-12):
-                return found.x
-        return None
+
+def _solve(residual: Callable, jacobian: Callable, start: Array) -> Array | None:
+    # Volt, gates and currents differ by orders of magnitude: hybr scales by the Jacobian
+    for method in ("hybr", "lm"):
+        with np.errstate(all="ignore"):
+            found = root(residual, start, jac=jacobian, method=method, tol=1e-12)
+            size = np.abs(jacobian(found.x)).sum(axis=1) * np.abs(found.x).max()
+        if np.all(np.isfinite(found.x)) and np.all(np.abs(found.fun) <= 1e-7 * size + 1e-12):
+            return found.x
+    return None

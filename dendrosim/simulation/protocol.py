@@ -10,11 +10,11 @@ import numpy as np
 from brian2 import Quantity, second
 
 from dendrosim import checks, shelves
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError
 from dendrosim.model.model import USUAL_INPUTS, time_step
 from dendrosim.model.quantities import describe, quantity
 from dendrosim.pickling import Pickled
-from dendrosim.simulation.stimuli import Stimulus
+from dendrosim.simulation.stimuli import Stimulus, changed_stimuli
 from dendrosim.simulation.stimulus_options import read_option
 
 
@@ -78,15 +78,7 @@ class Protocol(Pickled):
         if duration is None and not recorded:
             raise DendrosimError(f"{where}: the key 'duration' is missing")
         length = None if duration is None else time_step(duration, f"{where}: duration")
-        measure = {} if measure is None else measure
-        shelves.check_keys(measure, _MEASURE, f"{where}: measure")
-        window = {
-            key: quantity(value, f"{where}: measure.{key}", like=second)
-            for key, value in measure.items()
-        }
-        for key, value in window.items():
-            if value.ndim:
-                raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
+        window = _window({} if measure is None else measure, where)
         fields = {
             "given_duration": length, "stimuli": stimuli, "given_measure": window,
             "title": title, "description": description, "name": name, "source": source,
@@ -180,15 +172,9 @@ class Protocol(Pickled):
     @property
     def sweep(self) -> tuple[str, Quantity] | None:
         """Key and values of the first grid: what an f-I curve is drawn over; None without one."""
-        for k, stimulus in enumerate(self.stimuli):
-            for key, value in stimulus.values.items():
-                if f"stimuli.{k}.{key}" in self.sizes:
-                    return key, value
-            if f"stimuli.{k}.sweeps" in self.sizes:
-                sweeps = stimulus.options["sweeps"] or range(self.size)
-                return "sweep", quantity(list(sweeps))
-            if f"stimuli.{k}.seed" in self.sizes:
-                return "seed", quantity(list(stimulus.options["seed"]))
+        for name, values in self.grids_given():
+            key = name.rpartition(".")[2]
+            return {"sweeps": "sweep"}.get(key, key), values
         return None
 
     def current(
@@ -268,30 +254,7 @@ class Protocol(Pickled):
         """
         where = self.source or self.name
         own = {} if stimuli is None else stimuli
-        if not isinstance(own, Mapping):
-            raise DendrosimError(
-                f"{where}: stimuli = {checks.short(own)} should map numbers of stimuli to values"
-            )
-        for k, new in own.items():
-            if not isinstance(new, Mapping) or not all(isinstance(key, str) for key in new):
-                raise DendrosimError(
-                    f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
-                )
-            if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(self.stimuli)):
-                numbers = did_you_mean("", range(len(self.stimuli)))
-                raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
-        known = {key for key in values if any(s.accepts(key) for s in self.stimuli)}
-        for key in values.keys() - known:
-            keys = {k for s in self.stimuli for k in s.keys}
-            raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
-        changed = [
-            s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)})
-            for s in self.stimuli
-        ]
-        for k, new in own.items():
-            if reserved := new.keys() & {"where", "self"}:  # of Python, not of a stimulus
-                raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
-            changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
+        changed = changed_stimuli(self.stimuli, own, values, where)
         return Protocol(
             duration=self.given_duration if duration is None else duration,
             stimuli=changed,
@@ -302,6 +265,19 @@ class Protocol(Pickled):
             source=self.source,
             grids=self.grids if grids is None else grids,
         )
+
+
+def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
+    """Return start and stop of the measured window, where they are given."""
+    shelves.check_keys(measure, _MEASURE, f"{where}: measure")
+    window = {
+        key: quantity(value, f"{where}: measure.{key}", like=second)
+        for key, value in measure.items()
+    }
+    for key, value in window.items():
+        if value.ndim:
+            raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
+    return window
 
 
 def _listed(stimuli: Any, where: str) -> tuple:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from dendrosim import checks, shelves
+from dendrosim import shelves
 from dendrosim.errors import DendrosimError
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.stimuli import Stimulus
@@ -24,7 +24,7 @@ def as_protocol(value: Any) -> Protocol:
     DendrosimError
         If it is something else, or there is no such protocol.
     """
-    return checks.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
+    return shelves.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
 
 
 def load_protocol(name: str | os.PathLike) -> Protocol:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity
 
+from dendrosim import checks
 from dendrosim.devices.signals import sample_at
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model.expressions import Expression
@@ -236,3 +237,40 @@ class Stimulus(Pickled):
         values["gate"] = WINDOW(values)
         result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
+
+
+def changed_stimuli(
+    stimuli: Sequence[Stimulus], own: Mapping[int, Mapping[str, Any]], values: Mapping[str, Any],
+    where: str,
+) -> list[Stimulus]:  # fmt: skip
+    """Return stimuli with other values: those of all that have them, and those of one each.
+
+    Raises
+    ------
+    DendrosimError
+        If no stimulus, or not the one that is meant, has such a value.
+    """
+    if not isinstance(own, Mapping):
+        raise DendrosimError(
+            f"{where}: stimuli = {checks.short(own)} should map numbers of stimuli to values"
+        )
+    for k, new in own.items():
+        if not isinstance(new, Mapping) or not all(isinstance(key, str) for key in new):
+            raise DendrosimError(
+                f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
+            )
+        if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(stimuli)):
+            numbers = did_you_mean("", range(len(stimuli)))
+            raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
+    known = {key for key in values if any(s.accepts(key) for s in stimuli)}
+    for key in values.keys() - known:
+        keys = {k for s in stimuli for k in s.keys}
+        raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
+    changed = [
+        s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)}) for s in stimuli
+    ]
+    for k, new in own.items():
+        if reserved := new.keys() & {"where", "self"}:  # of Python, not of a stimulus
+            raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
+        changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
+    return changed

@@ -1,2 +1,3 @@
-from .verification import Verification as Verification
+from .result import Verification as Verification
+from .verification import compare_runs as compare_runs
 from .verification import verify as verify

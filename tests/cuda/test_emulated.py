@@ -20,10 +20,10 @@ import pytest
 pytest.importorskip("brian2cuda", reason="brian2cuda has an environment of its own: make cuda")
 
 import dendrosim as ds
-from dendrosim.devices import cuda
+from dendrosim.devices import cuda_toolkit
 from dendrosim.devices.job import Done
 from dendrosim.devices.project import generate_project
-from dendrosim.networks.run import NetworkJob
+from dendrosim.networks.job import NetworkJob
 from dendrosim.simulation.run import make_job
 
 HEADERS = (
@@ -35,7 +35,7 @@ LAUNCH = re.compile(r"(\w+)\s*<<<\s*(.*?),\s*(.*?)\s*>>>\s*\(", re.DOTALL)
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here"),
-    pytest.mark.skipif(cuda.find_toolkit() is None, reason="no nvcc here"),
+    pytest.mark.skipif(cuda_toolkit.find_toolkit() is None, reason="no nvcc here"),
 ]
 
 

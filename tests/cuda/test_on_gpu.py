@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("brian2cuda", reason="brian2cuda has an environment of its own: make cuda")
 
 import dendrosim as ds
-from dendrosim.devices import cuda
+from dendrosim.devices import cuda_toolkit
 
 pytestmark = [
     pytest.mark.cuda,
-    pytest.mark.skipif(not cuda.has_gpu(), reason="no NVIDIA GPU here"),
+    pytest.mark.skipif(not cuda_toolkit.has_gpu(), reason="no NVIDIA GPU here"),
 ]
 
 

@@ -18,13 +18,13 @@ pytest.importorskip("brian2cuda", reason="brian2cuda has an environment of its o
 import dendrosim as ds
 from dendrosim import shelves
 from dendrosim.cli.commands import main
-from dendrosim.devices import cuda
+from dendrosim.devices import cuda, cuda_check, cuda_toolkit
 from dendrosim.devices.project import generate_project, step_order
 from dendrosim.errors import DendrosimError
-from dendrosim.networks.run import NetworkJob
+from dendrosim.networks.job import NetworkJob
 from dendrosim.simulation.run import make_job
 
-pytestmark = pytest.mark.skipif(cuda.find_toolkit() is None, reason="no nvcc here")
+pytestmark = pytest.mark.skipif(cuda_toolkit.find_toolkit() is None, reason="no nvcc here")
 
 
 def job_of(name: str, **options):
@@ -70,7 +70,7 @@ def test_the_command_checks_a_network_file(tmp_path, capsys):
 
 def test_a_step_calls_no_function_and_in_float32_no_double(tmp_path):
     """A power is a product: pow is a call of a hundred instructions, and for a float in double."""
-    toolkit = cuda.find_toolkit()
+    toolkit = cuda_toolkit.find_toolkit()
     for dtype, other in (("float32", "f64"), ("float64", "f32")):
         folder = tmp_path / dtype
         generate_project(job_of("kepecs_wang_2000", method="rk4", dtype=dtype), folder)
@@ -131,7 +131,7 @@ def test_check_finds_an_error(tmp_path):
     source = next(folder.glob("code_objects/neurons_update*.cu"))
     source.write_text(source.read_text().replace("U = ", "U = undefined_name + ", 1))
     with pytest.raises(DendrosimError, match="undefined_name"):
-        cuda.check_source(folder)
+        cuda_check.check_source(folder)
 
 
 def test_order_of_a_step_is_that_of_the_papers(tmp_path):
@@ -159,11 +159,11 @@ def test_project_says_how_it_is_run(tmp_path):
 
 def test_run_without_a_gpu_is_one_sentence(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cuda, "has_gpu", lambda: False)
+    monkeypatch.setattr(cuda_toolkit, "has_gpu", lambda: False)
     assert main(["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "cuda"]) == 2
     said = capsys.readouterr().err
     assert "needs an NVIDIA GPU" in said and said.count("\n") == 1
-    monkeypatch.setattr(cuda, "find_toolkit", lambda: None)
+    monkeypatch.setattr(cuda_toolkit, "find_toolkit", lambda: None)
     assert main(["run", "lif", "constant", "--set", "amplitude=0.5", "--device", "cuda"]) == 2
     assert "nvcc" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -191,7 +191,7 @@ def test_a_command_says_nothing_else(tmp_path):
 
 
 def test_source_is_written_without_a_toolkit(tmp_path, monkeypatch):
-    monkeypatch.setattr(cuda, "find_toolkit", lambda: None)
+    monkeypatch.setattr(cuda_toolkit, "find_toolkit", lambda: None)
     folder = generate_project(job_of("lif"), tmp_path / "project")
     assert (folder / "main.cu").is_file()
     shutil.rmtree(folder)

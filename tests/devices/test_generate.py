@@ -13,7 +13,7 @@ import dendrosim as ds
 from dendrosim.cli.commands import main
 from dendrosim.devices.job import Done
 from dendrosim.devices.project import generate_project, step_order
-from dendrosim.networks.run import NetworkJob
+from dendrosim.networks.job import NetworkJob
 from dendrosim.simulation.run import make_job
 
 NOISE = """

@@ -26,7 +26,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.learn import TorchNetwork
 from dendrosim.learn.networks.torch_cells import CellNetwork
 from dendrosim.networks.inputs import as_input
-from dendrosim.networks.run import NetworkJob
+from dendrosim.networks.job import NetworkJob
 
 torch.set_num_threads(1)  # the tensors are small
 

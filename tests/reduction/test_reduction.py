@@ -14,8 +14,8 @@ from dendrosim.model.syntax import FUNCTIONS
 from dendrosim.reduction import fit
 from dendrosim.reduction.dual import DUAL_FUNCTIONS, Dual, parts
 from dendrosim.reduction.dynamics import Dynamics
-from dendrosim.reduction.fit import walk
 from dendrosim.reduction.reduction import reduce
+from dendrosim.reduction.targets import walk
 
 BIOPHYSICAL = ["kepecs_wang_2000", "pinsky_rinzel_1994"]
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dendrosim.learn.kernels.adjoint import SUPPORT, library
+from dendrosim.learn.kernels.cuda_parts import parts_of
 from dendrosim.learn.kernels.step_code import StepCode
 
 #: Neurons of a sample that one block can have.
@@ -213,7 +214,7 @@ def members(code: StepCode) -> list[tuple[str, str]]:
 
 def source(code: StepCode) -> str:
     """Return the CUDA C++ of all kernels of a step."""
-    parts = _parts(code)
+    parts = parts_of(code)
     samples = ""
     if code.recurrent:
         samples = _SAMPLES.format(
@@ -226,72 +227,3 @@ def source(code: StepCode) -> str:
         members="\n    ".join(f"{kind} {name};" for kind, name in members(code)),
         count=len(code.ports), samples=samples, **parts,
     )  # fmt: skip
-
-
-def _parts(code: StepCode) -> dict[str, str]:
-    """Return the code that reads and writes the arrays."""
-    ports = list(enumerate(code.ports))
-    active = list(enumerate(code.active))
-    # what a step reads of each array, into which variable
-    ahead = {f"next_{name}": f"m.ports[PORT(t, {k})]" for k, name in ports}
-    behind = {
-        **{f"kept_{name}": f"m.ports[PORT(t, {k})]" for k, name in ports},
-        **{f"kept_{name}": f"m.state_{name}[t*m.stride + cell]" for name in code.carried},
-        "kept_by_spikes": "m.by_spikes[t*cells + cell]",
-    }
-    silent = [f"const T in_{name} = 0;" for name in code.silent]
-    now = [f"const T in_{name} = now_{name};" for name in code.carried] + silent
-    current = " + m.currents[(b*{count} + {k})*m.n + j]" if code.recurrent else ""
-    taken = [f"const T in_{name} = next_{name}{current.format(count=len(ports), k=k)};"
-             for k, name in ports]  # fmt: skip
-    store = [f"m.spikes[step*cells + cell] = {code.after(code.output)};"]
-    store += [f"m.state_{name}[(step + 1)*m.stride + cell] = {code.after(name)};"
-              for name in code.carried]  # fmt: skip
-    if code.recurrent:
-        store += [f"m.ports[PORT(step, {k})] = in_{name};" for k, name in ports]
-    lines = {
-        "values": [f"const T in_{name} = m.value_{name}[{'j' if each else '0'}];"
-                   for name, each in code.values],
-        "start": [f"T now_{name} = m.state_{name}[m.begin*m.stride + cell];"
-                  for name in code.carried],
-        "fetch": [f"T {name} = {place};" for name, place in ahead.items()],
-        "refetch": [f"{name} = {place};" for name, place in ahead.items()],
-        "take": taken + now,
-        "sums": [f"T sum_{name} = 0;" for name in code.ports],
-        "weigh": [f"weight[k][{k}] = __ldg(row + {k}*n);" for k, _ in ports],
-        "sum_up": [f"sum_{name} = math::fma(spike, weight[k][{k}], sum_{name});"
-                   for k, name in ports],
-        "sum_one": [f"sum_{name} = math::fma(spike, __ldg(row + {k}*n), sum_{name});"
-                    for k, name in ports],
-        "take_sums": [f"const T in_{name} = next_{name} + sum_{name};"
-                      for name in code.ports] + now,
-        "code": code.forward,
-        "store": store,
-        "carry": [f"now_{name} = {code.after(name)};" for name in code.carried],
-        "start_back": [
-            *(f"T by_{name} = m.by_state_{name}[cell];" for name in code.carried),
-            *(f"double total_{name} = 0;" for name in code.active),
-        ],
-        "fetch_back": [f"T {name} = {place};" for name, place in behind.items()],
-        "refetch_back": [f"{name} = {place};" for name, place in behind.items()],
-        "take_back": [
-            *(f"const T in_{name} = kept_{name};" for name in (*code.ports, *code.carried)),
-            *silent,
-            "const T by_spikes = kept_by_spikes;",
-        ],
-        "by_before": ["const T by_recurrent = m.by_before[cell];"] if code.recurrent else [],
-        "adjoint": code.adjoint,
-        "store_back": [f"m.by_ports[PORT(step, {k})] = d_in_{name};" for k, name in ports],
-        "store_row": [f"row[{k}*n + j] = d_in_{name};" for k, name in ports],
-        "carry_back": [
-            *(f"by_{name} = d_in_{name};" for name in code.carried),
-            *(f"total_{name} += d_in_{name};" for name in code.active),
-        ],
-        "end_back": [
-            *(f"m.by_state_{name}[cell] = by_{name};" for name in code.carried),
-            *(f"m.totals[{k}*cells + cell] += total_{name};" for k, name in active),
-        ],
-    }  # fmt: skip
-    return {
-        part: "\n".join(f"        {line}" for line in written) for part, written in lines.items()
-    }

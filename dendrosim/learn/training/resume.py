@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dendrosim.errors import DendrosimError
 from dendrosim.files import write_made
@@ -49,6 +49,17 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+
+    def close(self, network: nn.Module, row: dict[str, Any]) -> None:
+        """End an epoch: keep its row, and the weights if none were better."""
+        quality = row["validation_accuracy"], -row["validation_loss"]
+        if not self.best or quality > (self.best["accuracy"], -self.best["loss"]):
+            weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+            self.best = {"epoch": row["epoch"], "accuracy": quality[0], "loss": -quality[1],
+                         "weights": weights}  # fmt: skip
+        self.history.append(row)
+        self.epoch, self.step, self.skipped, self.norms = self.epoch + 1, 0, 0, 0.0
+        self.totals = torch.zeros_like(self.totals)
 
 
 def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:

@@ -139,7 +139,7 @@ class Trainer:
         self.check_finite()
         row = self._row(training.lr * factor)
         progress.seconds = row["seconds"] = time.perf_counter() - began
-        self._close_epoch(row)
+        self.progress.close(self.network, row)
         return row
 
     def _order(self) -> np.ndarray:
@@ -216,19 +216,6 @@ class Trainer:
         row["gradient_norm"] = self.progress.norms / max(self.steps - self.progress.skipped, 1)
         row["skipped_steps"] = self.progress.skipped
         return row | self.validate()
-
-    def _close_epoch(self, row: dict[str, Any]) -> None:
-        """Keep the row, and the weights if none were better."""
-        progress = self.progress
-        quality = row["validation_accuracy"], -row["validation_loss"]
-        if not progress.best or quality > (progress.best["accuracy"], -progress.best["loss"]):
-            weights = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
-            progress.best = {"epoch": row["epoch"], "accuracy": quality[0], "loss": -quality[1],
-                             "weights": weights}  # fmt: skip
-        progress.history.append(row)
-        progress.epoch, progress.step, progress.skipped = progress.epoch + 1, 0, 0
-        progress.norms = 0.0
-        progress.totals = torch.zeros_like(progress.totals)
 
     def check_finite(self) -> None:
         """Refuse to go on with a loss that is not finite.
