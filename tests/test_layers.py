@@ -22,7 +22,7 @@ PACKAGE = ROOT / "dendrosim"
 
 #: The floors of the house, the ground first.  A room may import the rooms of the floors below it.
 FLOORS = [
-    ("errors", "pickling", "tables"),
+    ("errors", "pickling", "tables", "time_grid"),
     ("checks", "files", "hdf5"),
     ("progress", "shelves"),
     ("model",),

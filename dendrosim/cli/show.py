@@ -86,7 +86,7 @@ def protocol_page(protocol: Protocol) -> str:
     if protocol.description:
         parts.append(fill(protocol.description))
     if protocol.given_duration is not None:
-        start, stop = protocol.measure
+        start, stop = protocol.window
         parts.append(
             f"  duration {describe(protocol.duration)}, measured from {start * 1e3:g} ms "
             f"to {stop * 1e3:g} ms"

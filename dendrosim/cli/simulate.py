@@ -101,7 +101,7 @@ def run(
     click.echo(_headline(neuron, how, result))
     if cell:
         click.echo(f"found: {cell}")
-    start, stop = how.measure
+    start, stop = how.window
     if start > 0 or stop < result.duration * (1 - 1e-12):
         window = f"from {start * 1e3:g} to {stop * 1e3:g} ms"
         click.echo(f"spikes, rate and first spike {window}")
@@ -110,9 +110,9 @@ def run(
 
 def _rows(result: Recording, protocol: Protocol) -> list[dict[str, Any]]:
     """Return what is told of each neuron, by the names that ``--json`` has."""
-    from dendrosim.measures.trains import in_window
+    from dendrosim.time_grid import in_window
 
-    start, stop = protocol.measure
+    start, stop = protocol.window
     rows = []
     for k, train in enumerate(result.trains):
         times = train[in_window(train, start, stop)]
@@ -228,7 +228,7 @@ def _found_of_the_cell(how: Any, neurons: int) -> str | None:
     clamp = clamp_recording(how, neurons)
     if clamp is None:
         return None
-    for doubt in of_measuring(clamp, *how.measure, bool(how.given_measure)):
+    for doubt in of_measuring(clamp, *how.window, bool(how.given_measure)):
         warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     return found(clamp)
 

@@ -29,7 +29,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "protocol": comparison.protocol.name,
         "title": comparison.protocol.title,
-        "measure": list(comparison.protocol.measure),
+        "measure": list(comparison.protocol.window),
         "reference": comparison.names[0],
         "models": _plain(comparison.table.rename_axis("name").reset_index().to_dict("records")),
         "curves": _plain(comparison.curves.to_dict("records")),

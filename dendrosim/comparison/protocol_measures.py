@@ -22,12 +22,12 @@ from dendrosim.measures.trains import (
     counts_in_window,
     first_spike_latency,
     gain,
-    in_window,
     rheobase,
     sorted_train,
 )
 from dendrosim.simulation.neuron_axis import Grid, chirp_stimulus, chirp_values, is_steady, onsets
 from dendrosim.simulation.protocol import Protocol
+from dendrosim.time_grid import in_window
 
 Array = NDArray[np.float64]
 Trains = Sequence[Array]
@@ -61,7 +61,7 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
     """
     checks.instance(protocol, Protocol, "protocol")
     trains = _trains(trains, "trains")
-    start, stop = protocol.measure
+    start, stop = protocol.window
     counts = counts_in_window(trains, start, stop)
     pairs = zip(trains, onsets(protocol, len(trains)), strict=True)
     latency = [

@@ -102,7 +102,7 @@ class Comparison:
 
     def text(self, width: int = 100) -> str:
         """Return the tables as text for a terminal, at most `width` columns wide."""
-        start, stop = (f"{t * 1e3:g}" for t in self.protocol.measure)
+        start, stop = (f"{t * 1e3:g}" for t in self.protocol.window)
         title = self.protocol.title
         lines = [f"{self.protocol.name}: {title}" if title else self.protocol.name]
         lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
@@ -279,7 +279,7 @@ def comparison(
             )
     clamp = neuron_axis.clamp_recording(protocol, reference.n)
     if clamp is not None:
-        for doubt in of_measuring(clamp, *protocol.measure, bool(protocol.given_measure)):
+        for doubt in of_measuring(clamp, *protocol.window, bool(protocol.given_measure)):
             warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     curves = scores.curve_table(recordings, protocol, names)
     table = scores.model_table(recordings, protocol, names, curves)

@@ -41,7 +41,7 @@ def model_table(
     for k, (name, recording) in enumerate(zip(names, recordings, strict=True)):
         rates, shape, errors = groups
         rates.append(_rates(curves[curves["model"] == name], recording, protocol))
-        shape.append(responses.spike_shape(recording, shown, *protocol.measure))
+        shape.append(responses.spike_shape(recording, shown, *protocol.window))
         errors.append(_errors(recording, recordings[0] if k else None, protocol))
     order = list(dict.fromkeys(key for group in groups for row in group for key in row))
     rows = [rates | shape | errors for rates, shape, errors in zip(*groups, strict=True)]
@@ -88,7 +88,7 @@ def representative(recordings: Sequence[Recording], protocol: Protocol) -> int:
 
     It is one whose traces all have, where there is any.
     """
-    start, stop = protocol.measure
+    start, stop = protocol.window
     known = reduce(np.intersect1d, [r.recorded for r in recordings])
     known = known if known.size else np.arange(recordings[0].n)
     counts = np.array([counts_in_window(r.trains, start, stop) for r in recordings])[:, known]
@@ -121,7 +121,7 @@ def _rates(rows: pd.DataFrame, recording: Recording, protocol: Protocol) -> dict
 def _errors(
     recording: Recording, reference: Recording | None, protocol: Protocol
 ) -> dict[str, float]:
-    window = protocol.measure
+    window = protocol.window
     errors: dict[str, float] = {}
     if reference is not None:
         errors |= protocol_measures.train_errors(recording.trains, reference.trains, *window)

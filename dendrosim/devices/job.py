@@ -14,6 +14,7 @@ import brian2 as b2
 import numpy as np
 
 from dendrosim.errors import DivergenceError
+from dendrosim.time_grid import steps_in
 
 Progress = Callable[[float], None]
 
@@ -141,7 +142,7 @@ class Done:
 
 def steps_of(job: Job) -> int:
     """Return the number of steps."""
-    return int(np.ceil(job.duration / job.dt * (1 - 1e-12) - 1e-9))
+    return steps_in(job.duration, job.dt)
 
 
 def steps_between_checks(job: Job) -> int:

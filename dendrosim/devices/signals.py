@@ -16,6 +16,8 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import get_device
 
+from dendrosim.time_grid import EARLY, sample_at
+
 #: Name to values, (samples,) or (samples, neurons), and time step in seconds.
 Samples = Mapping[str, tuple[np.ndarray, float]]
 
@@ -32,16 +34,6 @@ def room(values: np.ndarray, neurons: int | None = None) -> tuple[int, bool]:
     """
     samples, columns = 1 << (len(values) - 1).bit_length(), values.shape[1:]
     return samples * (neurons or columns[0] if columns else 1), bool(columns)
-
-
-#: Fraction of a sample by which a time may be early: rounding puts some before the sample they
-#: begin; after 10**9 samples by less than half of this.
-EARLY = 2.0**-20
-
-
-def sample_at(times: np.ndarray, sample_dt: float, n: int) -> np.ndarray:
-    """Return the number of the sample that each time takes, of `n`; the last one lasts."""
-    return np.clip(np.floor(times / sample_dt + EARLY).astype(int), 0, n - 1)
 
 
 @dataclass(frozen=True, eq=False)

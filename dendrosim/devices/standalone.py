@@ -21,6 +21,7 @@ from brian2.devices.device import Device, get_device, reset_device, set_device
 from dendrosim.devices import arguments, cpp, cuda
 from dendrosim.devices.job import Built, Job, limit_of
 from dendrosim.errors import DendrosimError
+from dendrosim.time_grid import STEPS_CPP
 
 #: What is particular to each kind of program.
 TARGETS = {"cpp": cpp, "cuda": cuda}
@@ -132,6 +133,7 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
         for clock, every in built.slower.items()
     )
     clock = array(built.clock.variables["dt"])
+    steps = STEPS_CPP.format(duration=f"{array(control['run_duration'])}[0]", dt="dt")
     freezing = _freezing(job, built, device, target)
     return f"""
     {{
@@ -139,8 +141,7 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
         {slower}
         {target.prepare(device, built)}
         const double dt = {clock}[0];
-        const int64_t steps = (int64_t)ceil({array(control["run_duration"])}[0]/dt*(1 - 1e-12)
-                                            - 1e-9);
+        const int64_t steps = {steps};
         int64_t piece = {target.PIECE};
         if (piece < 1) piece = 1;
         const bool freeze = {array(control["run_freeze"])}[0];

@@ -18,13 +18,13 @@ from matplotlib.ticker import MaxNLocator
 
 from dendrosim.errors import DendrosimError
 from dendrosim.figures.style import COLOURS, GREY, STYLE, literal, pretty, short
-from dendrosim.measures.trains import in_window
 from dendrosim.model.model import USUAL_INPUTS
 from dendrosim.model.quantities import display_unit, parse_unit
 from dendrosim.simulation.neuron_axis import Grid, grid
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, volts
 from dendrosim.simulation.shapes import SHAPES
+from dendrosim.time_grid import in_window
 
 #: A trace that covers more than this (mV) has action potentials in it.
 ACTION_POTENTIAL = 40.0
@@ -119,7 +119,7 @@ def caption(
     subject: str = "Somatic potential",
 ) -> str:  # fmt: skip
     """Return the line under the title: what the traces are."""
-    start, stop = protocol.measure
+    start, stop = protocol.window
     parts = [subject]
     if points is not None and neuron is not None:
         parts.append(f"at {_at(points, neuron)}")
@@ -137,7 +137,7 @@ def _at(points: Grid, neuron: int) -> str:
 def name_trace(axes: Axes, name: str, colour: str, train: np.ndarray, protocol: Protocol) -> None:
     """Write over a trace what it is, and how many of its spikes are measured."""
     axes.set_title(literal(short(name, 60)), color=colour, weight="bold", size=9, pad=3)
-    inside = int(in_window(train, *protocol.measure).sum())
+    inside = int(in_window(train, *protocol.window).sum())
     count = f"{inside} spike{'s' if inside != 1 else ''}"
     if inside < len(train):
         count = f"{inside} of {len(train)} spikes are measured"
@@ -204,7 +204,7 @@ def finish_traces(
         real = own[k] is None and np.ptp(traces[k].dataLim.intervaly) > ACTION_POTENTIAL
         return traces[k].get_ylabel(), id(own[k]), bool(real)
 
-    start, stop = (t * 1e3 for t in protocol.measure)
+    start, stop = (t * 1e3 for t in protocol.window)
     kinds = [kind(k) for k in range(len(traces))]
     for k, axes in enumerate(traces):
         like = [other for other, its in zip(traces, kinds, strict=True) if its == kinds[k]]

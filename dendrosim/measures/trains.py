@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.time_grid import SAME, in_window
 
 Array = NDArray[np.float64]
 
@@ -50,24 +51,6 @@ def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
 
 
 # Rates and intervals
-
-
-def in_window(times: ArrayLike, start: float, stop: float) -> NDArray[np.bool_]:
-    """Return which times lie in a window, ``start < t <= stop``.
-
-    A spike has the time of the end of its step, so one at exactly `stop` is of the last step in
-    the window, and one at exactly `start` of the step before it.  Times are multiples of a step
-    but for rounding: what is within a billionth of an edge is at the edge.
-
-    Parameters
-    ----------
-    times
-        In s, of any shape.
-    start, stop
-        The window in s.
-    """
-    times, rounding = np.asarray(times, dtype=float), 1e-9 * max(abs(start), abs(stop))
-    return (times > start + rounding) & (times <= stop + rounding)
 
 
 def counts_in_window(trains: Sequence[ArrayLike], start: float, stop: float) -> NDArray[np.int64]:
@@ -119,7 +102,7 @@ def first_spike_latency(spikes: ArrayLike, start: float = 0.0, stop: float = np.
         raise DendrosimError(
             f"first_spike_latency: stop ({stop} s) must not come before start ({start} s)"
         )
-    last = stop if np.isinf(stop) else stop + 1e-9 * abs(stop)
+    last = stop if np.isinf(stop) else stop + SAME * abs(stop)
     train = train[(train >= start) & (train <= last)]
     return float(train[0] - start) if train.size else np.nan
 

@@ -16,6 +16,7 @@ from dendrosim.devices.job import Built, Done, control_group
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
 from dendrosim.networks.values import Array
+from dendrosim.time_grid import step_at
 
 STEP = 1e-3  # seconds; a discrete network has steps, not times
 
@@ -219,7 +220,7 @@ class NetworkJob:
                 fired = raster.unpacked(done.arrays[f"fired_{k}"], steps, n)
             else:
                 fired = np.zeros((steps, n), dtype=bool)
-                t = np.rint(done.arrays[f"spike_t_{k}"] / self.dt).astype(int)
+                t = step_at(done.arrays[f"spike_t_{k}"], self.dt)
                 fired[t, done.arrays[f"spike_i_{k}"]] = True
             spikes.append(by_sample(fired))
             states.append({

@@ -9,7 +9,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.measures import coincidence_factor
-from dendrosim.measures.trains import counts_in_window, in_window
+from dendrosim.measures.trains import counts_in_window
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import quantity
 from dendrosim.reduction.reduced import Reduction
@@ -17,6 +17,7 @@ from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import load_protocol
 from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
+from dendrosim.time_grid import in_window, multiple_of
 
 Array = np.ndarray
 
@@ -38,7 +39,7 @@ class Target:
     @property
     def window(self) -> tuple[float, float]:
         """The measured window in seconds."""
-        return self.protocol.measure
+        return self.protocol.window
 
     @property
     def rates(self) -> Array:
@@ -82,8 +83,7 @@ def target_of(reduction: Reduction, model: Model, given: str | Protocol, options
     protocol = given if isinstance(given, Protocol) else load_protocol(given)
     step = float(reduction.model.dt)
     own = float(quantity(options["dt"] or model.dt))
-    every = max(1, round(step / own))
-    if abs(every * own - step) > 1e-9 * step:
+    if multiple_of(step, own) is None:
         raise DendrosimError(
             f"{model.name}: its time step {own * 1e3:g} ms does not divide the reduction's "
             f"{step * 1e3:g} ms; give dt"

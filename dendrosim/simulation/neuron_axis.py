@@ -42,12 +42,12 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     checks.whole(neurons, "neurons", least=1)
     clamp = clamp_recording(protocol, neurons)
     if clamp is not None:
-        part = clamp.between(*protocol.measure)
+        part = clamp.between(*protocol.window)
         levels = furthest(part, clamp.command[0]) * 1e12
         return Grid("command", "pA", np.round(levels, 9), bool((part == part[:1]).all()))
-    if protocol.sweep is None or neurons % protocol.size:
+    if protocol.grid is None or neurons % protocol.size:
         return None
-    key, values = protocol.sweep
+    key, values = protocol.grid
     unit = display_unit(values)
     numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
     owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
@@ -61,7 +61,7 @@ def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
     """Return the grids of a recording besides the one of `grid`: column to one value a neuron."""
     checks.instance(recording, Recording, "recording")
     checks.instance(protocol, Protocol, "protocol")
-    shown = protocol.sweep and protocol.sweep[0]
+    shown = protocol.grid and protocol.grid[0]
     found = {}
     for name, values in recording.grids.items():
         if name not in (shown, "sweep"):
@@ -86,7 +86,7 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
     checks.instance(protocol, Protocol, "protocol")
     checks.whole(neurons, "neurons", least=1)
     first = np.full(neurons, np.nan)
-    window = protocol.measure
+    window = protocol.window
     for stimulus in protocol.stimuli:
         start = spread(np.atleast_2d(np.asarray(stimulus.values["start"])), neurons)[0]
         if stimulus.recording is not None:
@@ -101,7 +101,7 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
 def is_steady(protocol: Protocol) -> bool:
     """Whether all currents stand still in the measured window."""
     checks.instance(protocol, Protocol, "protocol")
-    start, stop = protocol.measure
+    start, stop = protocol.window
     return all(
         s.shape in ("constant", "step")
         and np.asarray(s.values["start"]).max() <= start + 1e-9

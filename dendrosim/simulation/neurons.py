@@ -13,6 +13,7 @@ import numpy as np
 from dendrosim.devices import group_size, signals
 from dendrosim.devices.job import Built, Done, control_group
 from dendrosim.simulation.plan import Plan
+from dendrosim.time_grid import multiple_of, step_at
 
 TIME = "run_refractory"  # the parameter that plans have for a refractory time
 HELD, LAST = "run_held", "run_last"
@@ -174,7 +175,7 @@ class NeuronJob:
             outputs |= {"spike_i": spikes.variables["i"], "spike_t": spikes.variables["t"]}
             monitors.append(spikes)
         if plan.record:
-            every = round(plan.record_dt / plan.dt)
+            every = multiple_of(plan.record_dt, plan.dt)
             if every > 1:
                 slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = every
             of = neurons, list(plan.record)
@@ -206,7 +207,7 @@ class NeuronJob:
         order = np.lexsort((i, t))
         # Brian2 writes the beginning of the step; the state that crossed is that of its end.
         # From the number of the step the time is exact: not a sum of rounded ones.
-        at = (np.rint(t[order] / self.dt) + 1) * self.dt
+        at = (step_at(t[order], self.dt) + 1) * self.dt
         trace_t = done.arrays.get("trace_t", empty)
         traces = {
             name: np.asarray(done.arrays[f"trace.{name}"]).reshape(len(trace_t), -1)

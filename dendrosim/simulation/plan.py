@@ -23,6 +23,7 @@ from dendrosim.model.quantities import parse_unit, unit_text
 from dendrosim.simulation.grids import grids_of, neurons_of
 from dendrosim.simulation.inputs import Inputs, inputs_of, spread_over
 from dendrosim.simulation.protocol import Protocol
+from dendrosim.time_grid import multiple_of
 
 MAX_NEURONS = 10_000_000
 MAX_STEPS = 10_000_000_000
@@ -89,7 +90,7 @@ class Plan:
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
             "room": room, "record": self.record, "samples": shapes,
             "potentials": self.potentials,
-            "record_every": round(self.record_dt / self.dt),
+            "record_every": multiple_of(self.record_dt, self.dt),
         }  # fmt: skip
 
     @property
@@ -195,8 +196,8 @@ def _check_names(record: Sequence[str], known: Mapping[str, str], model: Model) 
 
 def _every(record_dt: float | None, dt: float) -> int:
     """Return how many steps there are from one recorded sample to the next."""
-    every = 1 if record_dt is None else round(record_dt / dt)
-    if every < 1 or (record_dt and abs(every * dt - record_dt) > 1e-9 * record_dt):
+    every = 1 if record_dt is None else multiple_of(record_dt, dt)
+    if every is None:
         raise DendrosimError(f"record_dt = {record_dt:g} s is not a multiple of dt = {dt:g} s")
     return every
 

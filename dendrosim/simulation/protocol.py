@@ -30,8 +30,8 @@ class Protocol(Pickled):
         They add up; a place that none goes into has no current.
     measure
         ``start`` and ``stop`` of the window in which spikes, rates and bursts are counted, see
-        `trains.in_window`; all of the run by default, and of a recorded stimulus from the first to
-        the last sample in which the command of any sweep is away from the value it is held at.
+        `time_grid.in_window`; all of the run by default, and of a recorded stimulus from the first
+        to the last sample in which the command of any sweep is away from its holding value.
     title, description, name, source
         For people: what it is, its name on the shelf and the path of its file.
     grids
@@ -87,7 +87,7 @@ class Protocol(Pickled):
         for attribute, value in fields.items():
             object.__setattr__(self, attribute, value)
         if not recorded:
-            _ = self.measure, self.sizes  # an impossible combination is refused now
+            _ = self.window, self.sizes  # an impossible combination is refused now
 
     @property
     def duration(self) -> Quantity:
@@ -98,7 +98,7 @@ class Protocol(Pickled):
         return Quantity(max(seconds), dim=second.dim)
 
     @property
-    def measure(self) -> tuple[float, float]:
+    def window(self) -> tuple[float, float]:
         """Beginning and end of the measured window in seconds.
 
         Raises
@@ -170,7 +170,7 @@ class Protocol(Pickled):
         return found
 
     @property
-    def sweep(self) -> tuple[str, Quantity] | None:
+    def grid(self) -> tuple[str, Quantity] | None:
         """Key and values of the first grid: what an f-I curve is drawn over; None without one."""
         for name, values in self.grids_given():
             key = name.rpartition(".")[2]

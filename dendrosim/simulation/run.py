@@ -22,6 +22,7 @@ from dendrosim.simulation.plan import Plan, make_plan
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.recording import Recording
+from dendrosim.time_grid import step_at
 
 _DIVERGED = ("raise", "nan")
 
@@ -201,7 +202,7 @@ def _dataset(plan: Plan, result: Result, grids: Sequence[Grid]) -> Any:
     import xarray as xr
 
     # The number of a sample times its step: no rounding error adds up
-    times = np.rint(result.trace_t / plan.record_dt) * plan.record_dt
+    times = step_at(result.trace_t, plan.record_dt) * plan.record_dt
     return xr.Dataset(
         {
             name: (("time", "neuron"), values, {"units": plan.units[name]})
@@ -251,7 +252,7 @@ def _describe(
             }
             for s in protocol.stimuli
         ],
-        "measure": list(protocol.measure),
+        "measure": list(protocol.window),
         "grids": values,
         "neurons": plan.neurons,
         "duration": plan.duration,

@@ -12,13 +12,13 @@ import numpy as np
 from brian2 import Quantity
 
 from dendrosim import checks
-from dendrosim.devices.signals import sample_at
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model.expressions import Expression
 from dendrosim.model.quantities import describe, quantity
 from dendrosim.pickling import Pickled
 from dendrosim.simulation.shapes import COMMAND, SHAPES, TIME, WINDOW, spread
 from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
+from dendrosim.time_grid import sample_at, samples_over
 
 #: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
@@ -193,7 +193,7 @@ class Stimulus(Pickled):
                 f"noise of {columns} neuron(s) over {duration:g} s at sample = {dt:g} s has more "
                 f"than {MAX_SAMPLES:,} values; take a longer sample"
             )
-        steps = int(np.ceil(duration / dt - 1e-9)) + 1
+        steps = samples_over(duration, dt)
         noise = np.stack([np.random.default_rng(s).standard_normal(steps) for s in seeds], axis=1)
         # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
         from scipy.signal import lfilter

@@ -368,7 +368,7 @@ def test_a_real_cell_beside_the_models(neurons, tmp_path):
     with pytest.warns(DendrosimWarning, match=r"measured is the one from 146\.85 to 646"):
         made = comparison([one, silent], real, ["neuron", "silent"])
     # two steps of 0.5 s in a sweep of 3 s, the first of which is measured: 146.85 to 646.85 ms
-    assert real.measure == pytest.approx((0.14685, 0.64685))
+    assert real.window == pytest.approx((0.14685, 0.64685))
     clamp, sweeps = made.clamp, made.sweeps
     whole = [0, 0, 0, 0, 0, 0, 2, 3, 6, 8, 10, 12, 12, 14, 16, 16, 18]  # data/README.md
     assert [len(train) for train in clamp.spike_times()] == whole

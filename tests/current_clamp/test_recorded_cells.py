@@ -297,7 +297,7 @@ class TestChannels:
                     "measure.start=10 ms", "measure.stop=20 ms"]  # fmt: skip
         _, how = prepare(["lif"], "recorded", path, settings)
         assert how.stimuli[0].recording.rule.slope == pytest.approx(10)
-        assert how.measure == pytest.approx((0.01, 0.02))
+        assert how.window == pytest.approx((0.01, 0.02))
 
 
 def recording(command, dt=1e-3, voltage=None):

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from dendrosim import measures
 from dendrosim.errors import DendrosimError
-from dendrosim.measures.trains import in_window
+from dendrosim.time_grid import in_window
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -168,7 +168,7 @@ class TestRecordedCells:
         protocol = ds.load_protocol("recorded").with_(file=EPHYS / "17o05028_ic_steps.abf")
         read = protocol.stimuli[0].recording
         assert [len(train) for train in read.spike_times()][-3:] == [39, 35, 27]
-        (told,) = doubts.of_measuring(read, *protocol.measure, given=True)
+        (told,) = doubts.of_measuring(read, *protocol.window, given=True)
         assert "spike_slope = 20 mV/ms" in told and "not counted: 20, in sweeps 14, 15" in told
         lower = protocol.with_(spike_slope="10 mV/ms").stimuli[0].recording
         assert [len(train) for train in lower.spike_times()][-3:] == [39, 40, 42]

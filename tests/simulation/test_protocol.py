@@ -162,7 +162,7 @@ def test_stimuli_add_up_in_their_places():
     assert_allclose(protocol.current("dendrite", times, MS) / UA, [[3, 4]] * 3)
     assert_allclose(protocol.current("axon", times, MS), 0)
     assert (protocol.size, protocol.sizes) == (2, {"stimuli.1.amplitude": 2})
-    key, values = protocol.sweep
+    key, values = protocol.grid
     assert key == "amplitude"
     assert_allclose(np.asarray(values) / UA, [2, 3])
 
@@ -252,8 +252,8 @@ class TestRecorded:
         found = protocol.current("soma", times, 0.5e-3) / UA
         # 100 pA on 2e-5 cm**2 are 5 uA/cm**2
         assert_allclose(found, np.outer(clamp.command[:, 2], [-0.5, 0, 1]) / 1e-10 * 5)
-        assert protocol.sweep[0] == "sweep"
-        assert_array_equal(np.asarray(protocol.sweep[1]), [0, 1, 2])
+        assert protocol.grid[0] == "sweep"
+        assert_array_equal(np.asarray(protocol.grid[1]), [0, 1, 2])
 
     def test_picoampere_go_whole_into_an_input_in_ampere(self, clamp):
         """A capacitor: its potential is the charge so far, whatever the area."""
@@ -331,21 +331,21 @@ class TestRecorded:
 
     def test_what_is_measured_is_where_the_command_leaves_its_holding_value(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf")
-        assert protocol.measure == pytest.approx((2e-3, 6e-3))  # samples 4 to 11 of 0.5 ms
+        assert protocol.window == pytest.approx((2e-3, 6e-3))  # samples 4 to 11 of 0.5 ms
         trains = [np.array([1e-3, 3e-3, 5e-3, 7e-3])] * 3
         assert_allclose(protocol_measures.curve(trains, protocol)["rate (Hz)"], 2 / 4e-3)
         given = protocol.with_(measure={"start": "1 ms"})
-        assert given.measure == pytest.approx((1e-3, 6e-3))
-        assert protocol.with_(sweeps=1).measure == (0, pytest.approx(8e-3))  # 0 pA throughout
-        assert protocol.with_(duration="4 ms").measure == pytest.approx((2e-3, 4e-3))
-        assert protocol.with_(duration="2 ms").measure == (0, pytest.approx(2e-3))
+        assert given.window == pytest.approx((1e-3, 6e-3))
+        assert protocol.with_(sweeps=1).window == (0, pytest.approx(8e-3))  # 0 pA throughout
+        assert protocol.with_(duration="4 ms").window == pytest.approx((2e-3, 4e-3))
+        assert protocol.with_(duration="2 ms").window == (0, pytest.approx(2e-3))
         noise = Stimulus("soma", "ou", sigma="1 uA/cm**2")
         both = ds.Protocol(stimuli=[*protocol.stimuli, noise])
-        assert both.measure == (0, pytest.approx(8e-3))
+        assert both.window == (0, pytest.approx(8e-3))
 
     def test_sweeps_are_selected(self, clamp):
         protocol = ds.load_protocol("recorded").with_(file="cell.abf", sweeps=[2, 0])
-        assert_array_equal(np.asarray(protocol.sweep[1]), [2, 0])
+        assert_array_equal(np.asarray(protocol.grid[1]), [2, 0])
         found = protocol.current("soma", np.array([3e-3]), 0.5e-3) / UA
         assert_allclose(found, [[1.0, -0.5]])
 
@@ -398,7 +398,7 @@ class TestProtocol:
         new = protocol.with_(
             duration="2 s", amplitude="2 uA/cm**2", into="dendrite", measure={"start": "1 s"}
         )
-        assert (float(new.duration), new.measure) == (2.0, (1.0, 2.0))
+        assert (float(new.duration), new.window) == (2.0, (1.0, 2.0))
         assert new.stimuli[0].into == ("dendrite",)
         assert float(new.stimuli[0].values["amplitude"]) == pytest.approx(0.02)
         assert float(protocol.duration) == 1.0 and protocol.stimuli[0].into == ("soma",)
@@ -416,8 +416,8 @@ class TestProtocol:
 
     def test_the_measured_window(self):
         window = {"start": "1 ms", "stop": "2 ms"}
-        assert ds.Protocol(duration="3 ms", measure=window).measure == (1e-3, 2e-3)
-        assert ds.Protocol(duration="3 ms").measure == (0, 3e-3)
+        assert ds.Protocol(duration="3 ms", measure=window).window == (1e-3, 2e-3)
+        assert ds.Protocol(duration="3 ms").window == (0, 3e-3)
 
 
 STEP = {"into": "soma", "shape": "step", "amplitude": "1", "start": "1 ms", "stop": "2 ms"}
