@@ -10,18 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import exprel
+
+from dendrosim.model import functions
 
 #: Functions that model text may call, with their numpy meaning.
 FUNCTIONS: dict[str, Callable] = {
-    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil,
-    "clip": np.clip, "exprel": exprel,
+    **{name: known.numpy for name, known in functions.FUNCTIONS.items() if name != "logistic"},
+    "clip": np.clip,
     "int": lambda condition: np.asarray(condition).astype(float),
-}  # fmt: skip
+}
 
 #: Names that mean the same in every text.
 CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.model.exprel import exprel_slope
-from dendrosim.model.syntax import FUNCTIONS
+from dendrosim.model.functions import FUNCTIONS as TABLE
+from dendrosim.model.functions import HELPERS, Function
+from dendrosim.model.syntax import FUNCTIONS, evaluate
 
 
 class Dual:
@@ -97,35 +98,15 @@ def parts(number: Any) -> tuple[float, np.ndarray | float]:
     return (number.value, number.gradient) if isinstance(number, Dual) else (number, 0.0)
 
 
-_SLOPES: dict[str, Callable[[float], float]] = {
-    "exp": np.exp,
-    "log": lambda x: 1 / x,
-    "log10": lambda x: 1 / (x * np.log(10)),
-    "sqrt": lambda x: 0.5 / np.sqrt(x),
-    "sin": np.cos,
-    "cos": lambda x: -np.sin(x),
-    "tan": lambda x: 1 + np.tan(x) ** 2,
-    "sinh": np.cosh,
-    "cosh": np.sinh,
-    "tanh": lambda x: 1 - np.tanh(x) ** 2,
-    "arcsin": lambda x: 1 / np.sqrt(1 - x**2),
-    "arccos": lambda x: -1 / np.sqrt(1 - x**2),
-    "arctan": lambda x: 1 / (1 + x**2),
-    "abs": np.sign,
-    "sign": lambda x: 0.0,
-    "floor": lambda x: 0.0,
-    "ceil": lambda x: 0.0,
-    "exprel": exprel_slope,
-}
-
-
-def _lift(name: str) -> Callable:
-    function, slope = FUNCTIONS[name], _SLOPES[name]
+def _lift(function: Function) -> Callable:
+    called = FUNCTIONS | HELPERS
 
     def lifted(x: Any) -> Any:
+        value = function.numpy(x.value if isinstance(x, Dual) else x)
         if not isinstance(x, Dual):
-            return function(x)
-        return Dual(function(x.value), slope(x.value) * x.gradient)
+            return value
+        slope = evaluate(function.tree, {"x": x.value, "value": value}, called)
+        return Dual(value, slope * x.gradient)
 
     return lifted
 
@@ -137,7 +118,7 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 #: The functions of model text, for dual numbers.
-DUAL_FUNCTIONS: dict[str, Callable] = {name: _lift(name) for name in _SLOPES} | {
+DUAL_FUNCTIONS: dict[str, Callable] = {name: _lift(f) for name, f in TABLE.items()} | {
     "clip": _clip,
     "int": lambda condition: float(condition),
 }

@@ -8,6 +8,7 @@ operations, in the same order, in the same precision.
 from __future__ import annotations
 
 import ast
+import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,17 +17,8 @@ import numpy as np
 
 from dendrosim.model.exprel import NEAR, SMALLEST, coefficients
 from dendrosim.model.expressions import Expression, Statement
+from dendrosim.model.functions import FUNCTIONS as TABLE
 from dendrosim.model.syntax import CONSTANTS, FUNCTIONS
-
-#: Derivative by each argument, in C++, of ``o = f(a)``; what is not here has derivative 0.
-_SLOPES = {
-    "exp": "{o}", "log": "1/{a}", "log10": "1/({a}*T(2.302585092994046))", "sqrt": "T(0.5)/{o}",
-    "sin": "math::cos({a})", "cos": "-math::sin({a})", "tan": "1 + {o}*{o}",
-    "sinh": "math::cosh({a})", "cosh": "math::sinh({a})", "tanh": "1 - {o}*{o}",
-    "arcsin": "1/math::sqrt(1 - {a}*{a})", "arccos": "-1/math::sqrt(1 - {a}*{a})",
-    "arctan": "1/(1 + {a}*{a})", "abs": "sign({a})", "exprel": "exprel_slope({a}, {o})",
-    "logistic": "{o}*(1 - {o})",
-}  # fmt: skip
 
 _NAMES = {
     **{name: f"math::{name}" for name in FUNCTIONS},
@@ -230,9 +222,10 @@ class Tape:
             case "detached":
                 return self._new(a.code)
         value = self._new(f"{_NAMES[name]}({a.code})")
-        if a.active and name in _SLOPES:
+        slope = TABLE[name].slope
+        if a.active and slope != "0":
             value.active = True
-            self._steps.append((value, [(a, _SLOPES[name].format(a=a.code, o=value.code))]))
+            self._steps.append((value, [(a, _in_cpp(name, a.code, value.code))]))
         return value
 
     def _bounded(self, function: str, beyond: str, a: _Value, limit: _Value) -> _Value:
@@ -269,6 +262,26 @@ class Tape:
             case ast.Constant(value=value):
                 return "true" if value else "false"
         raise AssertionError(f"unchecked condition {ast.dump(node)}")
+
+
+class _Cpp(ast.NodeTransformer):
+    """The derivative of a function with the names and numbers of C++."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.names.get(node.id, node.id))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return ast.Name(_literal(node.value)) if isinstance(node.value, float) else node
+
+
+def _in_cpp(name: str, x: str, value: str) -> str:
+    """Return the derivative of a function as C++, of C++ names for ``x`` and ``value``."""
+    tree = copy.deepcopy(TABLE[name].tree)
+    written = ast.unparse(_Cpp({**_NAMES, "x": x, "value": value}).visit(tree))
+    return written.replace(" * ", "*").replace(" / ", "/")
 
 
 def _known(node: ast.expr) -> float | None:
