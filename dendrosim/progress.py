@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator
 from dendrosim import checks
 
 
+def on_terminal() -> bool:
+    """Return whether standard error is a terminal; a daemon may have none at all."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextlib.contextmanager
 def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], None] | None]:
     """Show a bar on a terminal while something runs.
@@ -30,7 +35,7 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
     callable or None
         To be called with the finished fraction; None where nothing is shown.
     """
-    if not (sys.stderr.isatty() if show is None else checks.flag(show, "progress")):
+    if not (on_terminal() if show is None else checks.flag(show, "progress")):
         yield None
         return
     from tqdm import tqdm

@@ -69,3 +69,13 @@ def test_a_hook_of_another_program_stays(tmp_path):
         "import dendrosim as ds\nds.load_model('nowhere')"
     )
     assert ends(code, tmp_path) == "mine\n"
+
+
+def test_a_command_without_stderr_has_no_progress_bar(tmp_path):
+    """As of a daemon: it ended with status 1 and no word, which `verify` means otherwise."""
+    command = 'exec "$0" -m dendrosim run lif --device numpy --set amplitude=0.5 2>&-'
+    run = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], cwd=tmp_path, stdout=subprocess.PIPE,
+        text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0 and "lif under constant: 1 neuron(s)" in run.stdout

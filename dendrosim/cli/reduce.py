@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dendrosim.cli.options import JSON, check_writable, print_json
 from dendrosim.cli.settings import prepare
+
+if TYPE_CHECKING:
+    from dendrosim.simulation.protocol import Protocol
 
 
 @click.command("reduce")
@@ -16,14 +21,15 @@ from dendrosim.cli.settings import prepare
 @click.option("--holding", help='Somatic potential that U = 0 stands for, such as "-65 mV".')
 @click.option("--fit", multiple=True, help="Protocol to adjust threshold, resets and gain on.")
 @click.option("--unseen", multiple=True, help="Protocol to judge the fitted neuron on.")
+@click.option("--recording", help="ABF file that gives the current of protocol 'recorded'.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter.")
 @click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp.")
 @click.option("--out", help="Model file (.toml) to write.")
 @JSON
 def reduce_command(
     model: str, dt: str, method: str, threshold: str | None, holding: str | None,
-    fit: tuple[str, ...], unseen: tuple[str, ...], settings: tuple[str, ...], device: str,
-    out: str | None, as_json: bool,
+    fit: tuple[str, ...], unseen: tuple[str, ...], recording: str | None,
+    settings: tuple[str, ...], device: str, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Reduce MODEL to the discrete two-compartment neuron; print coefficients and scales."""
     from dendrosim.cli.show import heading, table
@@ -34,8 +40,8 @@ def reduce_command(
     check_writable(out, (".toml",))
     options = {"device": device} if fit else {}
     result = reduce(
-        neuron, dt, method=method, threshold=threshold, holding=holding, fit=list(fit) or None,
-        unseen=list(unseen), **options,
+        neuron, dt, method=method, threshold=threshold, holding=holding,
+        fit=_protocols(fit, recording) or None, unseen=_protocols(unseen, recording), **options,
     )  # fmt: skip
     if out:
         result.save(out)
@@ -61,3 +67,16 @@ def reduce_command(
                                            ("protocol", "role")]))  # fmt: skip
     for note in result.notes:
         click.echo(f"\n{note}")
+
+
+def _protocols(names: tuple[str, ...], recording: str | None) -> list[Protocol]:
+    """Return protocols; the one that plays a recording gets its file."""
+    from dendrosim.simulation.protocol_files import load_protocol
+
+    loaded = [load_protocol(name) for name in names]
+    if recording is None:
+        return loaded
+    return [
+        how.with_(file=recording) if any(s.shape == "recorded" for s in how.stimuli) else how
+        for how in loaded
+    ]

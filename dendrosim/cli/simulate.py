@@ -26,6 +26,7 @@ def _running(*, several: bool) -> Callable:
         click.option("--protocol", help="Name or path of a protocol."),
         click.option("--recording", help="ABF file that gives the current of protocol 'recorded'."),
         SET,
+        click.option("--grids", help="Several grids: zip pairs their values, cross combines all."),
         click.option("--dt", help='Time step, such as "0.05 ms".'),
         click.option("--method", help="Integration method of Brian2, such as rk4."),
         click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp."),
@@ -48,9 +49,6 @@ def _running(*, several: bool) -> Callable:
 @click.argument("model")
 @click.argument("protocol_name", required=False, metavar="[PROTOCOL]")
 @click.option("--n", default=1, show_default=True, help="Neurons for each point of a grid.")
-@click.option(
-    "--grids", help="Several grids: zip pairs their values, cross takes all combinations."
-)
 @click.option(
     "--diverged",
     default="raise",
@@ -93,7 +91,7 @@ def run(
     )  # fmt: skip
     if out:
         _write_recording(result, how, Path(out))
-    rows, cell = _rows(result, how), _found_of_the_cell(how, result.n)
+    rows, cell = _rows(result, how), _found_of_the_cell(how, result.n // n)
     if as_json:
         print_json({"meta": dict(result.meta), "recorded": cell, "neurons": rows,
                      "spike_times_s": [train.tolist() for train in result.trains]})  # fmt: skip
@@ -169,7 +167,8 @@ def _print_rows(rows: Sequence[Mapping[str, Any]], result: Recording) -> None:
 def compare(
     models: tuple[str, ...], reduced: bool, reduction: str, fitted: bool, protocol: str | None,
     recording: str | None, settings: tuple[str, ...], as_json: bool, out: str | None,
-    dt: str | None, method: str | None, device: str, threads: int, seed: int | None,
+    grids: str | None, dt: str | None, method: str | None, device: str, threads: int,
+    seed: int | None,
 ) -> None:  # fmt: skip
     """Compare MODELS under a protocol; the first is the reference."""
     from dendrosim.comparison import result as comparison
@@ -184,7 +183,14 @@ def compare(
                 fit = {"fit": ["fi_curve"], "device": device} if fitted else {}
                 neurons.append(reduce(neuron, "0.1 ms", method=reduction, **fit).model)
     result = comparison.compare(
-        neurons, how, dt=dt, method=method, device=device, threads=threads, seed=seed
+        neurons,
+        how,
+        dt=dt,
+        method=method,
+        device=device,
+        threads=threads,
+        seed=seed,
+        grids=grids,
     )
     if out:
         result.save(out)
@@ -222,13 +228,13 @@ def demo(out: str) -> None:
 
 def _found_of_the_cell(how: Any, neurons: int) -> str | None:
     """Return what was found in the recording that a protocol plays, and warn of what is odd."""
-    from dendrosim.current_clamp.doubts import found, of_measuring
-    from dendrosim.simulation.neuron_axis import clamp_recording
+    from dendrosim.current_clamp.doubts import found
+    from dendrosim.simulation.neuron_axis import clamp_doubts, clamp_recording
 
     clamp = clamp_recording(how, neurons)
     if clamp is None:
         return None
-    for doubt in of_measuring(clamp, *how.window, bool(how.given_measure)):
+    for doubt in clamp_doubts(how, neurons):
         warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     return found(clamp)
 
@@ -254,4 +260,5 @@ def _write_recording(recording: Any, protocol: Any, path: Path) -> None:
         from dendrosim.files import replacing
 
         with replacing(path) as temporary:
-            recording.to_dataframe().to_csv(temporary, index=False)
+            table = recording.to_dataframe().rename(columns={"time": "time (s)"})
+            table.to_csv(temporary, index=False)

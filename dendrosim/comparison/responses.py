@@ -21,6 +21,7 @@ from dendrosim.measures.voltage import exclude_spikes, voltage_error
 from dendrosim.simulation.neuron_axis import chirp_stimulus, chirp_values
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, volts
+from dendrosim.time_grid import in_window
 
 Array = NDArray[np.float64]
 
@@ -243,6 +244,27 @@ def spike_shape(recording: Recording, neuron: int, start: float, stop: float) ->
         recording.times, v[:, 0], list(SPIKE_SHAPE), start=float(start), stop=float(stop)
     )
     return {SPIKE_SHAPE[name]: value for name, value in found.items()}
+
+
+def mean_spike(recording: Recording, start: float, stop: float) -> dict[str, float]:
+    """Return the mean of `spike_shape` over the spikes of all neurons whose traces were recorded.
+
+    A neuron counts as often as it fires in the window.
+    """
+    checks.instance(recording, Recording, "recording")
+    weights, shapes = [], []
+    for neuron in recording.recorded:
+        shape = spike_shape(recording, int(neuron), start, stop)
+        spikes = int(in_window(recording.spikes(int(neuron)), start, stop).sum())
+        if spikes and shape and np.isfinite(list(shape.values())).all():
+            weights.append(spikes)
+            shapes.append(shape)
+    if not shapes:
+        return {}
+    return {
+        name: float(np.average([shape[name] for shape in shapes], weights=weights))
+        for name in shapes[0]
+    }
 
 
 def _between(train: Array, time: float) -> float:

@@ -19,7 +19,7 @@ from dendrosim import checks
 from dendrosim.comparison import protocol_measures, responses, scores
 from dendrosim.comparison.files import as_json, write_folder
 from dendrosim.comparison.scores import RECORDED
-from dendrosim.current_clamp.doubts import found, of_measuring
+from dendrosim.current_clamp.doubts import check_window, found
 from dendrosim.devices.execute import check_method
 from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model.model import Model, time_step
@@ -229,8 +229,8 @@ def compare(
     labels = _labels([m.name for m in loaded], names)
     if method is not None:
         check_method(method)
-    if seed is not None and any(s.shape == "ou" for s in protocol.stimuli):
-        protocol = protocol.with_(seed=seed)
+    if seed is not None:
+        protocol = protocol.seeded(seed)
     given = None if dt is None else time_step(dt, "dt")
     target = TRACE_STEP if record_dt is None else float(time_step(record_dt, "record_dt"))
     recordings = []
@@ -279,7 +279,8 @@ def comparison(
             )
     clamp = neuron_axis.clamp_recording(protocol, reference.n)
     if clamp is not None:
-        for doubt in of_measuring(clamp, *protocol.window, bool(protocol.given_measure)):
+        check_window(clamp, protocol.window[1])
+        for doubt in neuron_axis.clamp_doubts(protocol, reference.n):
             warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     curves = scores.curve_table(recordings, protocol, names)
     table = scores.model_table(recordings, protocol, names, curves)

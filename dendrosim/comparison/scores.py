@@ -36,12 +36,11 @@ def model_table(
     curves
         Of `curve_table`.
     """
-    shown = representative(recordings, protocol)
     groups: tuple[list[dict], list[dict], list[dict]] = [], [], []
     for k, (name, recording) in enumerate(zip(names, recordings, strict=True)):
         rates, shape, errors = groups
         rates.append(_rates(curves[curves["model"] == name], recording, protocol))
-        shape.append(responses.spike_shape(recording, shown, *protocol.window))
+        shape.append(responses.mean_spike(recording, *protocol.window))
         errors.append(_errors(recording, recordings[0] if k else None, protocol))
     order = list(dict.fromkeys(key for group in groups for row in group for key in row))
     rows = [rates | shape | errors for rates, shape, errors in zip(*groups, strict=True)]

@@ -39,7 +39,10 @@ def read_header(path: str) -> Header:
         source = Bytes(path, data)
         kind = bytes(data[:4])
         if kind not in (b"ABF ", b"ABF2"):
-            raise source.error("it begins neither with 'ABF ' nor with 'ABF2'")
+            raise source.error(
+                "it begins neither with 'ABF ' nor with 'ABF2'; recordings of other formats (NWB, "
+                "ATF, CSV) are not read"
+            )
         return _version_2(source) if kind == b"ABF2" else _version_1(source)
 
 

@@ -5,13 +5,14 @@ Each function returns sentences; who calls it prints them or warns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.measures.trains import counts_in_window
+from dendrosim.time_grid import SAME
 
 if TYPE_CHECKING:
     from dendrosim.current_clamp.recorded import ClampRecording
@@ -22,6 +23,8 @@ USUAL, POSSIBLE = 0.15, 1.0
 SHARE = 0.1
 #: No cortical neuron keeps up a higher rate (Hz).
 FASTEST = 500.0
+#: The rise of a spike takes about 0.3 ms: sampled more slowly than this (s), it is lost.
+SLOW = 0.2e-3
 #: A window shorter than this (s) ends before a cell can answer.
 SHORT = 20e-3
 
@@ -82,6 +85,39 @@ def _differing(recording: ClampRecording, name: str, current: np.ndarray) -> lis
     ]
 
 
+def check_window(recording: ClampRecording, stop: float) -> None:
+    """Refuse a window that reaches beyond what was recorded of a cell.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if stop > recording.duration * (1 + SAME):
+        raise DendrosimError(
+            f"{recording.path}: the measured window ends at {stop * 1e3:g} ms, but a sweep was "
+            f"recorded for {recording.duration * 1e3:g} ms; give measure.stop within it"
+        )
+
+
+def of_playing(
+    recording: ClampRecording, start: float, stop: float, window: tuple[float, float]
+) -> list[str]:
+    """Return the doubts about a command that models get from `start` to `stop` (s) only."""
+    first, last = (float(at) for at in (start, stop))
+    cut = [
+        e for e in recording.epochs
+        if e.start < window[1] and e.stop > window[0]
+        and (e.start < first * (1 - SAME) or e.stop > last * (1 + SAME))
+    ]  # fmt: skip
+    if not cut:
+        return []
+    return [
+        f"{recording.path}: the models get the command from {first * 1e3:g} to {last * 1e3:g} ms "
+        f"only (start and stop of the stimulus), and the cell had it from {cut[0].start * 1e3:g} "
+        f"to {cut[-1].stop * 1e3:g} ms"
+    ]
+
+
 def of_measuring(recording: ClampRecording, start: float, stop: float, given: bool) -> list[str]:
     """Return the doubts about what is counted in a window.
 
@@ -105,6 +141,13 @@ def of_measuring(recording: ClampRecording, start: float, stop: float, given: bo
             f"{path}: the window from {start * 1e3:g} to {stop * 1e3:g} ms holds {len(inside)} "
             "epochs of the command, so a rate in it is that of no single current"
         )
+    uneven = [e for e in inside if e.pulses == 1 and e.shortest < 0.9 * (e.stop - e.start)]
+    if uneven and recording.command.shape[1] > 1:
+        doubts.append(
+            f"{path}: the command of the sweeps lasts from {uneven[0].shortest * 1e3:g} to "
+            f"{(uneven[0].stop - uneven[0].start) * 1e3:g} ms, and one window is measured in all "
+            "of them; a rate is that of the sweep's own step only if the step fills the window"
+        )
     if stop - start < SHORT:
         doubts.append(
             f"{path}: the window from {start * 1e3:g} to {stop * 1e3:g} ms is shorter than "
@@ -122,6 +165,18 @@ def _of_spikes(recording: ClampRecording, start: float, stop: float) -> list[str
             f"{rule.slope:g} mV/ms and are not counted: {sum(slow)}, in sweeps {_list(slow)} of "
             "those read; blunted spikes need a lower one"
         )
+    jumps = recording.jumps
+    if any(jumps):
+        doubts.append(
+            f"{path}: at steps of the command the potential jumps as high as a spike, by the "
+            f"series resistance; {sum(jumps)} jumps, in sweeps {_list(jumps)} of those read, are "
+            "not counted as spikes"
+        )
+    if recording.dt > SLOW and any(len(f.onsets) or f.slow for f in recording.found):
+        doubts.append(
+            f"{path}: one sample every {recording.dt * 1e3:g} ms shows too little of a spike, "
+            f"whose rise takes less; record with {1e-3 / SLOW:g} kHz or more, or lower spike_slope"
+        )
     rates = counts_in_window(recording.spike_times(), start, stop) / (stop - start)
     if rates.max() > FASTEST and stop - start >= SHORT:
         doubts.append(
@@ -136,7 +191,7 @@ def _of_spikes(recording: ClampRecording, start: float, stop: float) -> list[str
     return doubts
 
 
-def _list(slow: list[int]) -> str:
+def _list(slow: Sequence[int]) -> str:
     where = [str(k) for k in np.flatnonzero(slow)]
     return ", ".join(where[:5]) + (", ..." if len(where) > 5 else "")
 
@@ -144,7 +199,9 @@ def _list(slow: list[int]) -> str:
 def epochs(recording: ClampRecording) -> str:
     """Return the epochs of the command in words: when, and from which to which current."""
     listed = [
-        f"{e.start * 1e3:g} to {e.stop * 1e3:g} ms: {_pA(e.levels)} pA" for e in recording.epochs
+        f"{e.start * 1e3:g} to {e.stop * 1e3:g} ms: "
+        f"{f'{e.pulses} pulses of ' if e.pulses > 1 else ''}{_pA(e.levels)} pA"
+        for e in recording.epochs
     ]
     shown = listed if len(listed) <= 6 else [*listed[:5], f"{len(listed) - 5} more"]
     return "; ".join(shown) or "none"

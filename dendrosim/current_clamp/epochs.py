@@ -21,6 +21,8 @@ class CommandEpoch(NamedTuple):
     stop: float  #: s
     levels: Array  #: of each sweep, in the command's unit: the value furthest from the holding one
     away: float  #: how far from their holding values they are at most
+    shortest: float = np.inf  #: s; how long the sweep is away that is so for the shortest time
+    pulses: int = 1  #: how many pulses of one level it is a train of
 
     @property
     def spread(self) -> float:
@@ -59,7 +61,9 @@ def command_epochs(command: Array, dt: float) -> list[CommandEpoch]:
             if away[a:b].any():
                 levels = furthest(command[a:b], holding[0])
                 reach = float(np.abs(levels - holding[0]).max())
-                epochs.append(CommandEpoch(float(a * dt), float(b * dt), levels, reach))
+                lengths = away[a:b].sum(axis=0) * dt
+                shortest = float(lengths[lengths > 0].min())
+                epochs.append(CommandEpoch(float(a * dt), float(b * dt), levels, reach, shortest))
     return _trains(epochs)
 
 
@@ -70,7 +74,7 @@ def _trains(epochs: list[CommandEpoch]) -> list[CommandEpoch]:
         last = result[-1] if result else None
         alike = last is not None and np.array_equal(last.levels, epoch.levels)
         if alike and 0 < epoch.start - last.stop <= PAUSE * (1 + 1e-9):
-            result[-1] = last._replace(stop=epoch.stop)
+            result[-1] = last._replace(stop=epoch.stop, pulses=last.pulses + 1)
         else:
             result.append(epoch)
     return result

@@ -16,6 +16,7 @@ from dendrosim.current_clamp import doubts
 from dendrosim.current_clamp.abf_command import commanded
 from dendrosim.current_clamp.abf_header import read_header
 from dendrosim.current_clamp.abf_parts import Header
+from dendrosim.current_clamp.artefacts import at_steps
 from dendrosim.current_clamp.channels import AMPERE, VOLT, choose
 from dendrosim.current_clamp.epochs import CommandEpoch, chosen_epoch, command_epochs
 from dendrosim.errors import DendrosimError, DendrosimWarning
@@ -80,8 +81,28 @@ class ClampRecording:
 
     @cached_property
     def found(self) -> tuple[Found, ...]:
-        """What the potential of each sweep holds: spikes, and peaks too slow for one."""
+        """What the potential of each sweep holds: spikes, and peaks too slow for one.
+
+        A jump of the potential at a step of the command is no spike, see `artefacts.at_steps`.
+        """
+        sweeps = zip(self._all_found, self._artefacts, strict=True)
+        return tuple(
+            Found(found.onsets[~jump], found.slow, found.peaks[~jump]) for found, jump in sweeps
+        )
+
+    @cached_property
+    def jumps(self) -> tuple[int, ...]:
+        """How many jumps of the potential at steps of the command each sweep has, as spikes do."""
+        return tuple(int(jump.sum()) for jump in self._artefacts)
+
+    @cached_property
+    def _all_found(self) -> tuple[Found, ...]:
         return tuple(find_spikes(v, self.dt, self.rule) for v in self.voltage.T)
+
+    @cached_property
+    def _artefacts(self) -> list[np.ndarray]:
+        sweeps = zip(self._all_found, self.command.T, strict=True)
+        return [at_steps(found, command, self.dt) for found, command in sweeps]
 
     def spike_times(self) -> list[np.ndarray]:
         """Return when the spikes of each sweep begin (seconds), one array a sweep.

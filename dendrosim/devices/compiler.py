@@ -33,7 +33,7 @@ def compiler() -> list[str]:
 
 
 def compiler_version() -> str:
-    """Return what the compiler says of itself.
+    """Return the compiler's command, options of ``CXX`` too, and what it says of itself.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _version(command: tuple[str, ...]) -> str:
         run = subprocess.run(
             [*command, "--version"], capture_output=True, text=True, errors="replace", check=True
         )
-        return run.stdout.splitlines()[0]
+        return f"{shlex.join(command)}: {run.stdout.splitlines()[0]}"
     except (OSError, ValueError, IndexError, subprocess.CalledProcessError):
         raise DendrosimError(
             f"device 'cpp' needs a C++ compiler and {shlex.join(command)!r} does not run; install "

@@ -17,6 +17,7 @@ from dendrosim import checks
 from dendrosim.devices import cuda_toolkit, standalone
 from dendrosim.devices.job import Done, Job, Progress
 from dendrosim.devices.own_brian2 import own_brian2
+from dendrosim.devices.program_cache import cache_folder
 from dendrosim.devices.program_run import run_program
 from dendrosim.devices.programs import program_of
 from dendrosim.devices.runtime import run_here
@@ -125,4 +126,16 @@ def _refusal(error: BaseException, job: Job) -> str:
         return f"{job.what}: the method does not suit: {error}"
     if isinstance(error, MemoryError):
         return f"a run of {job.duration:g} s, {job.what}, needs more memory than there is"
+    said = str(error)
+    if isinstance(error, OSError | ImportError) and "ython" in said:
+        return (
+            f"Cython modules cannot be kept in {cache_folder() / 'cython'} ({said[:200]}); set "
+            "DENDROSIM_CACHE to a folder that can be written, or use device 'numpy'"
+        )
+    if type(error).__name__ in ("LinkError", "CompileError"):
+        return (
+            f"{job.what}: Cython's modules could not be compiled; what the compiler said stands "
+            "above. A full disk and a compiler that is missing are the usual causes; device "
+            "'numpy' needs neither"
+        )
     return f"the run failed ({type(error).__name__}: {error})"

@@ -16,6 +16,7 @@ import brian2 as b2
 from brian2.devices.device import all_devices, get_device
 
 from dendrosim.devices.compiler import machine
+from dendrosim.devices.cython_modules import remove_damaged
 from dendrosim.devices.program_cache import cache_folder, key_of
 from dendrosim.errors import DendrosimError
 
@@ -71,3 +72,4 @@ def _set_defaults() -> None:
     # Brian2 keeps its extensions by their text alone; -march=native makes another for each machine
     kept = cache_folder() / "cython" / key_of([machine(), b2.__version__])
     b2.prefs.codegen.runtime.cython.cache_dir = str(kept)
+    remove_damaged(kept)

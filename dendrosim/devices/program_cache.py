@@ -245,16 +245,16 @@ def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Pat
     """
     key = key_of(list(of))
     kept = cache_folder() / name.format(key)
-    if _is_kept(kept):
+    if _is_kept(kept, key):
         return kept
     with locked(key):
-        if _is_kept(kept):
+        if _is_kept(kept, key):
             return kept
         scratch = scratch_folder(key)
         try:
             made = make(scratch)
             known = scratch / "digest.json"
-            known.write_text(json.dumps(digest(made)))
+            known.write_text(json.dumps([*digest(made), key]))
             kept.parent.mkdir(exist_ok=True)
             made.replace(kept)
             known.replace(_digest_of(kept))
@@ -267,9 +267,10 @@ def _digest_of(kept: Path) -> Path:
     return kept.with_name(f"{kept.name}.json")
 
 
-def _is_kept(kept: Path) -> bool:
+def _is_kept(kept: Path, key: str) -> bool:
     try:
         known = json.loads(_digest_of(kept).read_text())
     except (OSError, ValueError):
         return False
-    return is_whole(kept, known)
+    # the key too: a file that was moved to the place of another is whole, but not that other
+    return isinstance(known, list) and known[2:] == [key] and is_whole(kept, known[:2])

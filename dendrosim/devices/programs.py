@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from dendrosim.devices.program_cache import (
     scratch_folder,
 )
 
-FORMAT = 14
+FORMAT = 15
 
 
 @dataclass(frozen=True)
@@ -69,35 +69,46 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         "target": target.fingerprint(),
     })  # fmt: skip
     folder = cache_folder() / key
-    arrays = _stored(folder)
+    arrays = _stored(folder, key)
     if arrays is not None:
         return Program(folder, arrays, target.SIZED, 0.0, False)
     with locked(key):
-        arrays = _stored(folder)  # another process may have made it meanwhile
+        arrays = _stored(folder, key)  # another process may have made it meanwhile
         if arrays is not None:
             return Program(folder, arrays, target.SIZED, 0.0, False)
         started = time.perf_counter()
         scratch = scratch_folder(key)
         try:
             arrays = standalone.write_project(job, device, scratch, threads=threads, build=True)
-            manifest = {"arrays": arrays, "main": digest(scratch / "main")}
-            (scratch / "manifest.json").write_text(json.dumps(manifest))
+            write_manifest(scratch, key, arrays)
             shutil.rmtree(folder, ignore_errors=True)  # what is left of a damaged one
+            if not folder.is_dir():
+                folder.unlink(missing_ok=True)
             scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return Program(folder, arrays, target.SIZED, time.perf_counter() - started, True)
 
 
-def _stored(folder: Path) -> dict[str, tuple[str, str]] | None:
-    """Return the outputs of a compiled program, None where there is no whole one."""
+def write_manifest(folder: Path, key: str, arrays: Mapping[str, Sequence[str]]) -> None:
+    """Write what a program is, what it gives, and by which both are known to be whole."""
+    told = {"key": key, "arrays": dict(arrays), "main": digest(folder / "main")}
+    (folder / "manifest.json").write_text(json.dumps(told | {"digest": key_of(told)}))
+
+
+def _stored(folder: Path, key: str) -> dict[str, tuple[str, str]] | None:
+    """Return the outputs of a compiled program, None where there is no whole one of this key."""
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
-        arrays, main = manifest["arrays"], manifest["main"]
+        told = {name: manifest[name] for name in ("key", "arrays", "main")}
+        # what a program gives is as much a part of it as its code
+        if told["key"] != key or manifest["digest"] != key_of(told):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not isinstance(arrays, dict) or not is_whole(folder / "main", main):
+    arrays = told["arrays"]
+    if not is_whole(folder / "main", told["main"]):
         return None
     with contextlib.suppress(OSError):
         (folder / "main").chmod(0o755)

@@ -9,6 +9,7 @@ import brian2 as b2
 import numpy as np
 
 from dendrosim.devices import signals
+from dendrosim.devices.cython_modules import keep
 from dendrosim.devices.job import (
     Built,
     Done,
@@ -36,7 +37,9 @@ def run_here(job: Job, target: str, progress: Progress | None, freeze: bool) -> 
     built.network.run(0 * b2.second, namespace={})
     compile_seconds = time.perf_counter() - started
     _check_compiled(built.network)
-    compiled = _was_compiled(built.network, since)
+    modules = _modules(built.network)
+    keep(modules)
+    compiled = any(module.stat().st_mtime >= since for module in modules)
     started, used = time.perf_counter(), time.process_time()
     built.network.run(steps_of(job) * job.dt * b2.second, namespace={})
     run_seconds, processor = time.perf_counter() - started, time.process_time() - used
@@ -98,12 +101,12 @@ def _check_compiled(network: b2.Network) -> None:
                     )
 
 
-def _was_compiled(network: b2.Network, since: float) -> bool:
-    """Whether a Cython module of the network is younger than `since`: Brian2 keeps the others."""
-    return any(
-        Path(module.__file__).stat().st_mtime >= since
+def _modules(network: b2.Network) -> list[Path]:
+    """Return the files of the Cython modules of a network; Brian2 keeps them."""
+    return [
+        Path(module.__file__)
         for thing in network.sorted_objects
         for code in thing.code_objects
         for module in code.compiled_code.values()
         if hasattr(module, "__file__")
-    )
+    ]

@@ -94,7 +94,7 @@ def _make(folder: Path, name: str) -> None:
         with log.open("w") as file:
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                start_new_session=True,
+                start_new_session=True, env={**os.environ, "TMPDIR": str(folder)},
             )  # fmt: skip
             try:
                 status = process.wait()
@@ -110,7 +110,8 @@ def _make(folder: Path, name: str) -> None:
         ) from None
     if status or not (folder / "main").is_file():
         lines = log.read_text(errors="replace").splitlines()
-        wrong = next((line for line in lines if "error" in line.lower()), f"status {status}")
+        silent = f"{shlex.join(command)} ended with status {status} and made no program"
+        wrong = next((line for line in lines if "error" in line.lower()), silent)
         raise DendrosimError(f"the {name} program could not be built: {wrong.strip()}")
 
 

@@ -60,6 +60,7 @@ class Found(NamedTuple):
 
     onsets: NDArray[np.int64]  #: samples at which the spikes begin, in order
     slow: int  #: peaks that are high enough, and rise too slowly to be spikes
+    peaks: NDArray[np.int64] = np.empty(0, np.int64)  #: samples of the peaks of the spikes
 
 
 def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
@@ -90,7 +91,7 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
             f"spikes need dt, slope and height above 0 and a finite peak, not dt = {dt} s and "
             f"{rule}"
         )
-    steepness, found, slow, previous = slopes(v, dt), [], 0, 0
+    steepness, found, tops, slow, previous = slopes(v, dt), [], [], 0, 0
     rise = max(1, round(RISE_TIME / dt))
     for peak in _peaks(v, dt, rule):
         begin = max(previous, peak - rise)
@@ -103,8 +104,9 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
                 slow += 1
             else:
                 found.append(onset)
+                tops.append(int(peak))
         previous = int(peak)
-    return Found(np.array(found, dtype=np.int64), slow)
+    return Found(np.array(found, dtype=np.int64), slow, np.array(tops, dtype=np.int64))
 
 
 def _peaks(v: Array, dt: float, rule: SpikeRule) -> NDArray[np.int64]:

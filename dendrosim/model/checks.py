@@ -13,7 +13,7 @@ from dendrosim.model.equations import check_equations, dimension_of
 from dendrosim.model.expressions import Expression, check_names
 from dendrosim.model.names import is_name
 from dendrosim.model.parts import Scales
-from dendrosim.model.quantities import DENSITY, UNITS, quantity, unit_text
+from dendrosim.model.quantities import DENSITY, UNITS, describe, parse_unit, quantity, unit_text
 from dendrosim.model.syntax import CONSTANTS
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def check_model(model: Model) -> dict[str, Dimension]:
                 f"{where}: potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
                 "potential is in volt, or has no unit"
             )
+    _check_signs(model, where)
     _check_areas(model, dims, where)
     for name in model.initial:
         if name not in model.states:
@@ -67,6 +68,27 @@ def check_model(model: Model) -> dict[str, Dimension]:
     if missing and model.kind == "continuous":
         raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
     return dims
+
+
+#: What cannot be below 0, by its unit.
+_UNSIGNED = {
+    parse_unit(unit).dim: what
+    for unit, what in {
+        "siemens": "a conductance", "siemens/meter**2": "a conductance",
+        "farad": "a capacitance", "farad/meter**2": "a capacitance", "second": "a time",
+        "meter": "a length", "meter**2": "an area", "ohm": "a resistance",
+        "ohm*meter": "a resistance", "ohm*meter**2": "a resistance",
+    }.items()
+}  # fmt: skip
+
+
+def _check_signs(model: Model, where: str) -> None:
+    for name, parameter in model.parameters.items():
+        what = _UNSIGNED.get(parameter.value.dim)
+        if what and np.any(np.asarray(parameter.value) < 0):
+            raise DendrosimError(
+                f"{where}: parameters.{name} = {describe(parameter.value)} is {what} below 0"
+            )
 
 
 def _check_starts(model: Model, where: str) -> None:

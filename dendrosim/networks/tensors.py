@@ -63,6 +63,11 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     if path.stat().st_size > MAX_BYTES:
         raise DendrosimError(f"{path}: larger than {MAX_BYTES} bytes")
     try:
+        with path.open("rb"):
+            pass  # the library says of a file that may not be read that it is not there
+    except OSError as error:
+        raise DendrosimError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
         with safe_open(path, framework="numpy") as file:
             head = file.metadata() or {}
             return head, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

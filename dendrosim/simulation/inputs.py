@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import DENSITY, describe, parse_unit, unit_text
@@ -20,6 +21,9 @@ from dendrosim.simulation.stimuli import Stimulus
 from dendrosim.simulation.stimulus_checks import check_times
 
 _AMPERE = parse_unit("amp").dim
+_CAPACITANCE = parse_unit("farad/meter**2").dim
+#: A membrane of less or more (F) is that of no neuron that was recorded.
+SMALLEST_CELL, LARGEST_CELL = 1e-12, 10e-9
 
 
 @dataclass(frozen=True)
@@ -173,11 +177,29 @@ def _check_recorded(
             f"{where}: a recorded current goes into an input in amp or, by its area, in "
             f"amp/meter**2, but {inputs} of {model.name} is in {unit_text(dim)}"
         )
-    if dim is DENSITY and "area" not in stimulus.values:
+    if dim is DENSITY and "area" in stimulus.values:
+        _check_area(stimulus, model, where)
+    elif dim is DENSITY:
         raise DendrosimError(
             f"{where}: a recorded current needs the key 'area' to go into {inputs} of "
             f"{model.name}, in amp/meter**2"
         )
+
+
+def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
+    """Warn of an area that makes the model a cell of a capacitance that none has."""
+    area = stimulus.values["area"]
+    for parameter in model.parameters.values():
+        if parameter.value.dim is _CAPACITANCE:
+            whole = np.asarray(area * parameter.value)
+            if np.any(whole < SMALLEST_CELL) or np.any(whole > LARGEST_CELL):
+                warnings.warn(
+                    f"{where}: area = {describe(area)} makes {model.name} a cell of "
+                    f"{describe(area * parameter.value)}, of its {describe(parameter.value)}; "
+                    "recorded cells have 5 to 500 pF",
+                    DendrosimWarning, stacklevel=2,
+                )  # fmt: skip
+            return
 
 
 def _stimulus_text(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim import checks
+from dendrosim.current_clamp import doubts
 from dendrosim.current_clamp.epochs import furthest
 from dendrosim.current_clamp.recorded import ClampRecording
 from dendrosim.model.quantities import display_unit, parse_unit
@@ -76,6 +77,24 @@ def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
     checks.instance(protocol, Protocol, "protocol")
     clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
     return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
+
+
+def clamp_doubts(protocol: Protocol, neurons: int) -> list[str]:
+    """Return what is doubtful of the real recording that a protocol plays; [] without one.
+
+    See `dendrosim.current_clamp.doubts`.
+    """
+    clamp = clamp_recording(protocol, neurons)
+    if clamp is None:
+        return []
+    found = doubts.of_measuring(clamp, *protocol.window, bool(protocol.given_measure))
+    end = float(protocol.duration)
+    for stimulus in protocol.stimuli:
+        if stimulus.recording is clamp:
+            start = float(np.max(stimulus.values["start"]))
+            stop = float(np.min(stimulus.values.get("stop", end)))
+            found += doubts.of_playing(clamp, start, stop, protocol.window)
+    return found
 
 
 def onsets(protocol: Protocol, neurons: int) -> Array:

@@ -224,10 +224,18 @@ class Protocol(Pickled):
         Raises
         ------
         DendrosimError
-            If a seed is not a whole number from 0.
+            If a seed is not a whole number from 0, or would replace a grid of seeds.
         """
-        read_option("seed", seed, f"{self.source or self.name}: seed")
-        noisy = any(stimulus.shape == "ou" for stimulus in self.stimuli)
+        where = f"{self.source or self.name}: seed"
+        read_option("seed", seed, where)
+        noisy = [stimulus for stimulus in self.stimuli if stimulus.shape == "ou"]
+        for stimulus in noisy:
+            own = stimulus.options["seed"]
+            if isinstance(own, list) and own != seed:
+                raise DendrosimError(
+                    f"{where} = {checks.short(seed)} would replace the grid of seeds {own} of the "
+                    "noise; give one of them"
+                )
         return self.with_(seed=seed) if noisy else self
 
     def with_(

@@ -14,6 +14,8 @@ import dendrosim as ds
 from dendrosim import DendrosimError
 from dendrosim.cli.commands import main
 from dendrosim.devices import program_cache
+from dendrosim.devices.compiler import compiler_version
+from dendrosim.devices.programs import write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,35 @@ def flip(path):
     path.write_bytes(data)
 
 
+def change(folder, **fields):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def exchange(folder):
+    """Let two outputs have each other's files."""
+    arrays = json.loads((folder / "manifest.json").read_text())["arrays"]
+    first, second = "spike_i", "spike_t"
+    change(folder, arrays=arrays | {first: arrays[second], second: arrays[first]})
+
+
+def replace_by_another(folder):
+    """Put the whole program of another key in its place."""
+    told = json.loads((folder / "manifest.json").read_text())
+    (folder / "main").write_bytes((folder / "main").read_bytes() + b"0")
+    write_manifest(folder, "0" * 24, told["arrays"])
+
+
+def make_a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
 DAMAGE = {
+    "a program of another key": replace_by_another,
+    "outputs exchanged": exchange,
+    "an output left out": lambda folder: change(folder, arrays={}),
+    "a file in its place": make_a_file,
     "half a program": lambda folder: truncate(folder / "main"),
     "no program": lambda folder: (folder / "main").unlink(),
     "an empty program": lambda folder: os.truncate(folder / "main", 0),
@@ -112,7 +142,58 @@ def test_a_library_is_checked_too(tmp_path, monkeypatch):
         damage(path)
         assert program_cache.made_once("kernel-{}.so", ["text"], make).stat().st_size == 900
     assert len(made) == 4
+    program_cache.made_once("kernel-{}.so", ["another text"], make)
+    one, other = tmp_path.glob("kernel-*.so")
+    for a, b in ((one, other), (Path(f"{one}.json"), Path(f"{other}.json"))):
+        a.rename(tmp_path / "held")
+        b.rename(a)
+        (tmp_path / "held").rename(b)
+    program_cache.made_once("kernel-{}.so", ["text"], make)
+    assert len(made) == 6  # what was exchanged is whole, and not what is asked for
+    other.unlink() if other != path else one.unlink()
     assert [e.kind for e in program_cache.entries()] == ["kernel"]
+
+
+CYTHON = """
+import dendrosim as ds
+p = ds.Protocol("40 ms", [ds.Stimulus("soma", "constant", amplitude="0.7")])
+r = ds.simulate(ds.load_model("lif"), p, device="cython", progress=False, record=[])
+print(len(r.spike_t), r.meta["compiled"])
+"""
+
+
+def test_damaged_cython_modules_are_made_again(tmp_path, monkeypatch):
+    """Half a module ended the process with a bus error, in every later run too."""
+    monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path))
+
+    def cython():
+        command = [sys.executable, "-W", "ignore", "-c", CYTHON]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    spikes, compiled = cython()
+    assert compiled == "True" and cython() == [spikes, "False"]
+    first, second, third, *_ = sorted(tmp_path.glob("cython/*/*.so"))
+    os.truncate(first, 20_000)
+    second.write_bytes(third.read_bytes())
+    assert cython() == [spikes, "True"]
+    assert cython() == [spikes, "False"]
+
+
+def test_options_of_the_compiler_make_another_program(monkeypatch):
+    monkeypatch.setenv("CXX", "g++ -O0")
+    plain = compiler_version()
+    monkeypatch.setenv("CXX", "g++")
+    assert compiler_version() != plain
+
+
+def test_a_compiler_that_makes_nothing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path))
+    monkeypatch.setenv("CXX", "/bin/true")
+    with pytest.raises(
+        DendrosimError, match=r"needs a C\+\+ compiler|ended with status 0 and made"
+    ):
+        run()
 
 
 def test_what_killed_processes_left_is_swept(tmp_path, monkeypatch):

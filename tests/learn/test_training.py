@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import math
 import os
@@ -888,3 +889,29 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_
         del first
         assert torch.equal(second, third)  # the second step changed nothing
     assert any(not torch.equal(a, b) for a, b in zip(calls[0][1], calls[1][1], strict=True))
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    """Both ended without a word, and one told the accuracy of the other's weights."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        for resume in (False, True):
+            with pytest.raises(DendrosimError, match="another process is training there"):
+                learn.train("digits_lif", folder, resume=resume, changes=["training.epochs=1"])
+    finally:
+        os.close(held)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_holds_a_run_keeps_it(tmp_path):
+    """A refused start takes nothing away, also of a run that has no state yet."""
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(DendrosimError, match="holds a run already"):
+        learn.train("digits_lif", tmp_path)
+    assert (tmp_path / "run.json").read_text() == "{}"
+    with pytest.raises(DendrosimError, match="has no option 'nothing'"):
+        learn.train("digits_lif", tmp_path / "new", changes=["task.nothing=1"])
+    assert not (tmp_path / "new").exists()

@@ -363,3 +363,18 @@ def test_files_that_are_not_there(capsys):
     ):  # fmt: skip
         told = refused(capsys, "verify", network, "--input", x, "--device", "torch", "numpy")
         assert "no such file" in told
+
+
+def test_a_network_that_may_not_be_read_is_there(capsys, here, monkeypatch):
+    ds.Network.random([ds.Layer("lif", 2, 3)], n_out=1).save("net.safetensors")
+    opened = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.name == "net.safetensors":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "net.safetensors: cannot be read (Permission denied)" in refused(
+        capsys, "evaluate", "net.safetensors"
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -17,6 +16,7 @@ from dendrosim.devices.program_cache import cache_folder
 from dendrosim.errors import DendrosimError
 from dendrosim.files import replacing
 from dendrosim.learn.tasks.sources import BROKEN, safe_name
+from dendrosim.progress import on_terminal
 
 
 def kept(name: str) -> Path:
@@ -71,7 +71,7 @@ def fetch(url: str, checksum: str, instead: str) -> Path:
                 known_hash=checksum,
                 fname=url.rsplit("/", 1)[-1],
                 path=kept("data"),
-                progressbar=sys.stderr.isatty(),
+                progressbar=on_terminal(),
             )
         )
     except ValueError:  # what pooch raises for a wrong checksum

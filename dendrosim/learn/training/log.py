@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 
 from dendrosim.files import replacing
+from dendrosim.progress import on_terminal
 
 _PACKAGES = ("dendrosim", "torch", "numpy", "brian2")
 
@@ -99,7 +99,7 @@ def training_bar(show: bool | None, what: str, total: int) -> Iterator[Callable 
         To be called with the steps done and a function that gives loss, hits and count so far,
         which is asked twice a second at most; None where nothing is shown.
     """
-    if not (sys.stderr.isatty() if show is None else show):
+    if not (on_terminal() if show is None else show):
         yield None
         return
     from tqdm import tqdm

@@ -107,13 +107,16 @@ def train(
     folder = Path("runs") / recipe.name if out is None else Path(path_text(out, "folder"))
     with world(place) as processes, _threads(threads), memory.kept():
         run = RunFolder(recipe, folder, seed, processes, place, precision)
-        run.open(resume, task, data, keep_threads=threads is not None)
         try:
-            run.go(save_seconds, save_steps, progress, on_epoch)
-        except DendrosimError:
-            run.leave()
-            raise
-        return run.finish()
+            run.open(resume, task, data, keep_threads=threads is not None)
+            try:
+                run.go(save_seconds, save_steps, progress, on_epoch)
+            except DendrosimError:
+                run.leave()
+                raise
+            return run.finish()
+        finally:
+            run.close()
 
 
 def _device(device: str | None, precision: str) -> str:

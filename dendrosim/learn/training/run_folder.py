@@ -8,6 +8,7 @@ does.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -80,6 +81,7 @@ class RunFolder:
         self.recipe, self.folder, self.seed = recipe, folder, seed
         self.processes, self.device, self.precision = processes, device, precision
         self.made: bool | None = None  # whether the folder is of this run
+        self._held: int | None = None  # the folder's lock
         models = {layer.model for layer in recipe.layers} - CELLS.keys()
         self.identity = {"recipe": recipe.hash, "seed": seed}
         self.identity |= {f"model {name}": recipe.model(name).hash for name in sorted(models)}
@@ -87,7 +89,23 @@ class RunFolder:
     def open(
         self, resume: bool, task: Task | None, data: str | os.PathLike | None, keep_threads: bool
     ) -> None:
-        """Make the folder or go on with the run that is in it."""
+        """Make the folder or go on with the run that is in it; no other process may."""
+        new = self.processes.first and not self.folder.exists()
+        if self.processes.first:
+            _make(self.folder)
+            self._held = _hold(self.folder)
+        try:
+            self._open(resume, task, data, keep_threads)
+        except BaseException:
+            if new:
+                with contextlib.suppress(OSError):  # something is in it by now
+                    self.folder.rmdir()
+            raise
+        self.made = new
+
+    def _open(
+        self, resume: bool, task: Task | None, data: str | os.PathLike | None, keep_threads: bool
+    ) -> None:
         last = self.folder / "last.pt"
         if not resume and (last.exists() or (self.folder / "run.json").exists()):
             raise DendrosimError(
@@ -108,8 +126,6 @@ class RunFolder:
             self.trainer.restore(state)
         self.processes.wait()  # no process may see what the first one is about to write
         if self.processes.first:
-            self.made = not self.folder.exists()
-            _make(self.folder)
             for left in self.folder.glob(".*-*"):  # what a killed run had begun to write
                 left.unlink(missing_ok=True)
             self._write_run()
@@ -158,6 +174,12 @@ class RunFolder:
         if self.made:
             with contextlib.suppress(OSError):  # something else is in it by now
                 self.folder.rmdir()
+
+    def close(self) -> None:
+        """Let other processes train in the folder again."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def save(self) -> None:
         """Write the state of the run."""
@@ -235,6 +257,28 @@ def _hash(task: Task) -> str:
             "lists can"
         ) from None
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder for this process; None where its file system has no locks.
+
+    Raises
+    ------
+    DendrosimError
+        If another process trains there.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise DendrosimError(
+            f"{folder}: another process is training there; wait for it, or give another --out"
+        ) from None
+    except OSError:
+        os.close(held)
+        return None
+    return held
 
 
 def _make(folder: Path) -> None:
