@@ -139,6 +139,10 @@ def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
     yield
 
 
+def before_make(folder: Path) -> None:
+    """Spare the compiler something: nothing here."""
+
+
 def make_portable(folder: Path) -> None:
     """Let ``make NVCC=nvcc ARCH=native`` build a project with the compiler and GPU it finds."""
     makefile = folder / "makefile"

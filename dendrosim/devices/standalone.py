@@ -65,6 +65,7 @@ def write_project(
         with lent:
             standalone.build(directory=str(folder), compile=False, run=False)
             if build:
+                target.before_make(folder)
                 _make(folder, target.NAME)
         return {
             name: (Path(standalone.get_array_filename(v)).name, np.dtype(v.dtype).name)
