@@ -162,6 +162,7 @@ class TestGpu:
         table = gpu.text([r | {"spikes": [5, 5]} for r in rows])
         assert "100,000 neurons" in table and "equal" in table
 
+    @pytest.mark.slow
     def test_a_measurement_compares_the_two(self, tmp_path, monkeypatch):
         """On a GPU that is C++ once more: every number of the rows but the seconds is exact."""
         import gpu

@@ -14,6 +14,7 @@ from runs import I_D, MS, four
 import dendrosim as ds
 from dendrosim.cli.commands import main
 
+pytestmark = pytest.mark.versions
 DEVICES = ["numpy", "cython", "cpp"]
 
 

@@ -30,6 +30,12 @@ RATES = ("a_1", "a_2", "b_1", "b_2")
 MODELS = ("kepecs_wang_2000", "pinsky_rinzel_1994")
 
 
+@pytest.fixture(autouse=True)
+def numpy_target(monkeypatch):
+    """Laws of the methods, on groups of a user of Brian2: no compiler has a part in them."""
+    monkeypatch.setitem(b2.prefs, "codegen.target", "numpy")
+
+
 def advance(text, start, dt, steps, method="rush_larsen2", n=1):
     """Return the variables of a plain Brian2 group of n neurons after some steps of dt seconds."""
     group = b2.NeuronGroup(n, text, method=method, dt=dt * b2.second)

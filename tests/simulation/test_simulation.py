@@ -308,7 +308,8 @@ class TestCaller:
     """What belongs to the caller's own Brian2 session."""
 
     @pytest.fixture
-    def session(self):
+    def session(self, monkeypatch):
+        monkeypatch.setitem(brian2.prefs, "codegen.target", "numpy")
         clock_dt = brian2.defaultclock.dt
         brian2.defaultclock.dt = 0.25 * brian2.ms
         group = brian2.NeuronGroup(1, "dv/dt = 1/ms : 1", method="euler", name="neurons")
