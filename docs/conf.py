@@ -26,9 +26,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "generated",
+    "mathml",
+    "offline",
 ]
+html_math_renderer = "mathml"
 exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = f"dendrosim {version}"

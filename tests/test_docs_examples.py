@@ -1,7 +1,7 @@
 """What the pages show is executed: code in order of the page, commands as far as their options.
 
 The guide's python blocks run here.  The notebooks run when `make docs` builds the pages; here all
-are read, and the one runs whose promise is checked.
+are read, and the one runs whose promise is checked.  What builds the pages is tried on small ones.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import click
 import pytest
@@ -20,6 +21,7 @@ from places import ROOT
 from dendrosim.cli.commands import commands
 
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+EXTENSIONS = ROOT / "docs" / "_ext"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 BLOCK = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -108,3 +110,56 @@ def test_every_notebook_is_in_the_contents():
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     missing = [page.stem for page in NOTEBOOKS if f"generated/notebooks/{page.stem}\n" not in index]
     assert missing == []
+
+
+LOADED = {
+    '<script src="https://cdn.example/a.js"></script>': True,
+    '<script src="_static/a.js"></script>': False,
+    '<link rel="stylesheet" href="//cdn.example/a.css">': True,
+    '<link rel="canonical" href="https://docs.example/">': False,
+    '<img src="http://badge.example/b.svg">': True,
+    "<style>@import 'https://fonts.example/f.css';</style>": True,
+    '<p style="background: url(https://a.example/b.png)">': True,
+    '<a href="https://doi.org/10.1">read</a> @import "https://a.example/";': False,
+}
+
+
+@pytest.mark.parametrize("text", LOADED)
+def test_what_a_page_loads_from_another_host_is_seen(text):
+    requests = run_path(str(EXTENSIONS / "offline.py"))["requests"]
+    assert bool(requests(text)) == LOADED[text]
+
+
+def test_an_equation_becomes_mathml():
+    mathml = run_path(str(EXTENSIONS / "mathml.py"))["mathml"]
+    found = mathml(
+        r"\begin{aligned} \frac{dv}{dt} &= \exp\!\left(x\right) \\ y &\leftarrow 1 \end{aligned}"
+    )
+    assert found.startswith("<math") and "<mfrac>" in found and "←" in found
+    assert found.count("<mtr>") == 2
+
+
+def test_a_build_warns_of_an_equation_that_fails_and_of_a_request(tmp_path):
+    (tmp_path / "conf.py").write_text(
+        f"import sys; sys.path.insert(0, {str(EXTENSIONS)!r})\n"
+        "extensions = ['myst_parser', 'mathml', 'offline']\n"
+        "html_math_renderer = 'mathml'\nmyst_enable_extensions = ['dollarmath']\n"
+    )
+    page = "# Page\n\n$a^2$ and $\\nonsense{a}$\n\n<img src='https://a.example/b.png'>\n"
+    (tmp_path / "index.md").write_text(page)
+    sphinx = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-b",
+        "html",
+        str(tmp_path),
+        str(tmp_path / "out"),
+    ]
+    told = subprocess.run(sphinx, capture_output=True, text=True, check=True).stderr
+    assert "an equation has no MathML" in told and "nonsense" in told
+    assert "index.html loads https://a.example/b.png" in told
+    assert len([line for line in told.splitlines() if "WARNING" in line]) == 2
+    built = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "<msup>" in built and "mathjax.js" not in built and "tex-mml" not in built
