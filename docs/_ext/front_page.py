@@ -19,12 +19,13 @@ from dendrosim.figures import COLOURS, STYLE
 from dendrosim.figures.style import FAINT, GREY
 from dendrosim.learn.tasks import load_task
 
-CELL = "kepecs_wang_2000"
+CELL = "pinsky_rinzel_1994"
 NETWORK = ROOT / "benchmarks" / "results" / "training" / "binary_adding_lrmm_seed_0.safetensors"
 #: The sample of the test part that is shown: a label is a sample's number modulo 10.
 SAMPLE = 7
-START, STOP, END = 40.0, 360.0, 400.0  # of the current, ms
-CHANNELS, REDUCED, TRAINED = COLOURS[0], COLOURS[1], COLOURS[2]
+START, STOP, END = 50.0, 450.0, 500.0  # of the current, ms
+CHANNELS, REDUCED, TRAINED = COLOURS[:3]
+LETTERS = {"alpha_1": "α₁", "beta_1": "β₁", "alpha_2": "α₂", "beta_2": "β₂"}
 
 
 def write(path: Path) -> None:
@@ -36,65 +37,76 @@ def figure() -> Figure:
     """Return the three rungs, one under the other, with what each is beside it."""
     step = ds.Protocol(
         f"{END} ms",
-        [ds.Stimulus("dendrite", "step", amplitude="0.9 uA/cm**2", start=f"{START} ms",
+        [ds.Stimulus("soma", "step", amplitude="1.3 uA/cm**2", start=f"{START} ms",
                      stop=f"{STOP} ms")],
     )  # fmt: skip
     cell = ds.load_model(CELL)
     reduction = reduced(cell)
+    network, run, x, label = solved()
     with matplotlib.rc_context(STYLE | {"font.size": 10}):
-        page = Figure(figsize=(9.4, 7.9))
-        rows = page.add_gridspec(
-            5, 1, height_ratios=(1.5, 0.26, 1.15, 0.42, 2.5), left=0.335, right=0.985, top=0.985,
-            bottom=0.06, hspace=0.32,
-        )  # fmt: skip
-        traces, current, reset = (page.add_subplot(rows[k]) for k in range(3))
-        _cell(traces, cell, step)
+        page = Figure(figsize=(9.6, 7.4))
+        first, current, second = (
+            page.add_axes((0.375, bottom, 0.595, height))
+            for bottom, height in ((0.79, 0.19), (0.728, 0.022), (0.535, 0.16))
+        )
+        third = [
+            page.add_axes((0.375, bottom, 0.595, height))
+            for bottom, height in ((0.385, 0.045), (0.18, 0.195), (0.065, 0.1))
+        ]
+        _cell(first, cell, step)
         _current(current, step)
-        _reduced(reset, reduction, step)
-        inner = rows[4].subgridspec(3, 1, height_ratios=(0.42, 1.9, 0.72), hspace=0.16)
-        _circuit([page.add_subplot(inner[k]) for k in range(3)])
-        states = len(cell.states)
-        _beside(page, traces, "1", "Ion channels", CHANNELS,
-                f"A pyramidal cell of two compartments:\n{states} differential equations, with "
-                "units.\nA current into its dendrite\nmakes it fire bursts.")  # fmt: skip
-        letters = {"alpha_1": "α₁", "beta_1": "β₁", "alpha_2": "α₂", "beta_2": "β₂"}
-        values = [f"{letters[name]} = {reduction.coefficients[name]:.2f}" for name in letters]
-        _beside(page, reset, "2", "Four coefficients", REDUCED,
-                "Its reduction under the same current:\n"
-                f"{values[0]},  {values[1]},\n{values[2]},  {values[3]}.\n"
-                "The rate is kept, the bursts are not.")  # fmt: skip
-        _beside(page, page.axes[4], "3", "A trained circuit", TRAINED, _told())
+        _reduced(second, reduction, step)
+        _circuit(third, run, x, label)
+        values = [f"{letter} = {reduction.coefficients[name]:.2f}"
+                  for name, letter in LETTERS.items()]  # fmt: skip
+        _beside(page, first, "1", "Ion channels", CHANNELS,
+                f"A pyramidal cell:\n{len(cell.states)} differential equations in two\n"
+                "compartments. A current into\nthe soma makes it fire bursts.")  # fmt: skip
+        _beside(page, second, "2", "Four coefficients", REDUCED,
+                f"The reduction of this cell:\n{', '.join(values[:2])},\n{', '.join(values[2:])}."
+                "\nThreshold, resets and gain are\nfitted to the cell's firing rates.")  # fmt: skip
+        _beside(page, third[0], "3", "A trained circuit", TRAINED,
+                f"Leaky neurons in circuits of\nfour (LRMM), {network.n_weights:,} weights.\n\n"
+                "The task: how many of the nine\nmarked places hold a one?\n"
+                "The answer begins at nine.\nA marked place without a one\nlowers it.\n\n"
+                "Torch, numpy, Cython and C++\ngive the same spikes.")  # fmt: skip
         return page
 
 
 def reduced(cell: ds.Model) -> ds.Reduction:
-    """Return the reduction of a cell, fitted on firing rates."""
+    """Return the reduction of a cell, fitted to its firing rates."""
     rates = ds.Protocol(
-        "700 ms",
-        [ds.Stimulus("dendrite", "constant", amplitude="linspace(0, 1.6, 9) uA/cm**2")],
-        measure={"start": "200 ms"},
+        "500 ms",
+        [ds.Stimulus("soma", "constant", amplitude="[0.5, 1, 1.5, 2, 2.5] uA/cm**2")],
+        measure={"start": "100 ms"},
     )  # fmt: skip
-    return ds.reduce(
-        cell, "0.1 ms", method="quasi_active", fit=[rates], generations=8, progress=False
-    )
+    return ds.reduce(cell, "0.1 ms", fit=[rates], generations=6, progress=False)
+
+
+def solved() -> tuple[ds.Network, ds.networks.NetworkOutput, np.ndarray, int]:
+    """Return the network, its run of the sample, the sample and its label."""
+    network = ds.load_network(NETWORK)
+    x, label = load_task("binary_adding", seed=0).test.batch(np.array([SAMPLE]))
+    run = ds.run_network(network, x, device="numpy", progress=False)
+    return network, run, x[0], int(label[0])
 
 
 def _cell(axes: Axes, cell: ds.Model, step: ds.Protocol) -> None:
     run = ds.simulate(cell, step, device="numpy", dt="0.05 ms", progress=False)
     t = run.times * 1e3
-    axes.plot(t, run.voltage("dendrite")[:, 0] * 1e3, color=FAINT, lw=2.2)
+    axes.plot(t, run.voltage("dendrite")[:, 0] * 1e3, color="#c4c4c4", lw=1.6)
     axes.plot(t, run.voltage("soma")[:, 0] * 1e3, color=CHANNELS, lw=1.0)
-    axes.annotate("soma", (0.03, 0.93), xycoords="axes fraction", color=CHANNELS, va="top")
-    axes.annotate("dendrite", (0.03, 0.78), xycoords="axes fraction", color=GREY, va="top")
+    axes.annotate("soma", (1, 1), xycoords="axes fraction", color=CHANNELS, ha="right", va="top")
+    axes.annotate("dendrite", (1, 0.86), xycoords="axes fraction", color=GREY, ha="right", va="top")
     _time(axes)
-    axes.set_ylabel("mV")
+    axes.tick_params(labelbottom=False)
 
 
 def _current(axes: Axes, step: ds.Protocol) -> None:
     times = np.arange(0, END, 0.1) * 1e-3
-    axes.fill_between(times * 1e3, step.current("dendrite", times, 1e-4)[:, 0], color=FAINT, lw=0)
-    axes.annotate("current into the dendrite", ((START + STOP) / 2, 0.46), color=GREY,
-                  xycoords=("data", "axes fraction"), ha="center", va="center")  # fmt: skip
+    axes.fill_between(times * 1e3, step.current("soma", times, 1e-4)[:, 0], color=FAINT, lw=0)
+    axes.annotate("the same current into both", ((START + STOP) / 2, 0.46), color="#404040",
+                  xycoords=("data", "axes fraction"), ha="center", va="center", size=9)  # fmt: skip
     axes.set_axis_off()
     axes.set_xlim(0, END)
 
@@ -103,71 +115,58 @@ def _reduced(axes: Axes, reduction: ds.Reduction, step: ds.Protocol) -> None:
     run = ds.simulate(reduction.model, step, device="numpy", progress=False)
     v = run.voltage("soma")[:, 0] * 1e3
     axes.plot(run.times * 1e3, v, color=REDUCED, lw=1.0)
-    axes.vlines(run.spikes(0) * 1e3, np.max(v), np.max(v) + 40, color=REDUCED, lw=1.0)
+    spikes, above = run.spikes(0) * 1e3, v.max() + 5
+    axes.plot(spikes, np.full(len(spikes), above), "|", color=REDUCED, ms=9, mew=1.2)
+    axes.annotate("spikes", (0.015, above), xycoords=("axes fraction", "data"), color=REDUCED,
+                  va="center")  # fmt: skip
     _time(axes)
     axes.set_xlabel("time (ms)", labelpad=1)
-    axes.set_ylabel("mV")
 
 
 def _time(axes: Axes) -> None:
     axes.set_xlim(0, END)
-    axes.locator_params(axis="y", nbins=4)
+    axes.locator_params(axis="y", nbins=3)
+    axes.set_ylabel("mV")
+    axes.yaxis.set_label_coords(-0.075, 0.5)
 
 
-def _circuit(panels: Sequence[Axes]) -> None:
-    network, x, answer = ds.load_network(NETWORK), *_sample()
-    run = ds.run_network(network, x, device="numpy", progress=False)
-    seen, raster, readout = panels
+def _circuit(
+    panels: Sequence[Axes], run: ds.networks.NetworkOutput, x: np.ndarray, label: int
+) -> None:
+    seen, raster, answer = panels
     ones, marked = x[:, 0] > 0, x[:, 1] > 0
     steps = np.arange(len(x))
-    seen.vlines(steps[ones], 0, 1, color=FAINT, lw=2.4)
-    seen.vlines(steps[ones & marked], 0, 1, color="black", lw=2.4)
-    seen.plot(steps[marked], np.full(marked.sum(), 1.55), "v", color="black", ms=4.5)
+    seen.vlines(steps[ones & ~marked], 0, 1, color=FAINT, lw=2.2)
+    seen.vlines(steps[ones & marked], 0, 1, color="black", lw=2.2)
+    seen.plot(steps[marked], np.full(marked.sum(), 1.6), "v", color="black", ms=4)
     seen.set_ylim(0, 2)
-    _bare(seen, "input")
-    at, neuron = np.nonzero(run.spikes[0][0])
-    raster.plot(at, neuron, "|", color=TRAINED, ms=1.7, mew=1.0)
+    seen.set_yticks([])
+    raster.plot(*np.nonzero(run.spikes[0][0]), "|", color=TRAINED, ms=1.8, mew=1.0)
     raster.set_ylim(-2, run.spikes[0].shape[2] + 1)
-    _bare(raster, "spikes of\n128 circuits")
-    found = run.readout[0].T
-    chance = np.exp(found - found.max(0))
-    chance /= chance.sum(0)
-    readout.imshow(chance, origin="lower", aspect="auto", cmap="Greens", vmin=0, vmax=1,
-                   extent=(-0.5, len(x) - 0.5, -0.5, len(found) - 0.5))  # fmt: skip
-    readout.annotate(f"{found[:, -1].argmax()}", (len(x) + 0.6, answer), va="center", weight="bold",
-                     color=TRAINED, annotation_clip=False)  # fmt: skip
-    readout.set_yticks([0, 9])
-    readout.set_ylabel("answer")
-    readout.set_xlabel("step", labelpad=1)
-    for axes in panels:
+    raster.set_yticks([])
+    for axes, name in ((seen, "input"), (raster, "128 circuits"), (answer, "answer")):
+        axes.set_ylabel(name)
+        axes.yaxis.set_label_coords(-0.04, 0.5)
         axes.set_xlim(-0.5, len(x) - 0.5)
-
-
-def _sample() -> tuple[np.ndarray, int]:
-    x, label = load_task("binary_adding", seed=0).test.batch(np.array([SAMPLE]))
-    return x[0], int(label[0])
-
-
-def _told() -> str:
-    network = ds.load_network(NETWORK)
-    weights = int(str(network).split(",")[-1].split()[0])
-    return (
-        "LRMM, four neurons to a circuit,\n"
-        f"{weights:,} weights, trained on\nBinary Adding: how many ones\nare at the nine marked "
-        "places?\n"
-        "The same spikes come out of\ntorch, numpy, cython and C++."
-    )
-
-
-def _bare(axes: Axes, label: str) -> None:
-    axes.set_yticks([])
-    axes.tick_params(bottom=False, labelbottom=False)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_ylabel(label)
+    for axes in (seen, raster):
+        axes.tick_params(bottom=False, labelbottom=False)
+        axes.spines[["left", "bottom"]].set_visible(False)
+    found = run.readout[0].argmax(1)
+    answer.step(steps, found, where="mid", color=TRAINED, lw=1.6)
+    answer.annotate(f"{found[-1]}", (len(x), found[-1]), va="center", weight="bold", size=12,
+                    color=TRAINED, annotation_clip=False)  # fmt: skip
+    for place in steps[marked & ~ones]:
+        for axes in panels:
+            axes.axvline(place, color=GREY, lw=0.7, ls=":", zorder=0)
+    answer.set_ylim(-0.6, 9.9)
+    answer.set_yticks([0, 3, 6, 9])
+    answer.set_xlabel("step", labelpad=1)
+    if found[-1] != label:
+        raise ValueError(f"the network of the front page answers {found[-1]}, which is wrong")
 
 
 def _beside(page: Figure, axes: Axes, number: str, title: str, colour: str, text: str) -> None:
     top = axes.get_position().y1
-    page.text(0.012, top, number, size=26, weight="bold", color=colour, va="top")
-    page.text(0.047, top - 0.003, title, size=13, weight="bold", color=colour, va="top")
-    page.text(0.047, top - 0.036, text, size=9.5, color="#404040", va="top", linespacing=1.45)
+    page.text(0.01, top, number, size=27, weight="bold", color=colour, va="top")
+    page.text(0.052, top - 0.002, title, size=13, weight="bold", color=colour, va="top")
+    page.text(0.053, top - 0.042, text, size=9.5, color="#303030", va="top", linespacing=1.5)
