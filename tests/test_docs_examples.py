@@ -20,7 +20,7 @@ from places import ROOT
 
 from dendrosim.cli.commands import commands
 
-GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+GUIDE = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "docs" / "tour.md"]
 EXTENSIONS = ROOT / "docs" / "_ext"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 BLOCK = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -109,6 +109,19 @@ def test_the_code_of_a_notebook_is_clean(page, tmp_path):
 def test_every_notebook_is_in_the_contents():
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     missing = [page.stem for page in NOTEBOOKS if f"generated/notebooks/{page.stem}\n" not in index]
+    assert missing == []
+
+
+def test_the_modules_that_the_tour_names_are_there():
+    text = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+    package = ROOT / "dendrosim"
+    rooms = {path.name for path in package.iterdir() if path.is_dir()}
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", text)
+    paths = [package.joinpath(*name.split(".")) for name in named if name.split(".")[0] in rooms]
+    paths += [package / name for name in re.findall(r"`([a-z_/]+\.py|[a-z_/]+/)`", text)
+              if name.split("/")[0] in rooms]  # fmt: skip
+    assert len(paths) > 25
+    missing = [str(p) for p in paths if not (p.exists() or p.with_suffix(".py").is_file())]
     assert missing == []
 
 

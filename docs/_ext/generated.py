@@ -41,6 +41,7 @@ def write_pages(app: object) -> None:
 def write_slow_pages() -> None:
     """Run every model, and every claim of the papers that needs no trained network."""
     import front_page
+    import house
     import model_pages
 
     from dendrosim import papers
@@ -49,6 +50,7 @@ def write_slow_pages() -> None:
         shutil.rmtree(FOLDER / name, ignore_errors=True)  # pages of names that are gone, too
         (FOLDER / name).mkdir(parents=True)
     front_page.write(FOLDER / "front.png")
+    house.write(FOLDER)
     model_pages.write(FOLDER / "models")
     papers.reproduce(FOLDER / "papers", quick=True, progress=False)
 

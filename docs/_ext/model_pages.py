@@ -157,7 +157,7 @@ def _caption(model: ds.Model) -> str:
         )
     held = (
         f" For all but the f-I curve the soma receives {responses.HOLDING}, because its rest is "
-        "not stable without."
+        "not stable without it."
         if responses.is_held(model)
         else ""
     )
