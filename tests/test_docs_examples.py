@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from runpy import run_path
 
@@ -18,6 +19,7 @@ import click
 import pytest
 from places import ROOT
 
+import dendrosim as ds
 from dendrosim.cli.commands import commands
 
 GUIDE = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "docs" / "tour.md"]
@@ -123,6 +125,23 @@ def test_the_modules_that_the_tour_names_are_there():
     assert len(paths) > 25
     missing = [str(p) for p in paths if not (p.exists() or p.with_suffix(".py").is_file())]
     assert missing == []
+
+
+def test_the_files_of_the_contributing_guide_are_valid(tmp_path):
+    """Its recipes are tried as a whole by hand; here its model fires and its code is Python."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    model, protocol, *_ = blocks(ROOT / "CONTRIBUTING.md", "toml")
+    paths = tmp_path / "resonate_and_fire.toml", tmp_path / "two_steps.toml"
+    for path, text in zip(paths, (model, protocol), strict=True):
+        path.write_text(text, encoding="utf-8")
+    assert len(ds.load_protocol(paths[1]).stimuli) == 2
+    drive = ds.Protocol("500 ms", [ds.Stimulus("soma", "constant", amplitude="15")])
+    run = ds.simulate(paths[0], drive, device="numpy", dt="1 ms", progress=False)
+    assert 0 < len(run.trains[0]) < 500
+    for _, text in re.findall(r"(?ms)^( *)```python\n(.*?)^\1```", page):
+        code = textwrap.dedent(text)
+        entry = code.startswith('"') and not code.startswith('"""')  # of a dict
+        ast.parse(f"{{{code}}}" if entry else code)
 
 
 LOADED = {
