@@ -16,6 +16,7 @@ from pathlib import Path
 from runpy import run_path
 
 import click
+import nbformat
 import pytest
 from places import ROOT
 
@@ -142,6 +143,26 @@ def test_the_files_of_the_contributing_guide_are_valid(tmp_path):
         code = textwrap.dedent(text)
         entry = code.startswith('"') and not code.startswith('"""')  # of a dict
         ast.parse(f"{{{code}}}" if entry else code)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebook_for_jupyter_has_the_code_of_its_source_and_was_run(page):
+    ipynb = run_path(str(EXTENSIONS / "ipynb.py"))
+    path = page.with_suffix(".ipynb")
+    written = nbformat.read(path, as_version=4)
+    nbformat.validate(written)
+    source = ipynb["converted"](page.read_text(encoding="utf-8"))
+    assert ipynb["code"](written) == ipynb["code"](source), "run `make notebooks`"
+    code = [cell for cell in written.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs and not any(output.output_type == "error" for output in outputs)
+
+
+def test_the_notebooks_for_jupyter_are_few_and_small():
+    written = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [path.stem for path in written] == [page.stem for page in NOTEBOOKS]
+    assert sum(path.stat().st_size for path in written) < 3e6
 
 
 LOADED = {
