@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-versions docs slow cuda cuda-source clean distclean
+.PHONY: help demo test test-versions docs notebooks slow cuda cuda-source clean distclean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -41,6 +41,9 @@ test-versions:  ## run the base install on Python 3.12 and 3.13, where they are
 docs: $(VENV)/.installed-test  ## run the notebooks and build the pages into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+notebooks: $(VENV)/.installed-test  ## run the notebooks and write them for Jupyter, notebooks/*.ipynb
+	$(BIN)/python docs/_ext/ipynb.py
 
 slow: $(VENV)/.installed-test  ## run the slow tests
 	$(BIN)/python $(PYTEST) -m "slow and not cuda"

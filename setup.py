@@ -63,7 +63,13 @@ EXTRAS = {
     "metrics": ["elephant>=1.1"],
     "efel": ["efel>=5.6"],
     "nir": ["nir>=1.0"],
-    "docs": ["sphinx>=8", "myst-nb>=1.3", "furo>=2024.8", "ipykernel>=6.29"],
+    "docs": [
+        "sphinx>=8",
+        "docutils>=0.21,<0.24",  # its converter to MathML is provisional
+        "myst-nb>=1.3",
+        "furo>=2024.8",
+        "ipykernel>=6.29",
+    ],
 }
 EXTRAS["test"] = [
     "pytest>=8",

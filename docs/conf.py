@@ -26,10 +26,12 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "generated",
+    "mathml",
+    "offline",
 ]
-exclude_patterns = ["_build", "_ext"]
+html_math_renderer = "mathml"
+exclude_patterns = ["_build", "_ext", "generated/rooms.md"]  # the last is a part of the tour
 html_theme = "furo"
 html_title = f"dendrosim {version}"
 html_copy_source = False

@@ -119,6 +119,7 @@ def test_an_sdist_holds_what_a_reader_and_a_tester_need(sdist):
     due = {
         "CHANGELOG.md",
         "CITATION.cff",
+        "CONTRIBUTING.md",
         "LICENSE",
         "Makefile",
         "README.md",

@@ -13,10 +13,10 @@ FOLDER = DOCS / "generated"
 
 
 @cache
-def fingerprint() -> str:
-    """Return a digest of the package, its shelves and what makes these pages."""
+def fingerprint(*others: Path) -> str:
+    """Return a digest of the package, its shelves and other folders."""
     digest = hashlib.sha256()
-    for folder in (ROOT / "dendrosim", ROOT / "models", ROOT / "protocols", DOCS / "_ext"):
+    for folder in (ROOT / "dendrosim", ROOT / "models", ROOT / "protocols", *others):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
@@ -28,10 +28,10 @@ def write_pages(app: object) -> None:
     import benchmark_pages
     import errata
 
-    stamp = FOLDER / ".made_from"
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint():
+    stamp, sources = FOLDER / ".made_from", fingerprint(DOCS / "_ext")
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != sources:
         write_slow_pages()
-        stamp.write_text(fingerprint(), encoding="utf-8")
+        stamp.write_text(sources, encoding="utf-8")
     errata.write(FOLDER / "errata.md")
     benchmark_pages.write(FOLDER)
     copy_notebooks(FOLDER / "notebooks")
@@ -40,6 +40,8 @@ def write_pages(app: object) -> None:
 
 def write_slow_pages() -> None:
     """Run every model, and every claim of the papers that needs no trained network."""
+    import front_page
+    import house
     import model_pages
 
     from dendrosim import papers
@@ -47,6 +49,8 @@ def write_slow_pages() -> None:
     for name in ("models", "papers"):
         shutil.rmtree(FOLDER / name, ignore_errors=True)  # pages of names that are gone, too
         (FOLDER / name).mkdir(parents=True)
+    front_page.write(FOLDER / "front.png")
+    house.write(FOLDER)
     model_pages.write(FOLDER / "models")
     papers.reproduce(FOLDER / "papers", quick=True, progress=False)
 

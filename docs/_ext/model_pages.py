@@ -130,7 +130,7 @@ def _inputs(model: ds.Model) -> str:
 def _parameters(model: ds.Model) -> str:
     rows = []
     for name, p in model.parameters.items():
-        shape = " (one a neuron)" if p.shape == "neuron" else ""
+        shape = " (one per neuron)" if p.shape == "neuron" else ""
         rows.append((f"${latex.symbol(name)}$", f"`{name}`", describe(p.value) + shape, p.doc,
                      p.source))  # fmt: skip
     return table(("", "name", "value", "meaning", "source"), rows) if rows else "None."
@@ -149,19 +149,22 @@ def _caption(model: ds.Model) -> str:
     if model.kind == "discrete":
         where = "every input" if len(model.inputs) > 1 else "the input"
         return (
-            f"The current goes into {where}. Ticks are spikes, the number beside a trace is the "
-            "size of the step or of the input spike. "
+            f"The current goes into {where}. Ticks are spikes. The number beside a trace is the "
+            "size of the step or of the input spike. The middle trace has the lowest size, of a "
+            f"series, under which the neuron fires: {responses.SEVERAL_DISCRETE} spikes under a "
+            "step, one under four input spikes. "
             f"`{responses.potential_of(model)}` is what the output compares with its threshold."
         )
     held = (
-        f" For all but the f-I curve the soma is held at {responses.HOLDING}, because rest is not "
-        "stable."
+        f" For all but the f-I curve the soma receives {responses.HOLDING}, because its rest is "
+        "not stable without it."
         if responses.is_held(model)
         else ""
     )
     return (
-        "The protocols `step`, `fi_curve`, `chirp` and `paired_pulse` of the shelf, as "
-        f"`dendrosim run {model.name} step --out step.png` draws them one by one.{held}"
+        "The protocols `step`, `fi_curve`, `chirp` and `paired_pulse` of the shelf. "
+        f"`dendrosim run {model.name} step --out step.png` draws one of them. The step is the "
+        f"lowest of a series that makes {responses.SEVERAL} spikes or more.{held}"
     )
 
 

@@ -1,7 +1,8 @@
-"""What a model does: its answer to a step, its f-I curve, a chirp and pulses, in one run.
+"""What a model does: its answer to a step, its f-I curve, a chirp and pulses.
 
 The neurons of a run stand side by side, each under one of the protocols, so that a model is built
-(and for C++ compiled) once.
+(and for C++ compiled) once.  The size of a step is found for each model: the lowest of a series
+under which it fires several spikes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ from dendrosim.reduction import Dynamics
 SHELF = ("step", "fi_curve", "chirp", "paired_pulse")
 #: Current that holds the soma of a neuron without a stable rest (Pinsky and Rinzel 1994, p. 59).
 HOLDING = "-0.5 uA/cm**2"
+#: Steps into the soma that are tried, in uA/cm**2, and spikes that are several.
+STEPS, SEVERAL = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50), 6
+#: Inputs of a discrete model that are tried, and spikes that are several.
+INPUTS, SEVERAL_DISCRETE = tuple(m * 10.0**k for k in range(-2, 3) for m in (1, 2, 5)), 4
+#: Models without a threshold.
+SILENT = {"nir_li"}
+#: Four spikes, 15 steps apart.
+PULSES = {"width": "1 ms", "period": "15 ms", "count": "4", "start": "10 ms"}
 #: Input at which the gates of a discrete model are shut; at 0 they are half open, and it fires.
 SHUT = {"lrmm": -2.0, "lrmm_alif": -2.0}
 
@@ -75,14 +84,19 @@ def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
         for name in ("step", "chirp", "paired_pulse"):
             own = protocols[name]
             protocols[name] = ds.Protocol(own.given_duration, [*own.stimuli, hold])
+    own = protocols["step"]
+    first, *others = own.stimuli
+    tried = first.with_(amplitude=f"{list(STEPS)} uA/cm**2")
+    protocols["step"] = ds.Protocol(own.given_duration, [tried, *others])
     whole, places = side_by_side(protocols, "6500 ms")
     run = ds.simulate(model, whole, device="cpp", grids="zip", record=[model.potentials["soma"]],
                       record_dt="0.1 ms", progress=False)  # fmt: skip
     t, v = run.times * 1e3, run.voltage("soma") * 1e3
-    step = protocols["step"]
-    until = t < float(step.duration) * 1e3
-    panels["step"].plot(t[until], v[until, places["step"].start], color=COLOURS[0], lw=0.8)
-    panels["step"].set(title="Step of 1 µA/cm² into the soma", xlabel="time (ms)", ylabel="mV")
+    size, neuron = _lowest(model, run, places["step"], STEPS, (0.2, 0.8), SEVERAL)
+    until = t < float(own.duration) * 1e3
+    panels["step"].plot(t[until], v[until, neuron], color=COLOURS[0], lw=0.8)
+    panels["step"].set(title=f"Step of {size:g} µA/cm² into the soma", xlabel="time (ms)",
+                       ylabel="mV")  # fmt: skip
     _window(panels["step"], 200, 800)
     _rates(panels["rate"], run, places["fi_curve"], protocols["fi_curve"], 0.5)
     panels["rate"].set_xlabel("somatic current (µA/cm²)")
@@ -94,58 +108,88 @@ def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
     panels["pulses"].set_title("Two pulses into the dendrite, so far apart")
 
 
+def _lowest(
+    model: ds.Model, run: ds.Recording, place: slice, sizes: Sequence[float],
+    window: tuple[float, float], several: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Return the lowest size under which the model fires several spikes, and its neuron.
+
+    Raises
+    ------
+    ValueError
+        If there is none: a page would show a spiking model that is silent.
+    """
+    for k, size in enumerate(sizes):
+        train = run.trains[place.start + k]
+        if np.sum((train >= window[0]) & (train < window[1])) >= several:
+            return size, place.start + k
+    raise ValueError(f"{model.name}: no step of {list(sizes)} makes {several} spikes")
+
+
 def _discrete(model: ds.Model, panels: Mapping[str, Axes]) -> None:
     shut = SHUT.get(model.name, 0.0)
-    run, protocols, places, scale = _fired(model, shut)
+    step, weight = _sizes(model, shut)
+    run, protocols, places = _run_discrete(model, shut, step, weight)
     potential = potential_of(model)
     v = run.traces[potential].values
-    words = [f"{scale * weight:g}" for weight in (0.5, 1, 2)]
     above = f" above {shut:g}".replace("-", "\N{MINUS SIGN}") if shut else ""
-    _stacked(panels["step"], run, places["step"], (0, 110), words, v)
+    for name, size in (("step", step), ("pulses", weight)):
+        words = [f"{size * factor:g}" for factor in (0.5, 1, 2)]
+        _stacked(panels[name], run, places[name], (0, 110), words, v)
+        panels[name].set_xlabel("step")
     panels["step"].set_title(f"{potential} under a step of the input{above}, 20 to 80")
+    panels["pulses"].set_title(f"{potential} under four spikes of this weight")
     _rates(panels["rate"], run, places["rate"], protocols["rate"], 0.1, per_step=True)
     panels["rate"].set_xlabel(f"input{above}")
     panels["chirp"].plot(run.times / 0.3 * 0.25, v[:, places["chirp"].start], color=COLOURS[0],
                          lw=0.8)  # fmt: skip
-    panels["chirp"].set(title=f"{potential} under a chirp of {0.05 * scale:g}",
-                        xlabel="cycles a step", ylabel=potential)  # fmt: skip
-    _stacked(panels["pulses"], run, places["pulses"], (0, 110), words, v)
-    panels["pulses"].set_title(f"{potential} under four spikes of this weight")
-    for name in ("step", "pulses"):
-        panels[name].set_xlabel("step")
+    panels["chirp"].set(title=f"{potential} under a chirp of {0.05 * step:g}",
+                        xlabel="cycles per step", ylabel=potential)  # fmt: skip
 
 
-def _fired(
-    model: ds.Model, shut: float
-) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice], int]:
-    """Run a discrete model, with ten or a hundred times the input if it does not fire else."""
-    found = [_run_discrete(model, shut, 1)]
-    for scale in (10, 100):
-        if not len(found[-1][0].spike_t):
-            found.append(_run_discrete(model, shut, scale))
-    return found[-1] if len(found[-1][0].spike_t) else found[0]  # one without a threshold
+def _sizes(model: ds.Model, shut: float) -> tuple[float, float]:
+    """Return the step, and the weight of four spikes, that make a discrete model fire."""
+    if model.name in SILENT:
+        return 1.0, 1.0
+    grid = str(list(INPUTS))
+    shapes = {
+        "step": ("step", {"amplitude": grid, "start": "20 ms", "stop": "80 ms"}),
+        "pulses": ("pulse_train", {"amplitude": grid, **PULSES}),
+    }
+    run, _, places = _side_by_side_discrete(model, shut, shapes)
+    several = {"step": SEVERAL_DISCRETE, "pulses": 1}
+    return tuple(
+        _lowest(model, run, places[name], INPUTS, (0.0, 0.08), least)[0]
+        for name, least in several.items()
+    )
 
 
 def _run_discrete(
-    model: ds.Model, shut: float, scale: int
-) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice], int]:
-    into, grid = list(model.inputs), f"[{0.5 * scale}, {scale}, {2 * scale}]"
+    model: ds.Model, shut: float, step: float, weight: float
+) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice]]:
+    steps, weights = (str([0.5 * size, size, 2 * size]) for size in (step, weight))
+    shapes = {
+        "step": ("step", {"amplitude": steps, "start": "20 ms", "stop": "80 ms"}),
+        "rate": ("constant", {"amplitude": f"linspace(0, {4 * step}, 41)"}),
+        "chirp": ("chirp", {"amplitude": f"{0.05 * step}", "f_1": "250 Hz"}),
+        "pulses": ("pulse_train", {"amplitude": weights, **PULSES}),
+    }
+    return _side_by_side_discrete(model, shut, shapes)
+
+
+def _side_by_side_discrete(
+    model: ds.Model, shut: float, shapes: Mapping[str, tuple[str, dict[str, str]]]
+) -> tuple[ds.Recording, dict[str, ds.Protocol], dict[str, slice]]:
+    into = list(model.inputs)
     rest = ds.Stimulus(into, "constant", amplitude=str(shut))
-    stimuli = {
-        "step": ("step", {"amplitude": grid, "start": "20 ms", "stop": "80 ms"}),
-        "rate": ("constant", {"amplitude": f"linspace(0, {4 * scale}, 41)"}),
-        "chirp": ("chirp", {"amplitude": f"{0.05 * scale}", "f_1": "250 Hz"}),
-        "pulses": ("pulse_train", {"amplitude": grid, "width": "1 ms", "period": "15 ms",
-                                   "count": "4", "start": "10 ms"}),
-    }  # fmt: skip
     protocols = {
         name: ds.Protocol("300 ms", [ds.Stimulus(into, shape, **values), rest])
-        for name, (shape, values) in stimuli.items()
+        for name, (shape, values) in shapes.items()
     }
     whole, places = side_by_side(protocols, "300 ms")
     run = ds.simulate(model, whole, device="numpy", grids="zip", dt=None if model.dt else "1 ms",
                       record=[potential_of(model)], progress=False)  # fmt: skip
-    return run, protocols, places, scale
+    return run, protocols, places
 
 
 def potential_of(model: ds.Model) -> str:
@@ -166,7 +210,7 @@ def _rates(
     axes.plot(amplitudes / unit, rates * (run.meta["dt"] if per_step else 1), "-o", ms=3,
               color=COLOURS[0])  # fmt: skip
     axes.set_title("Firing rate over constant current")
-    axes.set_ylabel("spikes a step" if per_step else "rate (Hz)")
+    axes.set_ylabel("spikes per step" if per_step else "rate (Hz)")
     axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
 
 
