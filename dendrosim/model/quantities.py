@@ -44,8 +44,8 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
     value
         Text such as ``"2.1 mS/cm**2"``, a Brian2 quantity, a number or a sequence of numbers
         (dimensionless).
-    What the value is, for the error message: a file and a key.
-        What the value is, for the error: a file and a key.
+    where
+        What the value is, for the error message: a file and a key.
     like
         A quantity or dimension that sets the required dimension; any by default.
 
