@@ -236,7 +236,7 @@ def draw_energy(
     axes.set_xticks(range(len(counts)), [name.replace(" ", "\n", 1) for name in counts])
     axes.set_xlim(-0.6, len(counts) - 0.4)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("nJ a step")
+    axes.set_ylabel("nJ per step")
 
 
 def _bars(axes: Axes, counts: Collection[Count]) -> None:

@@ -76,7 +76,7 @@ class EquationTrees:
         self.subexpressions = {name: found[name] for name in order.static_order()}
 
     def held_slope(self, x: str) -> sympy.Expr | None:
-        """Return d(rate of x)/dx with nonlinear parts held constant; None if it is nonlinear itself.
+        """Return d(rate of x)/dx with nonlinear parts held constant; None if it is nonlinear.
 
         A subexpression that is affine in x contributes its derivative; a nonlinear one is treated
         as a constant.

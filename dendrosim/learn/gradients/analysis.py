@@ -92,7 +92,7 @@ class Analysis:
         columns: dict[str, list] = {
             "layer": [f"{k} {layer.model}" for k, layer in enumerate(self.layers)],
             "neurons": [layer.neurons for layer in self.layers],
-            "spikes a step": [layer.rate for layer in self.layers],
+            "spikes per step": [layer.rate for layer in self.layers],
             "silent": [f"{layer.silent:.0%}" for layer in self.layers],
             "spectral radius": [layer.radius[1] for layer in self.layers],
             "with weights": [layer.whole_radius for layer in self.layers],

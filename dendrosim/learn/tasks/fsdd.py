@@ -116,7 +116,7 @@ def _heard(clips: list[Clip], kind: Callable) -> Split:
 
 BUILDER = Builder(
     name="fsdd",
-    title="Spoken digits (FSDD): 40 mel bands or channels of a cochlea, 10 ms a step",
+    title="Spoken digits (FSDD): 40 mel bands or channels of a cochlea, 10 ms per step",
     reference="Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0)",
     shape=(FEATURES.frames, FEATURES.bands, CLASSES),
     samples=(2_400, 300, 300),

@@ -127,7 +127,7 @@ def _key(folder: Path, names: Sequence[str]) -> str:
 
 BUILDER = Builder(
     name="gsc",
-    title="Google Speech Commands v2, 12 classes: 40 mel bands, 10 ms a step",
+    title="Google Speech Commands v2, 12 classes: 40 mel bands, 10 ms per step",
     reference="Warden (2018); Zhang et al. (2023), B.1",
     shape=(FEATURES.frames, FEATURES.bands, CLASSES),
     samples=(84_849, 9_981, 11_005),
