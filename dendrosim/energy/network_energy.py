@@ -188,5 +188,7 @@ def _rate(value: Any, where: str, most: float) -> float:
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= most:
         upper = f" to {most:g}" if np.isfinite(most) else ""
-        raise DendrosimError(f"{where} = {value!r} is not a number of spikes per step from 0{upper}")
+        raise DendrosimError(
+            f"{where} = {value!r} is not a number of spikes per step from 0{upper}"
+        )
     return float(value)
