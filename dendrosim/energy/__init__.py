@@ -1,6 +1,6 @@
-"""The energy of a network: the operations of one step times the price of each.
+"""The energy of a network: number of operations per step times the energy of each.
 
-What counts as an operation is a convention, see `dendrosim.energy.conventions`.
+The definition of an operation depends on a convention, see `dendrosim.energy.conventions`.
 """
 
 import lazy_loader

@@ -1,14 +1,14 @@
-"""Conventions of counting: what of a layer is an operation, and what a network comes to.
+"""Conventions for counting the operations of a layer and of a network.
 
-- ``"text"``: every operation of the model's own text, see `dendrosim.energy.text_operations`.
-  For LIF and LSTM-LIF it is the printed one (Zhang et al. 2023, Table 2), so that is not written
-  a second time.
-- ``"printed"``: for LRMM what its paper counts (eqs 34-39): recurrence as 3 n accumulates instead
-  of 3 n^2, and all accumulates, for all four populations together, at a quarter of their price.
-- ``"corrected"``: for LRMM the same terms with each population at its own size, dense recurrence,
-  and accumulates at their price.
+- ``"text"``: all operations in the text of the model, see `dendrosim.energy.text_operations`.
+  For LIF and LSTM-LIF this equals the printed convention (Zhang et al. 2023, Table 2), so they
+  need no separate rule.
+- ``"printed"``: for LRMM the count of its paper (eqs 34-39): recurrence as 3 n accumulates instead
+  of 3 n^2, and all accumulates of the four populations together, at a quarter of their energy.
+- ``"corrected"``: for LRMM the same terms with the actual size of each population, dense
+  recurrence, and accumulates at their full energy.
 
-For every other model the three are one.
+For every other model the three conventions are the same.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ from dendrosim.tables import aligned
 
 @dataclass(frozen=True)
 class Count:
-    """Operations of a network in one step.
+    """Operations of a network per step.
 
     Attributes
     ----------
     parts
-        ``"input"``, ``"layer 0"``, ..., ``"readout"`` to operations; what was not asked for is not
-        there.
+        ``"input"``, ``"layer 0"``, ..., ``"readout"`` to operations; only the requested parts.
     convention
         One of `CONVENTIONS`.
     """
@@ -41,19 +40,19 @@ class Count:
 
     @property
     def total(self) -> Operations:
-        """All parts together."""
+        """Sum over all parts."""
         return sum(self.parts.values(), Operations())
 
     def nanojoules(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> float:
-        """Return the energy of one step; prices in picojoules."""
+        """Return the energy per step; energies per operation in picojoules."""
         return self.total.nanojoules(e_ac, e_mac)
 
     def text(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> str:
-        """Return a table for people."""
+        """Return a table as text."""
         return side_by_side({self.convention: self}, e_ac, e_mac)
 
     def to_json(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         parts = {
             name: {"ac": o.ac, "mac": o.mac, "nanojoules": o.nanojoules(e_ac, e_mac)}
             for name, o in self.parts.items()
@@ -65,7 +64,7 @@ class Count:
 
 
 class TextRule:
-    """Everything that the text of the model does.
+    """Count all operations in the text of the model.
 
     Parameters
     ----------
@@ -77,24 +76,24 @@ class TextRule:
         self.model = model
 
     def synapses(self, events: float) -> Operations:
-        """Return what spikes cause in the layer above: one accumulate for each target."""
+        """Return the operations caused by spikes in the next layer: one accumulate per target."""
         return Operations(ac=events)
 
     def recurrence(self, events: float, n: int, rate: float) -> Operations:
-        """Return the same for the layer's own spikes."""
+        """Return the operations caused by the spikes of the layer itself."""
         return Operations(ac=events)
 
     def units(self, n: int, values: Mapping[str, Any], rates: Mapping[str, float]) -> Operations:
-        """Return what the neurons themselves do."""
+        """Return the operations inside the neurons."""
         return step_operations(self.model, values, rates) * n
 
     def readout(self, events: float) -> Operations:
-        """Return what the linear readout of the last layer does."""
+        """Return the operations of the linear readout of the last layer."""
         return Operations(ac=events)
 
 
 class CorrectedLrmm(TextRule):
-    """Of the units only what the paper counts: a leak a neuron, and the four synapses inside."""
+    """Count only the paper's operations in units: one leak per neuron, four internal synapses."""
 
     def units(self, n: int, values: Mapping[str, Any], rates: Mapping[str, float]) -> Operations:
         """Return eqs 34 and 37 for n circuits of four neurons."""
@@ -103,14 +102,14 @@ class CorrectedLrmm(TextRule):
 
 
 class PrintedLrmm(CorrectedLrmm):
-    """Eqs 34-39 and 53: n neurons are four times the circuits, accumulates cost a quarter."""
+    """Eqs 34-39 and 53: n is four times the number of circuits, accumulates cost a quarter."""
 
     def recurrence(self, events: float, n: int, rate: float) -> Operations:
-        """Return eq. 36, whether there is recurrence or not."""
+        """Return eq. 36, with or without recurrence."""
         return Operations(ac=3 * (4 * n) * rate / 4)
 
     def readout(self, events: float) -> Operations:
-        """Return eq. 53: a quarter, though there is no fourfold size to make up for."""
+        """Return eq. 53: also a quarter, although the size here is not multiplied by four."""
         return Operations(ac=events / 4)
 
 
@@ -122,7 +121,7 @@ CONVENTIONS: dict[str, Mapping[str, type[TextRule]]] = {
 
 
 def rule_of(model: Model, convention: str) -> TextRule:
-    """Return how the operations of a model are counted.
+    """Return the counting rule for a model in a convention.
 
     Raises
     ------
@@ -137,14 +136,16 @@ def rule_of(model: Model, convention: str) -> TextRule:
 
 
 def side_by_side(counts: Mapping[str, Count], e_ac: float = E_AC, e_mac: float = E_MAC) -> str:
-    """Return one table of a network counted in several conventions, the first with its operations.
+    """Return one table with the counts of a network in several conventions.
+
+    The operations are those of the first convention.
 
     Parameters
     ----------
     counts
-        Convention to what was counted; all of the same parts.
+        Convention to its count; all with the same parts.
     e_ac, e_mac
-        Picojoules an operation.
+        Picojoules per operation.
     """
     first = next(iter(counts.values()))
     rows = {**first.parts, "total": first.total}

@@ -1,7 +1,7 @@
-"""Energy of one step of a network: accumulates and multiply-and-accumulates times their price.
+"""Energy of a network per step: accumulates and multiply-and-accumulates times their energy.
 
 The functions ``*_network`` take sizes and firing rates; `count` takes a network and a run of it.
-What is counted as an operation is a convention: see `dendrosim.energy.conventions`.
+The definition of an operation depends on a convention: see `dendrosim.energy.conventions`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 Rates = float | Mapping[str, float]
 
-#: Operations of an LSTM unit besides its matrix products (Zhang et al. 2023, Table 6).
+#: Operations of an LSTM unit in addition to its matrix products (Zhang et al. 2023, Table 6).
 LSTM_UNIT = 17
 
 
@@ -49,18 +49,18 @@ def operations(
     Parameters
     ----------
     model
-        Of all hidden layers: a discrete model, its name or path.
+        Model of all hidden layers: a discrete model, its name or path.
     sizes
-        Of input and hidden layers: ``(1, 64, 256, 256)`` or ``"1-64-256-256"``.
+        Sizes of input and hidden layers: ``(1, 64, 256, 256)`` or ``"1-64-256-256"``.
     recurrent
-        Whether the hidden layers see their own spikes: one for all, or one each.
+        Whether the hidden layers are recurrent: one value for all or one per layer.
     rates
-        Spikes a step of each hidden layer: a number, or for a model with several spikes a table
+        Spikes per step of each hidden layer: a number, or for a model with several spikes a table
         such as ``{"S_I": 0.168, "S_M": 0.274, "S_C": 0.366, "S_O": 0.311}``.
     input_rate
-        Spikes a step of an input; without it what the input causes is not counted.
+        Spikes per step of an input; without it, the operations of the input are not counted.
     n_out
-        Number of readouts; 0 leaves the readout out.
+        Number of readouts; 0 excludes the readout.
     convention
         One of `CONVENTIONS`.
 
@@ -71,7 +71,7 @@ def operations(
     Raises
     ------
     DendrosimError
-        If sizes, rates or convention are not of this kind.
+        If sizes, rates or convention are invalid.
     """
     model = model if isinstance(model, Model) else load_model(model)
     rule, values, ports = rule_of(model, convention), model.values(), len(model.ports)
@@ -100,7 +100,7 @@ def lif_network(
     sizes: str | Sequence[int], recurrent: bool | Sequence[bool], rates: Sequence[float],
     *, input_rate: float | None = None, n_out: int = 0, e_ac: float = E_AC, e_mac: float = E_MAC,
 ) -> float:  # fmt: skip
-    """Return the nanojoules a step of a LIF network; arguments as in `operations`.
+    """Return the nanojoules per step of a LIF network; arguments as in `operations`.
 
     The network of Zhang et al. (2023), Table 2, on S-MNIST:
 
@@ -115,7 +115,7 @@ def lstm_lif_network(
     sizes: str | Sequence[int], recurrent: bool | Sequence[bool], rates: Sequence[float],
     *, input_rate: float | None = None, n_out: int = 0, e_ac: float = E_AC, e_mac: float = E_MAC,
 ) -> float:  # fmt: skip
-    """Return the nanojoules a step of an LSTM-LIF network; arguments as in `operations`.
+    """Return the nanojoules per step of an LSTM-LIF network; arguments as in `operations`.
 
     >>> round(lstm_lif_network((1, 64, 256, 256), (True, True, False), (0.294, 0.146, 0.03)), 2)
     28.06
@@ -129,9 +129,9 @@ def lrmm_network(
     *, input_rate: float | None = None, n_out: int = 0, convention: str = "printed",
     e_ac: float = E_AC, e_mac: float = E_MAC,
 ) -> float:  # fmt: skip
-    """Return the nanojoules a step of an LRMM network; arguments as in `operations`.
+    """Return the nanojoules per step of an LRMM network; arguments as in `operations`.
 
-    `sizes` are in circuits of four neurons: 128, where the paper speaks of 512 neurons.
+    `sizes` count circuits of four neurons: 128 for the paper's 512 neurons.
     """
     found = operations(
         "lrmm", sizes, recurrent, rates, input_rate=input_rate, n_out=n_out, convention=convention
@@ -144,9 +144,9 @@ def lstm_operations(
 ) -> Count:
     """Count the operations of an LSTM network (Zhang et al. 2023, Tables 2 and 6).
 
-    All of its products are dense, so there are no rates, and the input's are always counted.
-    ``recurrent=False`` leaves the products with the state of the step before out, as the printed
-    sum does for a layer that is feed-forward in the spiking networks.
+    All products are dense, so there are no rates, and the products with the input are always
+    counted.  ``recurrent=False`` excludes the products with the previous state, as in the printed
+    sum for a layer that is feed-forward in the spiking networks.
     """
     sizes = sizes_of(sizes)
     own = recurrent_layers(recurrent, len(sizes) - 1)
@@ -163,7 +163,7 @@ def lstm_network(
     sizes: str | Sequence[int], recurrent: bool | Sequence[bool] = True, *, n_out: int = 0,
     e_mac: float = E_MAC,
 ) -> float:  # fmt: skip
-    """Return the nanojoules a step of an LSTM network; arguments as in `lstm_operations`.
+    """Return the nanojoules per step of an LSTM network; arguments as in `lstm_operations`.
 
     >>> round(lstm_network((1, 64, 256, 256), (True, True, False)), 2)
     2834.78
@@ -172,7 +172,7 @@ def lstm_network(
 
 
 def _rates(model: Model, given: Rates, where: str) -> dict[str, float]:
-    """Return the rate of each spike of a model from a number or a table."""
+    """Return the rate of each spike variable of a model, from a number or a table."""
     names = spikes(model)
     table = given if isinstance(given, Mapping) else {model.output: given}
     for name in sorted(set(table) - set(names)):
@@ -188,5 +188,7 @@ def _rate(value: Any, where: str, most: float) -> float:
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= most:
         upper = f" to {most:g}" if np.isfinite(most) else ""
-        raise DendrosimError(f"{where} = {value!r} is not a number of spikes a step from 0{upper}")
+        raise DendrosimError(
+            f"{where} = {value!r} is not a number of spikes per step from 0{upper}"
+        )
     return float(value)

@@ -1,4 +1,4 @@
-"""Operations of a network, counted from a run of it."""
+"""Operations of a network, counted from a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = np.ndarray
 
 
 def inner_spikes(network: Network) -> dict[int, tuple[str, ...]]:
-    """Return what a run has to record for `count`: spikes that are not the output of a layer."""
+    """Return the variables that `count` needs in a recording: spikes that are not layer outputs."""
     names = {
         k: tuple(name for name in spikes(layer.model) if name != layer.model.output)
         for k, layer in enumerate(network.layers)
@@ -32,20 +32,20 @@ def count(
     network: Network, run: NetworkOutput | Recording, x: Any = None, *, readout: bool = False,
     convention: str = "text",
 ) -> Count:  # fmt: skip
-    """Count the operations of a network in one step, on average over a run.
+    """Count the operations of a network per step, averaged over a run.
 
-    Every spike counts as many accumulates as it has weights that are not 0; so for dense weights
-    this is `operations` with the rates of the run.
+    Every spike counts as many accumulates as it has nonzero weights.  With dense weights the
+    result is that of `operations` with the rates of the run.
 
     Parameters
     ----------
     network
-        What ran.
+        The network of the run.
     run
-        What it gave, with `inner_spikes` recorded; or the recording of a single layer's neurons.
+        Output of the run, with recorded `inner_spikes`; or the recording of a single layer.
     x
-        The input of the run, to count what it causes: whole numbers from 0 are spikes (one
-        accumulate each), of other numbers each that is not 0 is a multiply-and-accumulate.
+        The input of the run, to count its operations.  Whole numbers from 0 are spikes with one
+        accumulate each; otherwise each nonzero number is one multiply-and-accumulate.
     readout
         Whether to count the readout.
     convention
@@ -58,12 +58,12 @@ def count(
     Raises
     ------
     DendrosimError
-        If the run is not of this network, or an inner spike was not recorded.
+        If the run does not belong to this network, or an inner spike was not recorded.
     """
     parts: dict[str, Operations] = {}
     if x is not None:
         parts["input"] = _input_operations(network.layers[0], as_input(network, x))
-    below: Array | None = None  # spikes a step of each source
+    below: Array | None = None  # spikes per step of each source
     for k, layer in enumerate(network.layers):
         rule = rule_of(layer.model, convention)
         fired = _fired(layer, run, k, len(network.layers))
@@ -82,7 +82,7 @@ def count(
 
 
 def counts(network: Network, run: NetworkOutput | Recording, x: Any = None) -> dict[str, Count]:
-    """Return the count of each convention, readout included; what equals another is left out.
+    """Return the count in each convention, including the readout, without duplicates.
 
     Parameters as in `count`.
     """
@@ -95,7 +95,7 @@ def counts(network: Network, run: NetworkOutput | Recording, x: Any = None) -> d
 
 
 def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) -> dict[str, Array]:
-    """Return the spikes a step of each neuron, for each spike variable of a layer."""
+    """Return the spikes per step of each neuron, for each spike variable of a layer."""
     model, n = layer.model, layer.n
     if isinstance(run, Recording):
         if n_layers > 1 or run.n != n:
@@ -106,7 +106,7 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
         found = {model.output: np.bincount(run.spike_i, minlength=n) / steps}
         for name in spikes(model):
             if name in run.traces and name not in found:
-                # refused where not all neurons were recorded
+                # raises an error if not all neurons were recorded
                 columns = [run.column(neuron) for neuron in range(n)]
                 found[name] = run.traces[name].values[:, columns].mean(0)
     else:
@@ -124,7 +124,7 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
 
 
 def _events(weights: Mapping[str, Array], rates: Array) -> float:
-    """Return the accumulates that spikes cause: as many as a source has weights."""
+    """Return the accumulates caused by spikes: one per weight of the source."""
     return float(sum(np.count_nonzero(w, axis=0) @ rates for w in weights.values()))
 
 

@@ -1,16 +1,16 @@
-"""What one step of a discrete model costs, counted in its text.
+"""Operations of one step of a discrete model, counted in its text.
 
-The rules are those of both papers' energy tables, which the text of ``lif`` and ``lstm_lif``
-reproduces term by term:
+The rules are those of the energy tables of both papers; for the text of ``lif`` and ``lstm_lif``
+they reproduce these tables term by term:
 
-- a product of two numbers that vary is one multiply-and-accumulate (MAC), and so is a product
-  with a parameter;
-- a product with a spike is no product: one accumulate (AC) in the steps in which it is fired;
-- the sum into which a product or a spike goes is part of that operation; a further summand that is
-  neither is one AC; what arrives at a port was accumulated by the synapses;
+- a product of two variables is one multiply-and-accumulate (MAC), as is a product with a
+  parameter;
+- a product with a spike is not a product but one accumulate (AC) in the steps with a spike;
+- adding a product or a spike to a sum is part of that operation; any other additional summand is
+  one AC; the input of a port was already accumulated by the synapses;
 - a comparison, ``clip``, ``abs``, ``sign`` and rounding cost nothing; any other function, a
-  division and a power are one MAC each, which is little;
-- what depends on parameters alone is computed once, and a product with 0 or 1 is not computed.
+  division and a power are one MAC each, which is a low estimate;
+- expressions of parameters are computed once, and products with 0 or 1 are not computed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dendrosim.model.model import Model
 from dendrosim.model.switches import switches
 from dendrosim.model.syntax import CONSTANTS
 
-#: Picojoule an operation in 45 nm CMOS, 32-bit floating point (Horowitz 2014).
+#: Picojoules per operation in 45 nm CMOS, 32-bit floating point (Horowitz 2014).
 E_AC, E_MAC = 0.9, 4.6
 
 _FREE = {"clip", "abs", "sign", "floor", "ceil"}
@@ -36,12 +36,12 @@ _FREE = {"clip", "abs", "sign", "floor", "ceil"}
 
 @dataclass(frozen=True)
 class Operations:
-    """Numbers of operations, on average.
+    """Numbers of operations (averages).
 
     Attributes
     ----------
     ac
-        Accumulates: additions that a spike causes.
+        Accumulates: additions caused by spikes.
     mac
         Multiply-and-accumulates.
     """
@@ -56,28 +56,28 @@ class Operations:
         return Operations(self.ac * factor, self.mac * factor)
 
     def nanojoules(self, e_ac: float = E_AC, e_mac: float = E_MAC) -> float:
-        """Return the energy; ``e_ac`` and ``e_mac`` are picojoules an operation."""
+        """Return the energy; ``e_ac`` and ``e_mac`` are picojoules per operation."""
         return (self.ac * e_ac + self.mac * e_mac) * 1e-3
 
 
 def spikes(model: Model) -> tuple[str, ...]:
-    """Return the variables of a discrete model that are 0 or 1, in the order of the text."""
+    """Return the 0-or-1 variables of a discrete model, in the order of the text."""
     return tuple(switch.name for switch in switches(model))
 
 
 def step_operations(
     model: Model, values: Mapping[str, Any], rates: Mapping[str, float]
 ) -> Operations:
-    """Count the operations of one neuron in one step, synapses apart.
+    """Count the operations of one neuron per step, without synapses.
 
     Parameters
     ----------
     model
         A discrete model.
     values
-        Every parameter and derived value: numbers, or arrays with one value a neuron.
+        All parameters and derived values: numbers, or arrays with one value per neuron.
     rates
-        Spikes a step of each of `spikes`.
+        Spikes per step of each of `spikes`.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def step_operations(
 class _Term:
     """A part of an expression.
 
-    ``kind`` is "constant", "spike" or "number"; ``value`` that of a constant, or the rate of a
-    spike; ``loose`` how many summands have not been accumulated by an operation.
+    ``kind`` is "constant", "spike" or "number"; ``value`` is the value of a constant or the rate
+    of a spike; ``loose`` is the number of summands that no operation has accumulated yet.
     """
 
     kind: str
@@ -108,12 +108,12 @@ class _Term:
 
     @property
     def done(self) -> Operations:
-        """What it costs once its loose summands are added up."""
+        """The operations of the term, including the sum of its loose summands."""
         return self.operations + Operations(ac=max(0, self.loose - 1))
 
 
 class _Count:
-    """The walk through an expression."""
+    """Counts the operations of an expression recursively."""
 
     def __init__(self, values: Mapping, rates: Mapping, ports: set[str]) -> None:
         self.values, self.rates, self.ports = values, rates, ports
@@ -137,7 +137,7 @@ class _Count:
                 a, b = self(left), self(right)
                 if b.kind != "constant":
                     return self._mac(a, b)
-                with np.errstate(divide="ignore"):  # the inverse is computed once
+                with np.errstate(divide="ignore"):  # the inverse is computed only once
                     return self._product(a, _Term("constant", value=1 / np.asarray(b.value)))
             case ast.BinOp(left=left, right=right):
                 return self._mac(self(left), self(right))
@@ -184,7 +184,7 @@ class _Count:
 
 
 def _sides(condition: ast.expr) -> list[ast.expr]:
-    """Return the numbers that a condition compares."""
+    """Return the numbers compared in a condition."""
     match condition:
         case ast.Compare(left=left, comparators=[right]):
             return [left, right]

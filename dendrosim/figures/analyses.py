@@ -1,6 +1,6 @@
-"""Figures of analyses: maps of parameters, what is kept of a gradient, loss landscapes, energy.
+"""Figures of analyses: maps of parameters, gradient retention, loss landscapes, energy.
 
-Made of plain values, see `dendrosim.figures.traces` for the figures of runs.
+They are drawn from plain values; for figures of runs see `dendrosim.figures.traces`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-#: Where a factor that is 0, or smaller than this, is drawn.
+#: Smaller factors, and 0, are drawn at this value.
 FLOOR = 1e-30
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point on a map: where training began, where it went, and how well it ended.
+    """A point on a map: start and end of a training, and its result.
 
     Attributes
     ----------
     start, end
         Values of the two parameters; `end` may be None.
     text
-        What stands beside it, such as an accuracy.
+        Text next to it, such as an accuracy.
     """
 
     start: tuple[float, float]
@@ -48,7 +48,7 @@ def map_figure(
     x: Array, y: Array, panels: Mapping[str, Array], names: tuple[str, str],
     marks: Mapping[str, Sequence[Mark]] | None = None, title: str = "", note: str = "",
 ) -> Figure:  # fmt: skip
-    """Draw maps over two parameters, with the line where they are 1.
+    """Draw maps over two parameters, with a contour line at 1.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ def map_figure(
     panels
         Heading to values of shape (len(y), len(x)).
     names
-        Of the parameters.
+        Names of the parameters.
     marks
         Heading to points that are drawn on that map.
     title, note
-        Above all.
+        Title and small print at the top.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.5 * len(panels) + 0.9, 4.0), dpi=100)
@@ -71,7 +71,7 @@ def map_figure(
         norm = TwoSlopeNorm(1.0, min(low, 0.9), max(high, 1.1))
         levels = np.linspace(low, high, 25)
         for panel, (heading, values) in zip(axes, panels.items(), strict=True):
-            values = np.round(values, 9)  # a plain of 1 is no net of contours at 1
+            values = np.round(values, 9)  # rounding avoids spurious contours where all values are 1
             filled = panel.contourf(x, y, values, levels, cmap="RdBu_r", norm=norm)
             if values.min() < 1 < values.max():
                 panel.contour(x, y, values, [1.0], colors="#E6B800", linewidths=1.8)
@@ -113,19 +113,19 @@ def curves_figure(
     title, x, y
         Headings.
     log
-        Whether y is shown as its decimal logarithm; what is below `FLOOR` is left out.
+        Whether y is shown as its decimal logarithm; values below `FLOOR` are not drawn.
     line
-        Height of a grey line to compare with.
+        Height of a grey reference line.
     note
         Small print under the title.
     markers
-        Whether the points are marked.
+        Whether to draw markers at the points.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.2), dpi=100)
         axes = figure.add_axes((0.12, 0.13, 0.84, 0.62))
         draw_curves(axes, curves, log=log, line=line, markers=markers)
-        if len(curves) > 1:  # above the lines, which may be anywhere
+        if len(curves) > 1:  # above the axes, where it hides no line
             wide = sum(map(len, curves)) > 45
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if wide else len(curves))
         axes.set_xlabel(x)
@@ -138,7 +138,7 @@ def draw_curves(
     axes: Axes, curves: Mapping[str, tuple[Array, Array]], log: bool = False,
     line: float | None = None, markers: bool = True,
 ) -> None:  # fmt: skip
-    """Draw lines on axes; where their legend stands is the caller's."""
+    """Draw lines on axes; the caller adds the legend."""
     for k, (name, (at, values)) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
         if log:
@@ -152,14 +152,14 @@ def draw_curves(
 
 
 def landscape_figure(landscapes: Mapping[str, Any], title: str = "", note: str = "") -> Figure:
-    """Draw loss landscapes beside each other: surface above and contours below, or a line each.
+    """Draw loss landscapes side by side: surface above contours, or one line each.
 
     Parameters
     ----------
     landscapes
-        Name to `Landscape`, all of one or all of two dimensions.
+        Name to `Landscape`, all with the same number of dimensions.
     title, note
-        Above all.
+        Title and small print at the top.
     """
     with matplotlib.rc_context(STYLE):
         if next(iter(landscapes.values())).losses.ndim == 1:
@@ -198,16 +198,16 @@ def energy_figure(
     counts: Mapping[str, Count], title: str = "", note: str = "",
     printed: Mapping[str, float] | None = None,
 ) -> Figure:  # fmt: skip
-    """Draw the energy of a step: accumulates below, multiply-and-accumulates above.
+    """Draw the energy per step: accumulates below, multiply-and-accumulates above.
 
     Parameters
     ----------
     counts
-        Name to what was counted.
+        Name to the counted operations.
     title, note
-        Above all.
+        Title and small print at the top.
     printed
-        Name to the nanojoules of a paper, which are drawn beside the counted ones.
+        Name to the nanojoules printed in a paper, drawn next to the counted ones.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(4.5, 1.15 * len(counts) + 1.2), 4.0), dpi=100)
@@ -220,7 +220,7 @@ def energy_figure(
 def draw_energy(
     axes: Axes, counts: Mapping[str, Count], printed: Mapping[str, float] | None = None
 ) -> None:
-    """Draw what `energy_figure` shows on axes: bars, or points where they differ tenfold."""
+    """Draw `energy_figure` on axes: bars, or points if the totals differ more than tenfold."""
     totals = [count.nanojoules() for count in counts.values()]
     spread = max(totals) > 10 * max(min(totals), 1e-12)
     (_points if spread else _bars)(axes, counts.values())
@@ -236,7 +236,7 @@ def draw_energy(
     axes.set_xticks(range(len(counts)), [name.replace(" ", "\n", 1) for name in counts])
     axes.set_xlim(-0.6, len(counts) - 0.4)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("nJ a step")
+    axes.set_ylabel("nJ per step")
 
 
 def _bars(axes: Axes, counts: Collection[Count]) -> None:
@@ -250,7 +250,7 @@ def _bars(axes: Axes, counts: Collection[Count]) -> None:
 
 
 def _points(axes: Axes, counts: Collection[Count]) -> None:
-    """Draw points on a logarithmic axis, which has no zero for bars to stand on."""
+    """Draw points on a logarithmic axis, because it has no zero for bars."""
     totals = [count.nanojoules() for count in counts]
     axes.plot(range(len(totals)), totals, "o", ms=8, color=COLOURS[0])
     axes.set_yscale("log")
@@ -270,7 +270,7 @@ def head(figure: Figure, title: str, note: str = "") -> None:
 
 
 def _symbol(name: str) -> str:
-    """Return ``beta_1`` as it is printed."""
+    """Return ``beta_1`` in mathematical notation."""
     greek = {"alpha": "α", "beta": "β", "gamma": "γ", "rho": "ρ", "tau": "τ", "kappa": "κ"}
     head, _, tail = name.partition("_")
     head = greek.get(head, head)

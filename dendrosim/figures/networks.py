@@ -1,4 +1,4 @@
-"""Figures of a network: what its gates do, and the report on one that was trained."""
+"""Figures of a network: its gates over time, and the analysis of a trained network."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dendrosim.figures.style import GREY, STYLE, literal, look
 
 Array = np.ndarray
 
-#: Colours of what a network is to do with its input.
+#: Background colours of the phases of a task.
 PHASES = {"data": "#DDF0DD", "noise": "#F8DEDC", "readout": "#E9E9E9"}
 
 
 def gates_figure(found: Any, title: str = "", note: str = "") -> Figure:
-    """Draw gates over time, spikes of both memory neurons, and how alike they fire.
+    """Draw gates over time, spikes of both memory neurons, and their agreement.
 
     Parameters
     ----------
     found
         `dendrosim.papers.gates.Dynamics`.
     title, note
-        Above all.
+        Title and small print at the top.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 6.4), dpi=100)
@@ -64,14 +64,14 @@ def _shade(axes: Axes, phase: Array) -> None:
 
 
 def analysis_figure(analysis: Any, title: str = "") -> Figure:
-    """Draw the report of a network: rates, retention, spectral radius and energy.
+    """Draw the analysis of a network: rates, retention, spectral radius and energy.
 
     Parameters
     ----------
     analysis
-        What `dendrosim.learn.gradients.analysis.analyse` found.
+        Result of `dendrosim.learn.gradients.analysis.analyse`.
     title
-        Above all.
+        Title at the top.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 7.2), dpi=100)

@@ -1,4 +1,4 @@
-"""How every figure looks: colours, markers, units and names as they are printed."""
+"""The style of all figures: colours, markers, units and printed names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text, replacing
 
-#: Colours that are told apart by everybody (Okabe & Ito 2008); black is the real cell's.
+#: Colours for all kinds of colour vision (Okabe & Ito 2008); black is for the recorded cell.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REAL, GREY, FAINT = "#000000", "#6b6b6b", "#d0d0d0"
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -24,7 +24,7 @@ def look(k: int) -> dict[str, Any]:
 
 
 def pretty(unit: str) -> str:
-    """Return a unit as it is printed.
+    """Return a unit in printed form.
 
     >>> pretty("uA/cm**2"), pretty("kohm*cm**2"), pretty("1")
     ('µA/cm²', 'kΩ cm²', '')
@@ -35,12 +35,12 @@ def pretty(unit: str) -> str:
 
 
 def short(name: str, most: int = 34) -> str:
-    """Return a name that fits into a heading."""
+    """Return a name shortened to fit into a heading."""
     return name if len(name) <= most else f"{name[: most // 2 - 1]} … {name[-(most // 2 - 2) :]}"
 
 
 def literal(text: str) -> str:
-    r"""Return a text as a figure shows it letter by letter: a ``$`` begins no formula.
+    r"""Return a text that a figure shows literally: ``$`` does not start a formula.
 
     >>> print(literal("$1 to $2"))
     \$1 to \$2
@@ -49,12 +49,12 @@ def literal(text: str) -> str:
 
 
 def entry(name: str) -> str:
-    """Return a name as an entry of a legend, which leaves out what begins with an underscore."""
+    """Return a name as a legend entry; matplotlib omits entries that start with an underscore."""
     shown = literal(short(name))
     return f" {shown}" if shown.startswith("_") else shown
 
 
-#: How every figure looks.
+#: Matplotlib settings of all figures.
 STYLE = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
     "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titlepad": 7,
@@ -71,12 +71,12 @@ STYLE = {
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure, whole or not at all; the ending of the path is the format.
+    """Write a figure atomically; the ending of the path sets the format.
 
     Raises
     ------
     DendrosimError
-        If the folder cannot be written or the ending is not that of an image.
+        If the folder is not writable or the ending is not an image format.
     """
     endings = figure.canvas.get_supported_filetypes()
     path = path_text(path, "figure")

@@ -1,6 +1,6 @@
-"""Traces with the current under them: the figure of a recording, and the parts of others.
+"""Traces with the current below them: the figure of a recording, and parts of other figures.
 
-Made of `matplotlib.figure.Figure` objects alone: no pyplot, no window, no state left behind.
+Only `matplotlib.figure.Figure` objects are used: no pyplot, no window, no global state.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from dendrosim.simulation.recording import Recording, volts
 from dendrosim.simulation.shapes import SHAPES
 from dendrosim.time_grid import in_window
 
-#: A trace that covers more than this (mV) has action potentials in it.
+#: A trace with a larger range than this (mV) contains action potentials.
 ACTION_POTENTIAL = 40.0
 
-#: What a page has room for: with several variables it shows fewer neurons.
+#: Maximum number of panels per page: with several variables, fewer neurons are drawn.
 MOST_PANELS = 12
 
 
 def recording_figure(recording: Recording, protocol: Protocol, most: int = 6) -> Figure:
-    """Draw what was recorded of at most `most` neurons, evenly over the grid; it says of how many.
+    """Draw the recorded variables of at most `most` neurons, evenly spaced over the grid.
 
-    Each variable has a panel of its own.  Where the somatic potential was recorded, the other
-    potentials are left to the file.
+    The figure states the number of neurons.  Each variable has its own panel.  If the somatic
+    potential was recorded, the other potentials are not drawn.
 
     Raises
     ------
     DendrosimError
-        If nothing was recorded.
+        If the recording is empty.
     """
     if not len(recording.times) or not recording.traces.data_vars:
         raise DendrosimError(f"{recording.meta['model']}: nothing was recorded")
@@ -105,7 +105,7 @@ def page(rows: int, title: str, what: str, below: bool) -> tuple[Figure, list[Ax
 
 
 def _drawn(recording: Recording) -> list[str]:
-    """Return the variables that a figure of a recording shows, the somatic potential first."""
+    """Return the variables to draw for a recording, the somatic potential first."""
     names, potentials = list(recording.traces.data_vars), recording.meta["potentials"]
     soma = potentials.get("soma")
     if soma not in names:
@@ -118,7 +118,7 @@ def caption(
     protocol: Protocol, points: Grid | None, neuron: int | None = None,
     subject: str = "Somatic potential",
 ) -> str:  # fmt: skip
-    """Return the line under the title: what the traces are."""
+    """Return the line under the title, which describes the traces."""
     start, stop = protocol.window
     parts = [subject]
     if points is not None and neuron is not None:
@@ -135,7 +135,7 @@ def _at(points: Grid, neuron: int) -> str:
 
 
 def name_trace(axes: Axes, name: str, colour: str, train: np.ndarray, protocol: Protocol) -> None:
-    """Write over a trace what it is, and how many of its spikes are measured."""
+    """Write the name of a trace above it, and how many of its spikes are measured."""
     axes.set_title(literal(short(name, 60)), color=colour, weight="bold", size=9, pad=3)
     inside = int(in_window(train, *protocol.window).sum())
     count = f"{inside} spike{'s' if inside != 1 else ''}"
@@ -157,12 +157,12 @@ def draw_trace(
 
 
 def is_discrete(recording: Recording) -> bool:
-    """Whether a recording is that of a discrete model."""
+    """Whether a recording is of a discrete model."""
     return recording.meta["method"] is None
 
 
 def draw_model_trace(axes: Axes, recording: Recording, neuron: int, colour: str) -> None:
-    """Draw the somatic potential of a neuron, or the first potential that was recorded."""
+    """Draw the somatic potential of a neuron, or the first recorded potential."""
     v = volts(recording, neurons=[neuron])
     if v is not None:
         draw_trace(axes, recording.times, v[:, 0] * 1e3, recording.spikes(neuron), colour)
@@ -178,7 +178,7 @@ def draw_model_trace(axes: Axes, recording: Recording, neuron: int, colour: str)
 def _variable_trace(
     axes: Axes, recording: Recording, variable: str, neuron: int, colour: str
 ) -> None:
-    """Draw any recorded variable, in the unit that suits its values."""
+    """Draw any recorded variable, in a unit suitable for its values."""
     if variable == recording.meta["potentials"].get("soma"):
         draw_model_trace(axes, recording, neuron, colour)
         return
@@ -193,11 +193,11 @@ def _variable_trace(
 def finish_traces(
     traces: Sequence[Axes], protocol: Protocol, own: Sequence[Recording | None]
 ) -> None:
-    """Give traces that are alike one scale, and grey out what is not measured.
+    """Give similar traces one scale, and draw a grey background outside the measured window.
 
-    Those with action potentials are alike, and those without: a potential that stays below
-    threshold would be a flat line on the scale of the others.  The resets of a discrete model
-    (`own`, which is None for the others) are on a scale of their own.
+    Traces with action potentials share one scale, and those without share another: on a common
+    scale, a subthreshold potential would be a flat line.  Traces with the resets of a discrete
+    model (`own`, None for the others) have a separate scale.
     """
 
     def kind(k: int) -> tuple:
@@ -221,11 +221,11 @@ def finish_traces(
 
 
 def draw_current(axes: Axes, protocol: Protocol, recording: Recording, neuron: int) -> None:
-    """Draw the current into each place that has one."""
+    """Draw the current into each place with an input."""
     places = list(dict.fromkeys(USUAL_INPUTS.get(i, i) for s in protocol.stimuli for i in s.into))
     dt = recording.meta["dt"]
     times = np.arange(0, recording.duration, max(dt, recording.duration / 20000))
-    # what an older file lacks
+    # missing in older files
     in_ampere = "amp" in recording.meta.get("input_units", {}).values()
     unit = current_unit(protocol, in_ampere)
     for k, place in enumerate(places):
@@ -248,7 +248,7 @@ def draw_current(axes: Axes, protocol: Protocol, recording: Recording, neuron: i
 
 
 def current_unit(protocol: Protocol, in_ampere: bool = False) -> str:
-    """Return the unit that the currents of a protocol into a model are shown in."""
+    """Return the display unit for the currents of a protocol into a model."""
     for stimulus in protocol.stimuli:
         if stimulus.shape == "recorded":
             return "pA" if in_ampere else "uA/cm**2"

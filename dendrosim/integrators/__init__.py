@@ -1,4 +1,4 @@
-"""Methods of integration that Brian2 does not have; importing this room registers them."""
+"""Integration methods that Brian2 does not have; importing this room registers them."""
 
 from dendrosim.integrators.rush_larsen import RushLarsen
 

@@ -2,27 +2,28 @@
 
 Importing this module registers them; any Brian2 user can then write ``method="rush_larsen"``.
 
-In a conductance-based model each equation is affine in its own variable once the rates and the
-other variables are held: ``dx/dt = f = A x + B``.  Its exact solution over a step is
+In a conductance-based model each equation is affine in its own variable if the rates and the
+other variables are held constant: ``dx/dt = f = A x + B``.  Its exact solution over a step is
 
     x(t + dt) = x + dt f(x) phi(dt A),    phi(z) = (exp(z) - 1)/z
 
 (Rush and Larsen 1978; Hochbruck and Ostermann 2010, exponential Rosenbrock-Euler with a diagonal
-A).  In this form f is the model's own text, evaluated once and never expanded, and phi(0) = 1
-needs no division.
+A).  In this form f is the original text of the model, evaluated once and never expanded, and
+phi(0) = 1 needs no division.
 
-``rush_larsen`` is this.  A is the derivative of f by x in which a named subexpression that is
-nonlinear in x counts as held: neither potentials nor gates leave their ranges, for any step.
+``rush_larsen`` uses this formula.  A is the derivative of f by x, with named subexpressions that
+are nonlinear in x held constant.  Potentials and gates stay in their ranges for any step.
 
-``rush_larsen2`` has a second stage at two thirds of the step (Ralston 1962) and takes the whole
-derivative, through every subexpression that x moves.  With f_1, A_1 at the beginning and f_2, A_2
-at the stage y = x + 2/3 dt f_1 phi(2/3 dt A_1),
+``rush_larsen2`` adds a second stage at two thirds of the step (Ralston 1962) and uses the full
+derivative, through every subexpression that depends on x.  With f_1, A_1 at the start of the step
+and f_2, A_2 at the stage y = x + 2/3 dt f_1 phi(2/3 dt A_1),
 
     x(t + dt) = x + dt f_1 phi(dt A_2) + 3/4 dt phi(2/3 dt A_2) (f_2 - f_1 - A_2 (y - x))
 
-whose error is -dt^3/6 D^2 f, D being the Jacobian without its diagonal: it is of third order in
-what a variable does to itself and of second in what others do to it.  An equation that is affine
-in its own variable, as that of a gate is, is advanced by the exact solution of the mean equation
+with the error -dt^3/6 D^2 f, where D is the Jacobian without its diagonal.  The method is of third
+order in the effect of a variable on itself, and of second order in the effects of other variables.
+An equation that is affine in its own variable, such as that of a gate, is advanced by the exact
+solution of the mean equation
 
     x(t + dt) = x + dt (1/4 f_1 + 3/4 (f_2 + A_2 (x - y))) phi(dt (1/4 A_1 + 3/4 A_2))
 
@@ -44,27 +45,27 @@ from brian2.stateupdaters.base import (
 
 from dendrosim.integrators.slopes import EquationTrees, Slope, symbol
 
-# The step in the type of the variables: Brian2's dt is always double, and one double among
-# float32 makes all arithmetic around it double
+# The step in the type of the variables: Brian2's dt is always double, and one double in an
+# expression of float32 variables makes the whole expression double
 STEP = "_dt = dt"
 
-# Where the second stage lies: there two rates have the third derivative of a rate right (Ralston)
+# Position of the second stage: with these weights, quadratic rates are integrated exactly (Ralston)
 NODE = 2 / 3
-# How much its rate counts, for order 2, and that of the beginning
+# Weights of the second stage and of the start of the step, for order 2
 LATE, EARLY = 1 / (2 * NODE), 1 - 1 / (2 * NODE)
 
-# A growing variable outruns its own tangent, so no more than this growth over a step is believed
-# of a slope.  The order is the same for any slope.
+# The tangent of a growing variable is only valid for a short time, so the growth over a step that
+# a slope may predict is limited to this value.  The order does not depend on the slope.
 GROWTH = 0.5
 
 
 class RushLarsen(StateUpdateMethod):
-    """Exponential integrator of conditionally linear equations.
+    """Exponential integrator for conditionally linear equations.
 
     Parameters
     ----------
     order
-        1, with the slopes that hold what is nonlinear, or 2, with whole slopes.
+        1: slopes with nonlinear parts held constant; 2: full slopes.
     """
 
     def __init__(self, order: int) -> None:
@@ -131,8 +132,8 @@ def _advanced(x: str, slope: Slope) -> str:
 class _Stage:
     """Statements for the rates and slopes at one point of the step.
 
-    Subexpressions are written as statements of their own: Brian2 does not compute a subexpression
-    of subexpressions again when a state has changed, and what rates and slopes share is one text.
+    Each subexpression becomes a separate statement.  The reason is that Brian2 does not recompute
+    nested subexpressions after a state has changed; rates and slopes also share these statements.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Derivatives of a set of equations, each by one variable, a named subexpression at a time.
+"""Derivatives of a set of equations by one variable, one named subexpression at a time.
 
-The trees are those of the text, never expanded: the derivative of a subexpression is a statement of
-its own, in which others stand by their names.  What has no derivative everywhere (``int`` of a
-condition, ``clip``, ``abs``, functions of the user) counts as held.
+The expression trees are those of the text, never expanded: the derivative of a subexpression is a
+separate statement that refers to others by name.  Functions that are not differentiable everywhere
+(``int`` of a condition, ``clip``, ``abs``, user functions) are treated as constants.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HELD = (AppliedUndef, sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.
 
 
 class _Exprel(sympy.Function):
-    """(exp(z) - 1)/z with a slope that divides by 0 nowhere; Brian2's own does at z = 0."""
+    """(exp(z) - 1)/z with a slope that never divides by 0; that of Brian2 does so at z = 0."""
 
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
         z = self.args[0]
@@ -33,17 +33,17 @@ class _Exprel(sympy.Function):
 
 
 class Slope(NamedTuple):
-    """The whole derivative of the equation of a variable by that variable.
+    """The full derivative of the equation of a variable with respect to that variable.
 
     Attributes
     ----------
     chain
-        Derivatives of the subexpressions that it takes, by the names they have in it, each after
-        those that it needs.
+        Derivatives of subexpressions used in `total`, by name, each after those that it
+        depends on.
     total
         The derivative, in these names and those of the text.
     constant
-        Whether the variable itself does not occur in it: the equation is affine.
+        Whether `total` does not depend on the variable: the equation is affine.
     """
 
     chain: dict[str, sympy.Expr]
@@ -52,15 +52,14 @@ class Slope(NamedTuple):
 
 
 class EquationTrees:
-    """The right-hand sides of a set of equations as sympy trees, as they are written.
+    """The right-hand sides of a set of equations as sympy trees, not expanded.
 
     Attributes
     ----------
     rates
-        Those of the differential equations, by variable.
+        Rates of the differential equations, by variable.
     subexpressions
-        Those of the subexpressions that change within a step, by name, each after those that it
-        needs.
+        Subexpressions that change within a step, by name, each after those that it depends on.
     """
 
     def __init__(self, equations: Equations, variables: Mapping | None = None) -> None:
@@ -77,10 +76,10 @@ class EquationTrees:
         self.subexpressions = {name: found[name] for name in order.static_order()}
 
     def held_slope(self, x: str) -> sympy.Expr | None:
-        """Return d(rate of x)/dx with what is nonlinear in x held; None where that is the rate.
+        """Return d(rate of x)/dx with nonlinear parts held constant; None if it is nonlinear.
 
-        A subexpression that is affine in x counts with its derivative, one that is not counts as
-        if x did not move it.
+        A subexpression that is affine in x contributes its derivative; a nonlinear one is treated
+        as a constant.
         """
         return self._affine(self.rates[x], symbol(x))
 
@@ -88,7 +87,7 @@ class EquationTrees:
         total, changing = partial(tree, x), {x}
         for inner in sorted(_names(tree) & self.subexpressions.keys()):
             by_x = self._affine(self.subexpressions[inner], x)
-            if by_x is None or by_x == 0:  # nonlinear in x (held) or free of it
+            if by_x is None or by_x == 0:  # nonlinear in x (held constant), or independent of x
                 continue
             changing.add(symbol(inner))
             total += partial(tree, symbol(inner)) * by_x
@@ -96,7 +95,7 @@ class EquationTrees:
         return None if bent else total
 
     def whole_slope(self, x: str) -> Slope:
-        """Return d(rate of x)/dx through every subexpression that x moves."""
+        """Return d(rate of x)/dx through every subexpression that depends on x."""
         chain: dict[str, sympy.Expr] = {}
         by_x: dict[str, str] = {}  # subexpression: name of its derivative
         moving = {x}
@@ -120,12 +119,12 @@ class EquationTrees:
 
 
 def symbol(name: str) -> sympy.Symbol:
-    """Return the symbol by which Brian2's trees know a name."""
+    """Return the symbol of a name in Brian2's trees."""
     return str_to_sympy(name)
 
 
 def partial(tree: sympy.Expr, by: sympy.Symbol) -> sympy.Expr:
-    """Return the derivative of a tree by a name in it, all other names and what is held fixed."""
+    """Return the derivative of a tree by a name in it, with all other parts constant."""
     held: dict[sympy.Expr, sympy.Dummy] = {}
 
     def smooth(node: sympy.Basic) -> sympy.Basic:

@@ -1,7 +1,7 @@
 """Model text in torch: differentiable steps, networks and training.
 
-This is the only room that imports torch (``pip install 'dendrosim[learn]'``), beside the reader of
-torch's files in `dendrosim.networks.torch_files`.
+Only this room imports torch (``pip install 'dendrosim[learn]'``), apart from
+`dendrosim.networks.torch_files`, which reads torch's files.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Bursts: where a spike train gathers, how regularly, and at which phase of a stimulus.
+"""Bursts of a spike train: detection, regularity and phase relative to a stimulus.
 
 Pure functions on 1-D arrays of spike times in seconds, sorted or not.
 """
@@ -20,7 +20,7 @@ TWO_PI = 2 * np.pi
 
 
 class Bursts(NamedTuple):
-    """The bursts of one train; every time in s, and nan where a number is not defined."""
+    """The bursts of one train; times in s, nan for undefined values."""
 
     onsets: Array  #: time of the first spike of each burst, shape (b,)
     sizes: NDArray[np.int64]  #: spikes in each burst, shape (b,)
@@ -33,10 +33,10 @@ class Bursts(NamedTuple):
 def bursts(
     spikes: ArrayLike, max_isi: float | None = None, min_spikes: int = 2, start: float = 0.0
 ) -> Bursts:
-    """Cut a train into bursts: runs of spikes at most `max_isi` apart.
+    """Split a train into bursts: runs of spikes at most `max_isi` apart.
 
-    Runs of fewer than `min_spikes` spikes are left out.  If no run is long enough the train is
-    tonic and every spike stands alone: then `period` is the mean interval, `spikes_per_burst`
+    Runs of fewer than `min_spikes` spikes are ignored.  If no run is long enough, the train is
+    tonic and every spike is counted alone: `period` is the mean interval, `spikes_per_burst`
     is 1 and `intra_isi` is nan.
 
     Parameters
@@ -44,11 +44,11 @@ def bursts(
     spikes
         Spike times in s, shape (n,).
     max_isi
-        Longest interval inside a burst, in s; by default `burst_threshold` finds it.
+        Longest interval inside a burst, in s; computed with `burst_threshold` by default.
     min_spikes
-        Spikes that make a burst, at least 2.
+        Minimum number of spikes per burst, at least 2.
     start
-        When the stimulus begins, in s; only `onset_latency` uses it.
+        Start of the stimulus in s; only `onset_latency` depends on it.
 
     Raises
     ------
@@ -78,24 +78,25 @@ def bursts(
     )
 
 
-#: Of `burst_threshold`: the kernel and the bin in units of ln(ISI), how deep the valley must be,
-#: and the share of intervals that must lie below it.
+#: For `burst_threshold`: kernel width and bin width in units of ln(ISI), minimum depth of the
+#: valley, and minimum share of intervals below it.
 KERNEL, BIN, VOID, SHARE = 0.4, 0.05, 0.7, 0.2
 
 
 def burst_threshold(spikes: ArrayLike) -> float:
-    """Return the interval that separates bursts from pauses, in s; nan if nothing does.
+    """Return the interval that separates bursts from pauses, in s; nan without a clear valley.
 
-    The density of ln(ISI) is a histogram under a Gaussian kernel of width 0.4.  Its deepest
-    valley counts if the density falls there by at least 70 % from the lower of the two peaks
-    beside it, and if at least a fifth of the intervals lie below it (a rare short interval is
-    no burst).  The answer is the geometric mean of the two intervals around the valley.
+    The density of ln(ISI) is a histogram smoothed with a Gaussian kernel of width 0.4.  Its
+    deepest valley counts if the density there is at least 70 % below the lower of the two
+    neighbouring peaks, and if at least a fifth of the intervals lie below the valley (a rare
+    short interval is not a burst).  The result is the geometric mean of the two intervals around
+    the valley.
 
-    The rule has no time scale of its own: a train and its rescaling in time have the same
-    bursts.  Two single intervals must differ five- to sixfold to be told apart.  Short trains
-    say little: of Poisson trains with 10 intervals 12 % seem to burst, with 20 2 %, with 50
-    none in 1,000.  A recording of one burst alone has no pause to compare with and fewer than
-    three intervals have no density: both give nan, so pass `max_isi` to `bursts` there.
+    The rule has no fixed time scale: rescaling a train in time does not change its bursts.  Two
+    single intervals must differ five- to sixfold to be separated.  Short trains are unreliable:
+    of Poisson trains, 12 % with 10 intervals, 2 % with 20 and 0 of 1,000 with 50 are classified
+    as bursting.  A recording of a single burst has no pause for comparison, and fewer than three
+    intervals have no density; both give nan, so pass `max_isi` to `bursts` in these cases.
 
     Parameters
     ----------
@@ -106,14 +107,14 @@ def burst_threshold(spikes: ArrayLike) -> float:
     ----------
     Selinger et al. (2007), J Neurosci Methods 162:64-71: valley of the log-ISI histogram.
     Pasquale, Martinoia & Chiappalone (2010), J Comput Neurosci 29:213-229: the void
-    parameter 0.7; it compares with the geometric mean of the peaks, here with the lower one.
+    parameter 0.7; relative to the geometric mean of the peaks there, to the lower peak here.
     """
     intervals = isi(spikes)
     x = np.sort(np.log(intervals[intervals > 0]))
     if x.size < 3:
         return np.nan
     counts, _ = np.histogram(x, np.arange(x[0] - BIN, x[-1] + 2 * BIN, BIN))
-    reach = round(36 * KERNEL / BIN)  # as far as exp can tell from zero
+    reach = round(36 * KERNEL / BIN)  # beyond this distance, exp underflows to 0
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * BIN / KERNEL) ** 2)
     density = np.convolve(counts, kernel)[reach:-reach]
     left, right = np.maximum.accumulate(density), np.maximum.accumulate(density[::-1])[::-1]
@@ -131,11 +132,11 @@ def _mean(values: NDArray) -> float:
 
 
 class Phase(NamedTuple):
-    """Where in a cycle events fall, in radians; nan where there are no events."""
+    """Phases of events within a cycle, in radians; nan without events."""
 
     phases: Array  #: phase of each event in [0, 2 pi), shape (b,)
     mean: float  #: circular mean in [0, 2 pi)
-    vector_strength: float  #: length of the mean resultant: 1 for locking, about 0 for none
+    vector_strength: float  #: length of the mean resultant: 1 if phase-locked, near 0 if not
 
 
 def burst_phase(
@@ -145,10 +146,10 @@ def burst_phase(
     cycles: ArrayLike | None = None,
     start: float = 0.0,
 ) -> Phase:
-    """Return the phase of burst onsets relative to a sinusoid or to any train of cycles.
+    """Return the phase of burst onsets relative to a sinusoid or to given cycle starts.
 
-    Phase 0 is the beginning of a cycle: for ``sin(2 pi f (t - start))`` the upward zero
-    crossing, so the crest is at pi/2.
+    Phase 0 is the start of a cycle: for ``sin(2 pi f (t - start))`` the upward zero crossing,
+    so the maximum is at pi/2.
 
     Parameters
     ----------
@@ -157,11 +158,11 @@ def burst_phase(
     frequency
         Of the sinusoid, in Hz.
     cycles
-        Instead of `frequency`: when each cycle begins, in s, shape (c,), for example the upward
-        zero crossings of a chirp.  The phase is linear in between; onsets before the first or
-        after the last are left out.
+        Instead of `frequency`: start of each cycle in s, shape (c,), for example the upward
+        zero crossings of a chirp.  Phase is interpolated linearly within a cycle; onsets before
+        the first or after the last cycle start are ignored.
     start
-        When the sinusoid begins, in s.
+        Start of the sinusoid, in s.
 
     Raises
     ------
@@ -194,5 +195,5 @@ def burst_phase(
 
 
 def _wrap(phase: NDArray) -> NDArray:
-    # a hair below 0 rounds to 2 pi
+    # a value slightly below 0 rounds to 2 pi
     return np.where(phase >= TWO_PI, 0.0, phase)

@@ -1,7 +1,7 @@
 """The linear response of a cell: input resistance, time constant, impedance, resonance.
 
-Pure functions on NumPy arrays in SI units.  With a current density in A/m^2 a resistance or
-impedance is in ohm m^2, with a current in A it is in ohm.
+Pure functions on NumPy arrays in SI units.  Resistance and impedance are in ohm m^2 for a current
+density in A/m^2, and in ohm for a current in A.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dendrosim.measures.voltage import trace
 
 
 class StepResponse(NamedTuple):
-    """A membrane's answer to a small step: resistance in V per unit of current, tau in s."""
+    """The response to a small step: resistance in V per unit of current, tau in s."""
 
     resistance: float
     tau: float
@@ -28,10 +28,11 @@ class StepResponse(NamedTuple):
 def input_resistance_and_tau(
     times: ArrayLike, voltage: ArrayLike, step_start: float, step_stop: float, amplitude: float
 ) -> StepResponse:
-    """Fit ``V0 + R I (1 - exp(-(t - step_start) / tau))`` to the answer to a step of current.
+    """Fit ``V0 + R I (1 - exp(-(t - step_start) / tau))`` to the response to a current step.
 
     V0 is the mean over the last tenth of the trace before the step, as in eFEL.  The step must
-    be small enough for a passive answer and long enough to bend it; a sag is not in the model.
+    be small enough for a passive response and long enough for a visible curvature; a sag is not
+    part of the fit.
 
     Parameters
     ----------
@@ -47,13 +48,13 @@ def input_resistance_and_tau(
     Returns
     -------
     StepResponse
-        Resistance (0 if the voltage does not move) and tau (nan then).
+        Resistance and tau; if the voltage does not change, 0 and nan.
 
     Raises
     ------
     DendrosimError
         If the amplitude is 0, or the trace has no sample before the step or fewer than three
-        in it.
+        samples during it.
     """
     what = "input_resistance_and_tau"
     step_start = checks.number(step_start, f"{what}: step_start", dim=second.dim)
@@ -77,7 +78,7 @@ def input_resistance_and_tau(
 
     guess = np.argmax(np.abs(rise) >= 0.63 * size)  # about one time constant after the start
     first = [rise[-1] / size, np.log(max(t[guess], t[1]) / length)]
-    # tau between a thousandth of a sample and a thousand steps
+    # tau between a thousandth of a sample interval and a thousand step lengths
     bounds = ([-np.inf, np.log(1e-3 * t[1] / length)], [np.inf, np.log(1e3)])
     scale, log_tau = least_squares(misfit, first, bounds=bounds, xtol=1e-12, ftol=1e-12).x
     return StepResponse(float(scale * size / amplitude), float(length * np.exp(log_tau)))
@@ -91,13 +92,14 @@ def impedance(
     f_max: float,
     smoothing: float = 0.5,
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
-    """Return the impedance from a chirp (or any broadband current) and the answer to it.
+    """Return the impedance from a chirp (or any broadband current) and the voltage response.
 
-    The ratio of the cross spectrum of voltage and current to the power of the current, both
-    averaged over neighbouring frequencies, which keeps noise in the voltage and the ripples of
-    a chirp's spectrum out.  No window is applied, on purpose: a chirp visits its frequencies
-    one after another, so a window in time would cut away frequencies.  In return the cell
-    should begin and end at rest: record some time constants of silence after the chirp.
+    It is the cross spectrum of voltage and current divided by the power of the current.  Both
+    are averaged over neighbouring frequencies to reduce voltage noise and the ripples in a
+    chirp's spectrum.  No window is applied on purpose: a chirp passes through its frequencies
+    one after another, so a window in time would remove frequencies.  Therefore the cell should
+    be at rest at the start and at the end: record a few time constants without current after
+    the chirp.
 
     Parameters
     ----------
@@ -108,21 +110,21 @@ def impedance(
     voltage
         In V, shape (n,); a constant part is ignored.
     f_min, f_max
-        The band in Hz, inclusive; it should lie within that of the current.
+        The band in Hz, inclusive; it should be inside the band of the current.
     smoothing
-        Full width of the running average in Hz; 0 for none.
+        Full width of the running average in Hz; 0 for no smoothing.
 
     Returns
     -------
     frequencies : ndarray, shape (m,)
         In Hz, 1 / (n dt) apart.
     impedance : ndarray of complex, shape (m,)
-        In ohm m^2; a negative angle is a voltage that lags.
+        In ohm m^2; a negative angle means that the voltage lags.
 
     Raises
     ------
     DendrosimError
-        If the times are not evenly spaced, the band is empty or without current,
+        If the times are not evenly spaced, the band is empty or contains no current,
         or `smoothing` is negative.
 
     References
@@ -159,7 +161,7 @@ def _running_sum(x: NDArray, width: int) -> NDArray:
 
 
 class Resonance(NamedTuple):
-    """Where an impedance is largest, in Hz, and how much larger than at the lowest frequency."""
+    """Frequency of the largest impedance in Hz, and its ratio to that at the lowest frequency."""
 
     frequency: float
     q: float
@@ -168,20 +170,20 @@ class Resonance(NamedTuple):
 def resonance(frequencies: ArrayLike, impedance: ArrayLike) -> Resonance:
     """Return the resonance frequency and the Q value of an impedance profile.
 
-    Q is the largest modulus over that at the lowest frequency given: 1 for a low-pass filter,
-    whose "resonance" is then that lowest frequency.
+    Q is the largest modulus divided by the modulus at the lowest given frequency.  For a low-pass
+    filter, Q is 1 and the "resonance" is that lowest frequency.
 
     Parameters
     ----------
     frequencies
         In Hz, shape (n,).
     impedance
-        Complex or its modulus, shape (n,).
+        Complex impedance or its modulus, shape (n,).
 
     Raises
     ------
     DendrosimError
-        If the two shapes differ, there is nothing in them or a value is not finite.
+        If the two shapes differ, the arrays are empty or a value is not finite.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Spikes of a potential: the one place where a trace becomes a train.
+"""Spike detection: the only module that turns a voltage trace into a spike train.
 
-A spike is a fast rise to a peak that stands out on both sides.  Its time is its onset, where the
-rise becomes fast.  A crossing of a level is no spike: a noisy plateau crosses one a thousand
-times.
+A spike is a fast rise to a peak that is prominent on both sides.  Its time is the onset, where the
+rise becomes fast.  A level crossing is not sufficient, because a noisy plateau crosses a level
+many times.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from dendrosim.errors import DendrosimError
 
 Array = NDArray[np.float64]
 
-#: The slope is that over this time (s): short beside a rise, long beside a sample of noise.
+#: The slope is measured over this time (s): short relative to a rise, long relative to a sample.
 SLOPE_TIME = 0.2e-3
-#: A peak comes at most this long after the fastest rise (s).
+#: Maximum time from the fastest rise to the peak (s).
 RISE_TIME = 5e-3
-#: How far before and after a peak the potential has to be lower by the height (s).
+#: Time before and after a peak within which the potential must fall by the height (s).
 REACH = 50e-3
 
 
 @dataclass(frozen=True)
 class SpikeRule:
-    """What counts as a spike.
+    """Criteria for a spike.
 
     Attributes
     ----------
     slope
-        Least rate of rise, in V/s (mV/ms): the onset is where the rise first has it.
+        Minimum rate of rise, in V/s (mV/ms): the onset is where the rise first reaches it.
     peak
-        The peak lies above this potential, in V.
+        Minimum potential of the peak, in V.
     height
-        Least height of the peak, in V: above the onset, and above the lowest potential before
-        and after it.  Until the potential has fallen by this much there is no other spike.
+        Minimum height of the peak, in V: above the onset, and above the lowest potential before
+        and after it.  No further spike is detected until the potential has fallen by this much.
 
     References
     ----------
-    The slope is that of the Allen Institute's ipfx (https://github.com/AllenInstitute/ipfx).
+    The slope criterion is that of the Allen Institute's ipfx
+    (https://github.com/AllenInstitute/ipfx).
     """
 
     slope: float = 20.0
@@ -51,20 +52,20 @@ class SpikeRule:
     height: float = 10e-3
 
 
-#: The rule where no other is given.
+#: The default rule.
 DEFAULT = SpikeRule()
 
 
 class Found(NamedTuple):
-    """What a trace holds."""
+    """The spikes and slow peaks detected in a trace."""
 
-    onsets: NDArray[np.int64]  #: samples at which the spikes begin, in order
-    slow: int  #: peaks that are high enough, and rise too slowly to be spikes
+    onsets: NDArray[np.int64]  #: samples at which the spikes start, in order
+    slow: int  #: number of peaks that are high enough but rise too slowly
     peaks: NDArray[np.int64] = np.empty(0, np.int64)  #: samples of the peaks of the spikes
 
 
 def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
-    """Return the samples at which spikes begin, and how many high peaks were too slow for one.
+    """Return the samples at which spikes start, and the number of high peaks that rise too slowly.
 
     Parameters
     ----------
@@ -73,12 +74,12 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
     dt
         Time between samples in s.
     rule
-        What counts as a spike.
+        Criteria for a spike.
 
     Raises
     ------
     DendrosimError
-        If a value is not finite, or `dt` or a number of `rule` is not above 0 where it has to be.
+        If a value is not finite, or if `dt` or a number of `rule` that must be positive is not.
     """
     v = checks.numbers(v, "v")
     if v.ndim != 1 or not np.isfinite(v).all():
@@ -110,19 +111,19 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
 
 
 def _peaks(v: Array, dt: float, rule: SpikeRule) -> NDArray[np.int64]:
-    """Return the samples of the peaks that are high and stand out on both sides."""
+    """Return the samples of the peaks that are high and prominent on both sides."""
     from scipy.signal import find_peaks
 
     if v.size < 3:
         return np.empty(0, dtype=np.int64)
-    around = 2 * max(1, round(REACH / dt)) + 1  # an odd number of samples, the peak in the middle
+    around = 2 * max(1, round(REACH / dt)) + 1  # an odd number of samples, centred on the peak
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a plateau longer than that, which does not stand out
+        warnings.simplefilter("ignore")  # about long plateaus, which are not prominent
         return find_peaks(v, height=rule.peak, prominence=rule.height, wlen=around)[0]
 
 
 def slopes(v: Array, dt: float) -> Array:
-    """Return the slope around each sample over `SLOPE_TIME`, or two samples, in V/s."""
+    """Return the slope at each sample over `SLOPE_TIME` (at least two samples), in V/s."""
     reach = max(1, round(SLOPE_TIME / 2 / dt))
     at = np.arange(v.size)
     first, last = np.maximum(at - reach, 0), np.minimum(at + reach, v.size - 1)

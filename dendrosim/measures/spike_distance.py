@@ -1,7 +1,7 @@
-"""How far apart two spike trains are: coincidence factor, van Rossum and Victor-Purpura.
+"""Distances between two spike trains: coincidence factor, van Rossum and Victor-Purpura.
 
-Pure functions on 1-D arrays of spike times in seconds, sorted or not.  The two distances are
-Elephant's (``pip install "dendrosim[metrics]"``), imported when they are called.
+Pure functions on 1-D arrays of spike times in seconds, sorted or not.  The two distances use
+Elephant (``pip install "dendrosim[metrics]"``), which is imported on the first call.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.measures.trains import sorted_train
 
-#: Two spikes exactly `precision` apart coincide although their difference was rounded.
+#: Tolerance for rounding: two spikes exactly `precision` apart coincide.
 ROUNDING = 1e-9
 
 
 def coincidences(a: ArrayLike, b: ArrayLike, precision: float) -> int:
-    """Return how many spikes of two trains can be paired, at most `precision` apart.
+    """Return the maximum number of spike pairs of two trains at most `precision` apart.
 
-    The pairing is one-to-one and as large as can be: each spike belongs to one pair at most.
+    The pairing is one-to-one: each spike belongs to at most one pair.
 
     Parameters
     ----------
     a, b
         Spike times in s, shapes (n,) and (m,).
     precision
-        The largest distance of a pair in s, inclusive.
+        The largest distance within a pair in s, inclusive.
 
     Raises
     ------
@@ -57,13 +57,13 @@ def coincidence_factor(a: ArrayLike, b: ArrayLike, precision: float, duration: f
     """Return the coincidence factor Gamma of a model train `b` with a reference train `a`.
 
     ``Gamma = (N_coinc - <N_coinc>) / ((N_a + N_b) / 2) / (1 - 2 nu Delta)`` where
-    ``<N_coinc> = 2 nu Delta N_a`` is what a Poisson process with the rate of the model,
-    ``nu = N_b / duration``, would share with the reference.  1 for equal trains, about 0 for
-    chance, below 0 for trains that avoid each other.
+    ``<N_coinc> = 2 nu Delta N_a`` is the expected number of coincidences of the reference with a
+    Poisson process at the rate of the model, ``nu = N_b / duration``.  Gamma is 1 for equal
+    trains, about 0 for chance, and negative for trains that avoid each other.
 
-    It is symmetric only where both trains have the same number of spikes, because `nu` is the
-    rate of the model.  brian2modelfitting takes the rate of the reference instead, so its values
-    differ where the counts do.
+    It is symmetric only if both trains have the same number of spikes, because `nu` is the rate of
+    the model.  brian2modelfitting uses the rate of the reference instead, so its values differ if
+    the spike counts differ.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ def coincidence_factor(a: ArrayLike, b: ArrayLike, precision: float, duration: f
     b
         Spike times of the model in s, shape (m,).
     precision
-        Delta in s: spikes at most this far apart coincide, each with one partner at most.
+        Delta in s: spikes at most this far apart coincide, each with at most one partner.
     duration
         Of the recording, in s.
 
     Returns
     -------
     float
-        At most 1; 0 where one train is empty.  nan where Gamma is not defined: both trains are
-        empty, or the windows of the model cover the recording (``2 nu Delta >= 1``).
+        At most 1; 0 if one train is empty.  nan if Gamma is undefined: both trains are empty,
+        or the windows of the model cover the recording (``2 nu Delta >= 1``).
 
     Raises
     ------
@@ -103,10 +103,10 @@ def coincidence_factor(a: ArrayLike, b: ArrayLike, precision: float, duration: f
 
 
 def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
-    """Return the van Rossum distance: how far apart the trains are after an exponential filter.
+    """Return the van Rossum distance: the difference of two trains after an exponential filter.
 
-    In Elephant's normalisation a single spike is at distance 1 from silence; divide by sqrt(2)
-    for that of the paper.
+    In Elephant's normalisation, the distance of a single spike from an empty train is 1; divide
+    by sqrt(2) for the normalisation of the paper.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
     Returns
     -------
     float
-        Dimensionless; exactly 0 for equal trains, else exact to about 1e-7.
+        Dimensionless; exactly 0 for equal trains, otherwise accurate to about 1e-7.
 
     Raises
     ------
@@ -132,16 +132,16 @@ def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
     tau = checks.positive(tau, "van_rossum: tau", dim=second.dim, finite=False)
     a, b = sorted_train(a, "a"), sorted_train(b, "b")
     with warnings.catch_warnings():
-        # nearly equal trains: a difference of sums that rounds below 0, which Elephant clips
+        # nearly equal trains: rounding gives a small negative sum, which Elephant sets to 0
         warnings.filterwarnings("ignore", "van_rossum_distance: very small", RuntimeWarning)
         return _elephant("van_rossum_distance", a, b, lambda pq: {"time_constant": tau * pq.s})
 
 
 def victor_purpura(a: ArrayLike, b: ArrayLike, cost: float) -> float:
-    """Return the Victor-Purpura distance: the cheapest way to turn one train into the other.
+    """Return the Victor-Purpura distance: the minimum cost of changing one train into the other.
 
-    Adding or removing a spike costs 1, moving it by ``dt`` costs ``cost * dt``: spikes more than
-    ``2 / cost`` apart are cheaper to replace than to move.  Takes n x m memory.
+    Adding or removing a spike costs 1, moving it by ``dt`` costs ``cost * dt``.  Replacing a spike
+    is cheaper than moving it by more than ``2 / cost``.  Needs memory for n x m numbers.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _elephant(name: str, a: NDArray, b: NDArray, options: Callable[[Any], dict])
         raise DendrosimError(
             f'{name} needs Elephant: pip install "dendrosim[metrics]" ({error})'
         ) from error
-    if np.array_equal(a, b):  # sums that round differently would leave about 1e-8
+    if np.array_equal(a, b):  # avoids a rounding error of about 1e-8
         return 0.0
     distance = getattr(spike_train_dissimilarity, name)
     return float(distance([a * pq.s, b * pq.s], **options(pq))[0, 1])

@@ -27,8 +27,8 @@ def efel_features(
 ) -> dict[str, float]:
     """Return the means of eFEL's spike features of a voltage trace.
 
-    Only a voltage that crosses `threshold` has spikes to measure: without a crossing every
-    feature is nan.  So is a feature for which eFEL has no value; none is ever reported as 0.
+    Spikes are measured only if the voltage crosses `threshold`; otherwise every feature is nan.
+    A feature without a value in eFEL is also nan, never 0.
 
     Parameters
     ----------
@@ -39,11 +39,11 @@ def efel_features(
     spike_features
         eFEL's names, such as ``"AP_amplitude"`` or ``"AP_duration_half_width"``.
     threshold
-        Peaks above it are spikes, in V; eFEL's own default is -20 mV.  The rest of eFEL's
-        settings are left as they are.
+        Peaks above it are spikes, in V; eFEL's own default is -20 mV.  All other settings of
+        eFEL keep their defaults.
     start, stop
-        The window, in s; by default the whole trace.  Samples outside it are not seen, and to
-        eFEL the stimulus lasts for the window.
+        The window, in s; by default the whole trace.  Samples outside it are ignored, and eFEL
+        gets the window as the duration of the stimulus.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def efel_features(
     Raises
     ------
     DendrosimError
-        If eFEL is not installed or knows no such feature, if the shapes differ, a value is not
-        finite, the units cannot be right, or the window does not lie in the trace.
+        If eFEL is not installed or has no such feature, if the shapes differ, a value is not
+        finite, the units cannot be right, or the window is not inside the trace.
 
     References
     ----------
@@ -93,7 +93,7 @@ def efel_features(
     efel.set_setting("Threshold", float(threshold * 1e3))
     try:
         with warnings.catch_warnings():
-            # eFEL's features call each other by names that eFEL has deprecated
+            # eFEL's features use names that eFEL itself has deprecated
             warnings.simplefilter("ignore", DeprecationWarning)
             [values] = efel.get_feature_values([sample], wanted, raise_warnings=False)
     finally:

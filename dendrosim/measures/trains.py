@@ -1,8 +1,8 @@
-"""What a spike train says: rates, intervals and the f-I curve.
+"""Features of spike trains: rates, intervals and the f-I curve.
 
 Pure functions on NumPy arrays in SI units.  A spike train is a 1-D array of spike times in
-seconds; it may be empty and need not be sorted.  Where a feature is not defined (the interval
-of a single spike) the answer is ``nan``, never 0 and never a warning.
+seconds; it may be empty and need not be sorted.  An undefined feature (such as the interval of a
+single spike) is ``nan``, never 0, and gives no warning.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Array = NDArray[np.float64]
 
 
 def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
-    """Return a spike train as a sorted float array, or refuse it.
+    """Return a spike train as a sorted float array; refuse invalid input.
 
     Parameters
     ----------
     spikes
-        Spike times in s, shape (n,); a plain list is welcome.
+        Spike times in s, shape (n,); a list is allowed.
     name
-        What to call the train in the error.
+        Name of the train in error messages.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def sorted_train(spikes: ArrayLike, name: str = "spikes") -> Array:
 
 
 def counts_in_window(trains: Sequence[ArrayLike], start: float, stop: float) -> NDArray[np.int64]:
-    """Return how many spikes of each train lie in a window, see `in_window`."""
+    """Return the number of spikes of each train in a window; see `in_window`."""
     return np.array([np.sum(in_window(t, start, stop)) for t in trains], dtype=np.int64)
 
 
 def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
-    """Return the number of spikes in ``start < t <= stop`` over the length of that window, in Hz.
+    """Return the number of spikes in ``start < t <= stop`` divided by its length, in Hz.
 
     Parameters
     ----------
@@ -79,21 +79,21 @@ def firing_rate(spikes: ArrayLike, start: float, stop: float) -> float:
 
 
 def first_spike_latency(spikes: ArrayLike, start: float = 0.0, stop: float = np.inf) -> float:
-    """Return the time from `start` to the first spike at or after it, in s; nan if there is none.
+    """Return the time from `start` to the first spike at or after it, in s; nan without a spike.
 
     Parameters
     ----------
     spikes
         Spike times in s, shape (n,).
     start
-        When the stimulus begins, in s.
+        Start of the stimulus, in s.
     stop
-        A first spike after this time (s) is none, see `in_window`.
+        Spikes after this time (s) are ignored; see `in_window`.
 
     Raises
     ------
     DendrosimError
-        If `stop` comes before `start`.
+        If `stop` is before `start`.
     """
     train = sorted_train(spikes)
     start = checks.number(start, "first_spike_latency: start", dim=second.dim)
@@ -113,10 +113,10 @@ def isi(spikes: ArrayLike) -> Array:
 
 
 def cv_isi(spikes: ArrayLike) -> float:
-    """Return the coefficient of variation of the intervals; nan below two intervals.
+    """Return the coefficient of variation of the intervals; nan for fewer than two intervals.
 
     The standard deviation is that of the population (``ddof=0``), as in Elephant; eFEL's
-    ``ISI_CV`` divides by n - 1 instead.  0 for a clock, about 1 for a Poisson process.
+    ``ISI_CV`` divides by n - 1 instead.  0 for a regular train, about 1 for a Poisson process.
     """
     intervals = isi(spikes)
     if intervals.size < 2 or not intervals.any():
@@ -125,11 +125,11 @@ def cv_isi(spikes: ArrayLike) -> float:
 
 
 def adaptation_index(spikes: ArrayLike) -> float:
-    """Return the mean relative change from one interval to the next; nan below two intervals.
+    """Return the mean relative change between successive intervals; nan for fewer than two.
 
-    The mean of ``(ISI[k+1] - ISI[k]) / (ISI[k+1] + ISI[k])``: between -1 and 1, positive where
-    the cell slows down, and the same for a train and its rescaling in time.  It is eFEL's
-    ``adaptation_index2``, which starts at the second interval, over all intervals.
+    The mean of ``(ISI[k+1] - ISI[k]) / (ISI[k+1] + ISI[k])``.  It lies between -1 and 1, is
+    positive if the cell slows down, and does not change if time is rescaled.  It equals eFEL's
+    ``adaptation_index2``, except that eFEL starts at the second interval.
 
     References
     ----------
@@ -146,7 +146,7 @@ def adaptation_index(spikes: ArrayLike) -> float:
 
 
 def rheobase(amplitudes: ArrayLike, counts: ArrayLike) -> float:
-    """Return the smallest amplitude on the grid that makes a spike; nan if none does.
+    """Return the smallest amplitude on the grid with a spike; nan if there is none.
 
     Parameters
     ----------
@@ -166,9 +166,9 @@ def rheobase(amplitudes: ArrayLike, counts: ArrayLike) -> float:
 
 
 def gain(amplitudes: ArrayLike, rates: ArrayLike) -> float:
-    """Return the least-squares slope of the f-I curve from the rheobase upwards.
+    """Return the least-squares slope of the f-I curve at and above the rheobase.
 
-    Every amplitude at or above the rheobase counts, so cut the grid before depolarisation block.
+    All amplitudes from the rheobase on count, so end the grid before depolarisation block.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a voltage trace says: spikes, crossings, sub-threshold error.
+"""Features of voltage traces: spikes, crossings, sub-threshold error.
 
 Pure functions on NumPy arrays in SI units: seconds and volts.
 """
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 
 def trace(times: ArrayLike, *values: ArrayLike, names: Sequence[str] = ()) -> tuple[Array, ...]:
-    """Return times and the traces that go with them as float arrays, or refuse them.
+    """Return times and their traces as float arrays; refuse invalid input.
 
     Parameters
     ----------
@@ -32,12 +32,13 @@ def trace(times: ArrayLike, *values: ArrayLike, names: Sequence[str] = ()) -> tu
     *values
         Traces of the same shape.
     names
-        What to call the traces in an error.
+        Names of the traces in error messages.
 
     Raises
     ------
     DendrosimError
-        If the shapes differ, the times are too few or do not increase, or a value is not finite.
+        If the shapes differ, there are too few times, they do not increase, or a value is not
+        finite.
     """
     called = ("times", *names, *(["a trace"] * (len(values) - len(names))))
     dims = (second.dim, *(None for _ in values))
@@ -57,15 +58,15 @@ def trace(times: ArrayLike, *values: ArrayLike, names: Sequence[str] = ()) -> tu
 
 
 def potential_trace(times: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:
-    """Return times in s and a membrane potential in V, or refuse what is in other units.
+    """Return times in s and a membrane potential in V; refuse other units.
 
-    A `Quantity` has to be a time or a potential.  Of plain numbers, a potential beyond 1 V is
-    taken for millivolts, and a step of more than 10 ms for one of milliseconds: both are refused.
+    A `Quantity` must be a time or a potential.  For plain numbers, a potential above 1 V is
+    probably in millivolts and a step above 10 ms probably in milliseconds; both are refused.
 
     Raises
     ------
     DendrosimError
-        As `trace`, and where the units cannot be right.
+        As for `trace`, and if the units cannot be right.
     """
     for name, value, unit in (("times", times, second), ("v", v, volt)):
         dim = getattr(value, "dim", unit.dim)
@@ -90,11 +91,11 @@ def spike_times_from_trace(
     times: ArrayLike, v: ArrayLike, *, slope: float = DEFAULT.slope, peak: float = DEFAULT.peak,
     height: float = DEFAULT.height,
 ) -> Array:  # fmt: skip
-    """Return when the spikes of a potential begin, in s.
+    """Return the times at which the spikes of a potential start, in s.
 
-    It is the detection that recorded cells have, see `spike_detection`: a fast rise to a peak
-    that stands out on both sides.  A simulated model has its own threshold, and its spikes are
-    those of the `Recording`; this is for traces that come without a train.
+    This is the detection used for recorded cells, see `spike_detection`: a fast rise to a peak
+    that is prominent on both sides.  A simulated model has its own threshold, and its spikes are
+    in the `Recording`; use this function for traces without a spike train.
 
     Parameters
     ----------
@@ -103,11 +104,11 @@ def spike_times_from_trace(
     v
         Potential in V, shape (n,).
     slope
-        Least rate of rise, in V/s (mV/ms).
+        Minimum rate of rise, in V/s (mV/ms).
     peak
-        Peaks lie above this potential, in V.
+        Minimum potential of a peak, in V.
     height
-        Least height of a peak above its onset and above what surrounds it, in V.
+        Minimum height of a peak above its onset and above its surroundings, in V.
 
     Returns
     -------
@@ -137,14 +138,13 @@ def spike_times_from_trace(
 def level_crossings(
     times: ArrayLike, v: ArrayLike, level: float, interpolate: bool = True
 ) -> Array:
-    """Return when a smooth trace crosses a level upwards, in s.
+    """Return the times at which a smooth trace crosses a level upwards, in s.
 
-    A noisy trace crosses a level many times; spikes are found by `spike_times_from_trace`.
-
-    A crossing lies between a sample at or below the level and the next one above it, so a trace
-    that begins above the level does not begin with a crossing.  Brian2's SpikeMonitor
-    gives a spike the time at which the step began in which the condition became true, and its
-    StateMonitor shows the value only one step later: its time is the sample before the crossing.
+    A noisy trace crosses a level many times; use `spike_times_from_trace` to detect spikes.
+    A crossing lies between a sample at or below the level and the next one above it; a trace that
+    starts above the level has no crossing at its start.  Brian2's SpikeMonitor records the start
+    of the step in which the condition becomes true, and its StateMonitor shows the new value one
+    step later: the SpikeMonitor's time is that of the sample before the crossing.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def level_crossings(
     level
         In the unit of the trace.
     interpolate
-        Place the crossing on the line between the two samples instead of at the later one.
+        Interpolate linearly between the two samples instead of using the later one.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def level_crossings(
     Raises
     ------
     DendrosimError
-        If the shapes differ, the times do not increase or the level is no number.
+        If the shapes differ, the times do not increase or the level is not a number.
     """
     level, interpolate = checks.number(level, "level"), checks.flag(interpolate, "interpolate")
     times, v = trace(times, v, names=["v"])
@@ -178,7 +178,7 @@ def level_crossings(
 
 
 class VoltageError(NamedTuple):
-    """The difference of two traces over the samples that count, in V; nan if none does."""
+    """Differences of two traces over the selected samples, in V; nan if none is selected."""
 
     rms: float
     maximum: float
@@ -187,22 +187,21 @@ class VoltageError(NamedTuple):
 def exclude_spikes(
     times: ArrayLike, spikes: ArrayLike, before: float, after: float
 ) -> NDArray[np.bool_]:
-    """Return the mask of the samples that are away from every spike.
+    """Return the mask of the samples outside all spikes.
 
     Parameters
     ----------
     times
         Of the samples, in s, any shape.
     spikes
-        Spike times in s, shape (k,); to leave out the spikes of two cells, concatenate them.
+        Spike times in s, shape (k,); to exclude the spikes of two cells, concatenate them.
     before, after
-        How far around a spike at ``s`` samples are left out, in s:
-        ``s - before <= t <= s + after``.
+        Excluded time around a spike at ``s``, in s: ``s - before <= t <= s + after``.
 
     Returns
     -------
     ndarray of bool, same shape as `times`
-        True where a sample counts.
+        True for samples that count.
 
     Raises
     ------
@@ -214,7 +213,7 @@ def exclude_spikes(
     if before < 0 or after < 0:
         raise DendrosimError(f"exclude_spikes: before and after >= 0, not {before} and {after} s")
     times, train = checks.numbers(times, "times", dim=second.dim, finite=True), sorted_train(spikes)
-    # a sample is out if more windows have opened than closed
+    # a sample is excluded if more windows have started than ended
     opened = np.searchsorted(train - before, times, side="right")
     closed = np.searchsorted(train + after, times, side="left")
     return opened == closed
@@ -223,14 +222,14 @@ def exclude_spikes(
 def voltage_error(
     v: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None
 ) -> VoltageError:
-    """Return the root-mean-square and the largest difference of two traces.
+    """Return the root-mean-square and the maximum difference of two traces.
 
     Parameters
     ----------
     v, reference
-        Voltages in V at the same times, any one shape.
+        Voltages in V at the same times, any shape, but equal.
     mask
-        True where a sample counts, same shape: see `exclude_spikes`; all samples by default.
+        True for samples that count, same shape: see `exclude_spikes`; all samples by default.
 
     Raises
     ------
@@ -252,7 +251,7 @@ def voltage_error(
 
 
 def _mask(mask: ArrayLike) -> NDArray[np.bool_]:
-    """Return a mask, of bools or of 0 and 1; what numpy counts as true is not enough."""
+    """Return a mask of bools or of 0 and 1; other values are refused."""
     values = checks.numbers(mask, "voltage_error: mask", kinds="biuf")
     if not np.isin(values, (0, 1)).all():
         raise DendrosimError(

@@ -1,4 +1,4 @@
-"""The language of the model files: names, units, expressions, and the checks of a model."""
+"""The language of the model files (names, units, expressions) and the checks of a model."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What a variant of a model, or a user, changes: fields of a `Model` from given values."""
+"""Changes to a model by a variant or a user: the changed fields of a `Model`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def of_variant(model: Model, name: str) -> dict[str, Any]:
-    """Return the fields that a variant of the file changes, but for its values.
+    """Return the fields that a variant in the file changes, except the values.
 
     Raises
     ------
     DendrosimError
-        If it changes what the model does not have.
+        If it changes a field that the model does not have.
     """
     table = model.variants[name]
     where = f"{model.source}: variants.{name}"
@@ -60,12 +60,12 @@ def of_variant(model: Model, name: str) -> dict[str, Any]:
 
 
 def of_integration(model: Model, spikes: Mapping[str, Any], method: str | None) -> dict[str, Any]:
-    """Return the fields for another threshold, refractoriness, reset or method.
+    """Return the fields for a new threshold, refractoriness, reset or method.
 
     Raises
     ------
     DendrosimError
-        If the model is discrete, or a text cannot be read.
+        If the model is discrete, or a text is not valid.
     """
     source = model.source or model.name
     given = {key: v for key, v in {**spikes, "method": method}.items() if v is not None}
@@ -81,12 +81,12 @@ def of_integration(model: Model, spikes: Mapping[str, Any], method: str | None) 
 def of_values(
     model: Model, parameters: Mapping[str, Any] | None, initial: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the fields for other parameters and another state before the first step.
+    """Return the fields for new parameter values and a new initial state.
 
     Raises
     ------
     DendrosimError
-        If one is unknown, or its value has another unit.
+        If a name is unknown, or a value has the wrong unit.
     """
     source = model.source or model.name
     for key, table in (("parameters", parameters), ("initial", initial)):
@@ -113,7 +113,7 @@ def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[
 
 
 def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
-    """Return the state before the first step, and what of it follows from parameters."""
+    """Return the initial state, and the expressions for states that depend on parameters."""
     result = dict(model.initial)
     for name in changes:
         if name not in result:

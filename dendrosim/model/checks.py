@@ -1,4 +1,4 @@
-"""Checks of a whole model: every name known, every unit right."""
+"""Checks of a whole model: every name must be defined, every unit must match."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_model(model: Model) -> dict[str, Dimension]:
     Raises
     ------
     DendrosimError
-        Naming the source, the key and what would be valid.
+        With the source, the key and the valid values.
     """
     where = model.source or model.name
     given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
@@ -70,7 +70,7 @@ def check_model(model: Model) -> dict[str, Dimension]:
     return dims
 
 
-#: What cannot be below 0, by its unit.
+#: Quantities that cannot be negative, by unit.
 _UNSIGNED = {
     parse_unit(unit).dim: what
     for unit, what in {
@@ -92,7 +92,7 @@ def _check_signs(model: Model, where: str) -> None:
 
 
 def _check_starts(model: Model, where: str) -> None:
-    """Check that a start takes parameters only, and none that training moves."""
+    """Check that initial values depend only on parameters that are not trainable."""
     known = {*model.parameters, *model.derived}
     trained = {name for name, parameter in model.parameters.items() if parameter.trainable}
     for name, derived in model.derived.items():
@@ -111,7 +111,7 @@ def _check_starts(model: Model, where: str) -> None:
 
 
 def _check_areas(model: Model, dims: dict, where: str) -> None:
-    """Check that each share is a number of the parameters, of an input that is a density."""
+    """Check that each share is a plain number and belongs to an input that is a current density."""
     if model.kind == "continuous":
         places = [p for p, name in model.inputs.items() if dims[name] is DENSITY]
     else:
@@ -212,7 +212,7 @@ def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimensio
 
 
 def _is_spike(node: ast.expr) -> bool:
-    """Whether a number is 0 or 1 by its form: a condition, its complement, a product of these."""
+    """Whether a number is 0 or 1 by its form: a condition, 1 minus one, or a product of these."""
     match node:
         case ast.Call(func=ast.Name(id="int")):
             return True

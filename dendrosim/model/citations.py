@@ -1,6 +1,6 @@
-"""BibTeX for what was used: models by the reference in their file, all else by one table.
+"""BibTeX entries for models, methods, data sets and programs.
 
-The table is ``references.toml``: methods, data sets and programs.
+The entry of a model comes from the reference in its file; all others are in ``references.toml``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Entry:
     key, kind
         ``zhang2023long`` and ``article``.
     fields
-        Name to text, in the order in which they are written.
+        Name to text, in the order of output.
     """
 
     key: str
@@ -57,7 +57,7 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """The entry as it stands in a .bib file."""
+        """The entry as text of a .bib file."""
         lines = [f"@{self.kind}{{{self.key},"]
         for name in _FIELDS:
             if name in self.fields:
@@ -69,7 +69,7 @@ class Entry:
 
     @property
     def identity(self) -> str:
-        """What two entries of the same work share."""
+        """The key that is equal for two entries of the same work."""
         return self.fields.get("doi", self.fields.get("title", self.key)).lower()
 
 
@@ -80,12 +80,12 @@ def citation(*names: str | os.PathLike | Model | Network) -> str:
     ----------
     *names
         Models by name, path or value, networks, and names of ``references.toml`` such as
-        ``"rush_larsen"``, ``"shd"``, ``"landscape"``; without any, dendrosim and Brian2.
+        ``"rush_larsen"``, ``"shd"``, ``"landscape"``; by default dendrosim and Brian2.
 
     Returns
     -------
     str
-        Entries with an empty line between them; each work once.
+        Entries separated by an empty line; each work appears once.
 
     Raises
     ------
@@ -114,12 +114,12 @@ recurrent neural networks}},
 
 
 def citable() -> list[str]:
-    """Return the names that `citation` knows besides models, sorted."""
+    """Return the names in ``references.toml`` that `citation` accepts, sorted."""
     return sorted(_table()["names"])
 
 
 def entries_of(model: Model) -> list[Entry]:
-    """Return the entries of the reference of a model; several are separated by ``;``.
+    """Return the entries of a model's reference, which may list several works separated by ``;``.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def entries_of(model: Model) -> list[Entry]:
         raise DendrosimError(f"{model.source or model.name}: the model has no key 'reference'")
     parts = re.split(r"; (?=[A-Z][^();]+ \(\d{4}\) )", model.reference)
     entries = [_parsed(part, model) for part in parts]
-    for entry in entries:  # a doi belongs to the one of several that it names the first page of
+    for entry in entries:  # of several works, the doi names one by its first page
         first = entry.fields.get("pages", "").partition("-")[0]
         if model.doi and (len(entries) == 1 or (first and first in model.doi)):
             entry.fields["doi"] = model.doi
@@ -165,7 +165,7 @@ def _tabled(key: str, fields: Mapping[str, str]) -> Entry:
 
 
 def _parsed(reference: str, model: Model) -> Entry:
-    """Read a reference as model files write it; what cannot be read stands in ``note``."""
+    """Parse a reference in the style of the model files; unparsed text goes to ``note``."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         key = re.sub(r"\W+", "", model.name.partition(":")[0]) or "model"
@@ -184,7 +184,7 @@ def _parsed(reference: str, model: Model) -> Entry:
             rest = rest[: found.start()] + rest[found.end() :]
     if "pages" in fields:
         fields["pages"] = fields["pages"].replace("-", "--")
-    rest = re.sub(r"\b(eq|eqs|Table|Fig)\b.*", "", rest)  # where in the work, not which work
+    rest = re.sub(r"\b(eq|eqs|Table|Fig)\b.*", "", rest)  # the location in the work
     rest = re.sub(r"^[\s.,;]+|[\s.,;]+$", "", rest)
     if rest:
         fields["note"] = rest
@@ -203,7 +203,7 @@ def _authors(text: str) -> str:
     for author in listed.split(", "):
         family, _, initials = author.rpartition(" ")
         if not family or not re.fullmatch(r"[A-Z]+(-[A-Z]+)*", initials):
-            written.append(f"{{{author}}}")  # a group, to be left as it is
+            written.append(f"{{{author}}}")  # a group author, kept as written
             continue
         parts = [". ".join(part) + "." for part in initials.split("-")]
         written.append(f"{family}, {'-'.join(parts)}")

@@ -1,8 +1,8 @@
-"""The equations of a continuous model: Brian2's text, checked line by line.
+"""The equations of a continuous model: Brian2's syntax, checked line by line.
 
 A line is ``dv/dt = expression : unit``, ``I = expression : unit`` (a subexpression) or
-``I_s : unit`` (a value given from outside: an input).  Parameters are not declared here; a model
-file gives each with its value and unit.
+``I_s : unit`` (an input: a value from outside).  Parameters are not declared here: the model
+file defines each one with its value and unit.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Equation:
 
     @property
     def dim(self) -> Dimension:
-        """Dimension of the variable (of the rate's variable, not of the rate)."""
+        """Dimension of the variable; for a differential equation not of its rate."""
         return parse_unit(self.unit).dim
 
     @property
     def text(self) -> str:
-        """The line as Brian2 reads it."""
+        """The line in Brian2's syntax."""
         left = {"differential": f"d{self.name}/dt = ", "input": self.name}.get(
             self.kind, f"{self.name} = "
         )
@@ -78,7 +78,7 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
     Raises
     ------
     DendrosimError
-        Naming the line that is not one of the three forms, or the name defined twice.
+        With the line that has none of the three forms, or the name that is defined twice.
     """
     equations: dict[str, Equation] = {}
     for line in limited(_logical_lines(text), where):
@@ -109,7 +109,7 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
 
 
 def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tuple[Equation, ...]:
-    """Return the equations with those of `changed` in the place of their namesakes."""
+    """Return the equations, each replaced by the one of the same name in `changed` if present."""
     changed = {equation.name: equation for equation in changed}
     kept = [changed.pop(equation.name, equation) for equation in equations]
     return (*kept, *changed.values())
@@ -118,7 +118,7 @@ def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tupl
 def check_equations(
     equations: tuple[Equation, ...], given: Mapping[str, Dimension], where: str
 ) -> dict[str, Dimension]:
-    """Check that every name is known, every unit agrees and nothing goes in circles.
+    """Check that every name is defined, every unit matches and no definition is circular.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def check_equations(
     Returns
     -------
     dict
-        Dimension of every name that an expression of this model may use, units included.
+        Dimension of every name that expressions of this model may use, including units.
 
     Raises
     ------
     DendrosimError
-        Naming the equation and what does not agree.
+        With the equation and the mismatch.
     """
     dims = {equation.name: equation.dim for equation in equations} | dict(given) | ALWAYS
     dims |= {name: unit.dim for name, unit in UNITS.items() if name not in dims}
@@ -158,7 +158,7 @@ def check_equations(
 
 
 def _check_expanded(equations: tuple[Equation, ...], where: str) -> None:
-    """Refuse subexpressions that double and double again; Brian2 writes each of them out."""
+    """Refuse subexpressions that grow exponentially when Brian2 substitutes them."""
     lengths: dict[str, int] = {}
     differential = [e for e in equations if e.kind == "differential"]
     for equation in (*in_order(equations, where), *differential):
@@ -191,12 +191,12 @@ def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: s
 
 
 def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Equation]:
-    """Return the subexpressions in an order in which each uses only those before it.
+    """Return the subexpressions ordered so that each one uses only earlier ones.
 
     Raises
     ------
     DendrosimError
-        If some need each other.
+        If some of them depend on each other.
     """
     waiting = {e.name: e for e in equations if e.kind == "subexpression"}
     order: list[Equation] = []
@@ -211,7 +211,7 @@ def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Eq
 
 
 def _logical_lines(text: str) -> list[str]:
-    # An equation may go on over several lines; it ends with the one that has ': unit'
+    # an equation may continue over several lines; it ends at the line with ': unit'
     lines, parts = [], []
     for line in join_lines(text):
         parts += line.split()

@@ -1,10 +1,10 @@
-"""exprel(x) = (exp(x) - 1)/x and its derivative, to the last digits for every x.
+"""exprel(x) = (exp(x) - 1)/x and its derivative, at full precision for every x.
 
-Written out, ``(exp(x) - exprel(x))/x`` loses all digits near 0 and ``exprel(x)*(1 - 1/x) + 1/x``
-far below it.  So the derivative is its series for abs(x) < `NEAR` and one of these two elsewhere,
-each where it subtracts nothing that is nearly equal.  Here stand the threshold, the coefficients
-and numpy's version; `dendrosim.learn.step.functions` says the same in torch, and
-`dendrosim.learn.kernels.adjoint` writes it as C++.
+The direct formulas cancel: ``(exp(x) - exprel(x))/x`` loses all digits near 0, and
+``exprel(x)*(1 - 1/x) + 1/x`` loses them for large negative x.  Therefore the derivative is a
+series for abs(x) < `NEAR`; elsewhere it uses the formula that does not cancel there.  This module
+has the threshold, the coefficients and the numpy version; `dendrosim.learn.step.functions` is the
+torch version, and `dendrosim.learn.kernels.adjoint` writes the C++ version.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 from scipy.special import exprel
 
-#: Where the series ends.
+#: The series is used below this abs(x).
 NEAR = 1.0
-#: Below it exprel is 1 in every precision; cpp/exponential.h has the same number.
+#: For abs(x) below this, exprel is 1 in every precision; cpp/exponential.h has the same number.
 SMALLEST = 1e-30
-#: In the text of an equation, whose series has three terms: the first left out is z**3/30, and
-#: further from 0 the difference of nearly equal numbers keeps 1e-14 (float32: 5e-6).
+#: The same threshold in the text of an equation, where the series has three terms.  The first
+#: omitted term is z**3/30; above the threshold, cancellation leaves 1e-14 (float32: 5e-6).
 NEAR_IN_TEXT = 0.02
-#: Bytes of a number to the terms of the series that it needs: the next is below half a unit.
+#: Bytes per number to the number of terms; the next term is below half a unit in the last place.
 TERMS = {8: 19, 4: 11}
 
 
 def coefficients(itemsize: int) -> tuple[float, ...]:
-    """Return those of the series of the derivative, that of x**0 first: (k + 1)/(k + 2)!."""
+    """Return the coefficients of the series of the derivative, from x**0: (k + 1)/(k + 2)!."""
     return tuple((k + 1) / factorial(k + 2) for k in range(TERMS[itemsize]))
 
 
 def exprel_slope(x: Any) -> Any:
-    """Return the derivative of exprel in the precision of `x`, float64 for a plain number.
+    """Return the derivative of exprel in the precision of `x` (float64 for a plain number).
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The language of model text: expressions and statements, read through a whitelist.
 
-The language is the part of Brian2's that has the same meaning on every device: arithmetic,
-comparisons, ``and or not``, and the functions of `FUNCTIONS`.  An expression is a Python syntax
-tree whose nodes have been checked, so it can be walked with numpy here, with torch in
-`dendrosim.learn`, or be handed to Brian2 as text.  Nothing is ever passed to ``eval``.
+The language is the part of Brian2's language that has the same meaning on every device:
+arithmetic, comparisons, ``and or not``, and the functions of `FUNCTIONS`.  An expression is a
+checked Python syntax tree.  It is evaluated with numpy here and with torch in `dendrosim.learn`,
+or passed to Brian2 as text.  Nothing is ever passed to ``eval``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Expression:
     Attributes
     ----------
     text
-        What was written, on one line, with `sigmoid` written out.
+        The text on one line, with `sigmoid` replaced by its formula.
     names
-        The identifiers that it reads, functions left out.
+        The identifiers that it uses, without functions.
     """
 
     text: str
@@ -46,25 +46,25 @@ class Expression:
 
     @property
     def is_condition(self) -> bool:
-        """Whether it is true or false rather than a number."""
+        """Whether it is a condition (true or false) and not a number."""
         return is_condition(self.tree)
 
     def renamed(self, names: Mapping[str, str]) -> Expression:
-        """Return the expression with the identifiers of `names` written as their values."""
+        """Return the expression with the identifiers in `names` replaced by the mapped names."""
         tree = _Rename(names).visit(ast.parse(self.text, mode="eval").body)
         return Expression(ast.unparse(tree), frozenset(names.get(n, n) for n in self.names))
 
     def __call__(
         self, values: Mapping[str, Any], functions: Mapping[str, Callable] = FUNCTIONS
     ) -> Any:
-        """Evaluate with `values` for the names, any array type for which operators work.
+        """Evaluate the expression with `values`, for any array type that supports the operators.
 
         Parameters
         ----------
         values
             Name to number or array.
         functions
-            What the function names mean; numpy's by default.
+            Implementations of the functions; numpy by default.
         """
         return evaluate(self.tree, values, functions)
 
@@ -78,15 +78,16 @@ class Statement:
 
     @property
     def text(self) -> str:
-        """The assignment as it is shown."""
+        """The assignment as shown to a user."""
         return f"{self.target} = {self.expression.text}"
 
     @property
     def code(self) -> str:
-        """The assignment as Brian2 is to read it.
+        """The assignment as passed to Brian2.
 
-        Its numpy code makes ``a = b``, and what it simplifies to that, a second name of the array
-        of ``b``, into which a later ``b = b + c`` adds in place.  A plus in front makes a copy.
+        In Brian2's numpy code, ``a = b`` (also as the result of a simplification) does not copy:
+        ``a`` and ``b`` are then the same array, and a later ``b = b + c`` changes both in place.
+        The leading plus forces a copy.
         """
         may_alias = len(self.expression.names) == 1 and self.target not in self.expression.names
         return f"{self.target} = +({self.expression.text})" if may_alias else self.text
@@ -100,19 +101,19 @@ def parse_expression(text: Any, where: str = "expression") -> Expression:
     text
         Such as ``"g_L*(E_L - v_s)"``.
     where
-        File and key, for the error.
+        File and key, for the error message.
 
     Raises
     ------
     DendrosimError
-        If it is not text, does not parse, or holds anything outside the language.
+        If it is not text, does not parse, or uses syntax outside the language.
     """
     if not isinstance(text, str):
         raise DendrosimError(f"{where}: {text!r} is not an expression written as text")
     flat = " ".join(" ".join(join_lines(text)).split())
     if len(flat) > MAX_LENGTH:
         raise DendrosimError(f"{where}: an expression of {len(flat)} characters is too long")
-    if not flat.isascii():  # Python reads some other letters as if they were these
+    if not flat.isascii():  # Python normalises some other letters to ASCII ones
         raise DendrosimError(f"{where}: {flat!r} holds a character that is not ASCII")
     try:
         tree = ast.parse(flat, mode="eval").body
@@ -130,12 +131,12 @@ def parse_expression(text: Any, where: str = "expression") -> Expression:
 
 
 def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
-    """Check a block of assignments, one a line; ``#`` starts a comment.
+    """Check a block of assignments, one per line; ``#`` starts a comment.
 
     Raises
     ------
     DendrosimError
-        If a line is not an assignment of a number to a plain name or a target stands twice.
+        If a line is not an assignment of a number to a plain name, or a target appears twice.
     """
     if not isinstance(text, str):
         raise DendrosimError(f"{where}: {text!r} is not text")
@@ -154,12 +155,12 @@ def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
 
 
 def parse_number(text: Any, where: str = "expression") -> Expression:
-    """Check one expression that is a number, not a condition."""
+    """Check one expression that must be a number, not a condition."""
     return _of_kind(parse_expression(text, where), False, where)
 
 
 def parse_condition(text: Any, where: str = "condition") -> Expression:
-    """Check one expression that is a condition, not a number."""
+    """Check one expression that must be a condition, not a number."""
     return _of_kind(parse_expression(text, where), True, where)
 
 
@@ -171,7 +172,7 @@ def _of_kind(expression: Expression, condition: bool, where: str) -> Expression:
 
 
 def join_lines(text: str) -> list[str]:
-    """Split into logical lines: comments dropped, lines joined while a parenthesis is open."""
+    """Split into logical lines: drop comments, join lines while a parenthesis is open."""
     lines, parts, depth = [], [], 0
     for line in text.splitlines():
         code = line.partition("#")[0].strip()
@@ -186,7 +187,7 @@ def join_lines(text: str) -> list[str]:
 
 
 def limited(lines: list[str], where: str) -> list[str]:
-    """Return the lines, refusing more of them or longer ones than any model has."""
+    """Return the lines; refuse more or longer lines than any real model has."""
     if len(lines) > MAX_LINES:
         raise DendrosimError(f"{where}: more than {MAX_LINES} lines")
     for line in lines:
@@ -216,7 +217,7 @@ class _Rename(ast.NodeTransformer):
 
 
 class _WriteOutSigmoid(ast.NodeTransformer):
-    # Brian2 has no sigmoid; written out once here it is the same number on every device
+    # Brian2 has no sigmoid; replacing it here gives the same number on every device
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         if node.func.id != "sigmoid":

@@ -1,8 +1,8 @@
-"""The functions of model text, each with its derivative: one table for every language.
+"""The functions of model text with their derivatives: one table for all backends.
 
-The derivative is model text itself, of the argument ``x`` and of the function's ``value`` there.
-Dual numbers evaluate it with numpy, and the adjoint of a fused kernel writes it as C++.  Torch has
-the same functions with derivatives of its own; a test holds them against this table.
+A derivative is itself model text, in the argument ``x`` and the function's ``value`` at x.
+Dual numbers evaluate it with numpy; the adjoint of a fused kernel translates it to C++.  Torch
+uses its own derivatives of the same functions; a test compares them with this table.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dendrosim.model.exprel import exprel_slope
 
 
 class Function:
-    """A function of one number.
+    """A function of one variable.
 
     Parameters
     ----------
     numpy
-        Its meaning for numpy's arrays.
+        Its numpy implementation.
     slope
-        Its derivative as text of ``x`` and ``value``; ``"0"`` where it has none but jumps.
+        Its derivative as text in ``x`` and ``value``; ``"0"`` for a step function.
     """
 
     def __init__(self, numpy: Callable, slope: str) -> None:
@@ -40,7 +40,7 @@ class Function:
         return ast.parse(self.slope, mode="eval").body
 
 
-#: Name to function.  `logistic` is not written in models: it is what ``1/(1 + exp(-x))`` becomes.
+#: Name to function.  Models do not use `logistic`; ``1/(1 + exp(-x))`` is rewritten to it.
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "exp": Function(np.exp, "value"),
     "log": Function(np.log, "1/x"),
@@ -63,7 +63,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "logistic": Function(lambda x: 1 / (1 + np.exp(-x)), "value*(1 - value)"),
 })  # fmt: skip
 
-#: What a derivative calls that model text may not.
+#: Functions that derivatives may call and model text may not.
 HELPERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"exprel_slope": lambda x, value: exprel_slope(x)}
 )

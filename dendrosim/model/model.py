@@ -1,7 +1,7 @@
-"""A model: the text of a file and its values, frozen.
+"""A model: the text and values of a model file, immutable.
 
-`Model.with_` returns a changed copy.  The text is checked once, when the model is made: every name
-known, every unit right, nothing that could run.
+`Model.with_` returns a changed copy.  Creating a model checks its text once: every name is
+defined, every unit matches, and nothing in it can run as code.
 """
 
 from __future__ import annotations
@@ -32,54 +32,54 @@ from dendrosim.model.parts import (
 from dendrosim.model.quantities import quantity
 from dendrosim.pickling import Pickled
 
-#: Names by which a protocol may call a place where current enters, in any model.
+#: Input names that a protocol may use with any model.
 USUAL_INPUTS = {"I_s": "soma", "I_d": "dendrite"}
 
 
 @dataclass(frozen=True, eq=False)
 class Model(Pickled):
-    """A neuron, as text and values.
+    """A neuron model: text and values.
 
-    Made by `load_model`; changed copies by `with_`.
+    Created by `load_model`; `with_` makes changed copies.
 
     Attributes
     ----------
     name, title, reference, doi, description
-        What it is; `name` is that of the file, with ``:variant``.
+        Metadata; `name` is that of the file, with ``:variant``.
     kind
-        ``"continuous"`` (differential equations) or ``"discrete"`` (one update a step).
+        ``"continuous"`` (differential equations) or ``"discrete"`` (one update per step).
     equations
         Lines of a continuous model.
     update
         Statements of a discrete model.
     inputs
-        Place (``"soma"``, ``"dendrite"``) or port to the variable that carries its current.
+        Place (``"soma"``, ``"dendrite"``) or port to the variable of the input current.
     potentials
-        Place to the state variable that is its potential.
+        Place to the state variable of its membrane potential.
     areas
-        Place to the share of the cell's membrane that a current density into it refers to, as an
-        expression of the parameters; all of the membrane where none is given.
+        Place to the share of the membrane area that a current density at this place refers to,
+        as an expression of the parameters; the whole membrane by default.
     output
         Variable of a discrete model that is 1 in a step with a spike.
     threshold, refractory, reset
-        Of a continuous model: condition of a spike, condition or time during which there is no
-        other, statements done at a spike.
+        For a continuous model: spike condition, condition or time during which no further spike
+        is possible, and statements executed at a spike.
     method, dt
-        Integration method and time step used unless `simulate` is told otherwise.
+        Integration method and time step, unless `simulate` is given others.
     parameters, derived, initial
-        Values; expressions of parameters computed once; state at t = 0.
+        Values, expressions of parameters evaluated once, and the state at t = 0.
     starts
-        State of a discrete model to the expression of parameters that its value in `initial` is.
+        State of a discrete model to the expression of parameters that gives its `initial` value.
     scales
         Physical meaning of a discrete model, or None.
     variants
-        Name to ``{"title": ..., ...}``: the changed lines and values of each variant.
+        Name to ``{"title": ..., ...}``: the lines and values that each variant changes.
     corrections
-        What this file corrects in its source, one sentence each.
+        Corrections of the source made in this file, one sentence each.
     source
         Path of the file.
     recurrent
-        Whether a layer of a discrete model may feed on its own spikes.
+        Whether a layer of a discrete model may have recurrent connections.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Model(Pickled):
     dims: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
-        """Short: name, kind and states."""
+        """Short form: name, kind and states."""
         return f"<Model {self.name!r}: {self.kind}, states {' '.join(self.states)}>"
 
     @property
@@ -124,9 +124,9 @@ class Model(Pickled):
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """Variables of a discrete model that one step hands to the next, in order of the text.
+        """Variables of a discrete model that keep their value between steps, in order of the text.
 
-        Those that a statement reads before one has assigned them; the others are made anew.
+        A statement reads them before any statement assigns them; the others are recomputed.
         """
         assigned: set[str] = set()
         read: set[str] = set()
@@ -137,17 +137,17 @@ class Model(Pickled):
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """Inputs of a discrete model that a layer of a network feeds with weights."""
+        """Inputs of a discrete model that receive the weighted input of a layer in a network."""
         return self.given_ports or tuple(self.inputs.values())
 
     @property
     def subexpressions(self) -> tuple[Equation, ...]:
-        """Subexpressions in an order in which each uses only those before it."""
+        """Subexpressions ordered so that each one uses only earlier ones."""
         return tuple(in_order(self.equations))
 
     @property
     def text(self) -> str:
-        """The model as text: what a simulation of it is determined by, values apart."""
+        """The model as text: everything that determines a simulation, without values."""
         lines = [e.text for e in self.equations] + [s.text for s in self.update]
         for label in ("threshold", "refractory"):
             part = getattr(self, label)
@@ -162,7 +162,7 @@ class Model(Pickled):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the text and of every value, 64 hexadecimal digits."""
+        """SHA-256 of the text and of all values, as 64 hexadecimal digits."""
         digest = hashlib.sha256(self.text.encode())
         values = {name: p.value for name, p in self.parameters.items()} | dict(self.initial)
         if isinstance(self.refractory, Quantity):
@@ -178,24 +178,24 @@ class Model(Pickled):
         """Return every parameter and derived value with its unit."""
         values = {name: parameter.value for name, parameter in self.parameters.items()}
         numbers = {name: np.asarray(value) for name, value in values.items()}
-        with np.errstate(all="ignore"):  # what is not finite is refused just below
+        with np.errstate(all="ignore"):  # values that are not finite are refused just below
             for name, expression in self.derived.items():
                 numbers[name] = expression(numbers)
                 values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
         return values
 
     def shares(self) -> dict[str, np.ndarray]:
-        """Return the share of the membrane of each place in `areas`: a number, or one a neuron."""
+        """Return the membrane share of each place in `areas`: one number, or one per neuron."""
         if not self.areas:
             return {}
         numbers = {name: np.asarray(value) for name, value in self.values().items()}
-        with np.errstate(all="ignore"):  # what is no share is refused when the model is made
+        with np.errstate(all="ignore"):  # invalid shares are refused when the model is created
             return {place: np.asarray(share(numbers)) for place, share in self.areas.items()}
 
     def place(self, into: str, where: str = "stimulus") -> str:
-        """Return the place that a protocol means by `into` in this model.
+        """Return the place of this model that `into` refers to in a protocol.
 
-        `into` is a place (``"soma"``), the variable of one, or a usual name (`USUAL_INPUTS`).
+        `into` is a place (``"soma"``), its variable, or one of `USUAL_INPUTS`.
 
         Raises
         ------
@@ -246,19 +246,19 @@ class Model(Pickled):
         Parameters
         ----------
         parameters, initial
-            Name to text (``"10.5 mS/cm**2"``) or quantity; an array or a grid gives one value a
-            neuron.  The start of a discrete model may be an expression of its parameters.
+            Name to text (``"10.5 mS/cm**2"``) or quantity; an array or a grid gives one value per
+            neuron.  For a discrete model, an initial value may be an expression of its parameters.
         threshold, refractory, reset
-            As in a model file; ``""`` takes one away.
+            As in a model file; ``""`` removes the entry.
         method, dt
             Integration method and time step.
         variant
-            Name of a variant of the file, applied first.
+            Name of a variant in the file, applied first.
 
         Raises
         ------
         DendrosimError
-            Naming the file, the key and what would be valid.
+            With the file, the key and the valid values.
         """
         model = self if variant is None else self.variant(variant)
         spikes = {"threshold": threshold, "refractory": refractory, "reset": reset}
@@ -270,19 +270,19 @@ class Model(Pickled):
 
 
 def checked(model: Model) -> Model:
-    """Return the model with what follows from its parts: dimensions, a value for every state.
+    """Return the model with its derived fields: dimensions, and an initial value for every state.
 
     Raises
     ------
     DendrosimError
-        If its parts do not fit together.
+        If its parts are inconsistent.
     """
     dims = check_model(model)
     initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
     if model.starts:
         where = f"{model.source or model.name}: initial"
         numbers = {name: np.asarray(value) for name, value in model.values().items()}
-        with np.errstate(all="ignore"):  # what is not finite is refused
+        with np.errstate(all="ignore"):  # values that are not finite are refused below
             for name, start in model.starts.items():
                 initial[name] = quantity(start(numbers), f"{where}.{name}")
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))

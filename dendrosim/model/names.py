@@ -1,8 +1,8 @@
-"""Which identifiers a model may give to its variables: those that no device owns already.
+"""Which identifiers a model may use for its variables: those that no device reserves.
 
-Every variable of a model becomes a name in Python, in C++ and in Brian2's own tables, and a
-column of a recording.  A name that means something else in one of them is refused when the file
-is read, not by a compiler.
+Every variable of a model becomes a name in Python, in C++ and in Brian2's internal tables, and a
+column of a recording.  A reserved name is refused when the file is read, because a compiler error
+later would be hard to understand.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dendrosim.model.quantities import UNITS
 
 MAX_NAME = 60
 
-# In every Brian2 group; a Python builtin as well, for Brian2 evaluates constant subexpressions
+# names in every Brian2 group; also Python builtins: Brian2 evaluates constant subexpressions
 _BRIAN2 = {
     *DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *dir(builtins), "sigmoid", "t", "dt", "t_in_timesteps",
     "i", "N", "xi", "refractory", "lastspike", "not_refractory", "variables",
-    "source",  # of a monitor
+    "source",  # attribute of a monitor
 }  # fmt: skip
 _RECORDING = {"time", "neuron", "spike", "spike_time", "spike_neuron"}
 _CPP = {
@@ -39,7 +39,7 @@ _CPP = {
     "void", "volatile", "wchar_t", "xor", "xor_eq",
     "assert", "std",
 }  # fmt: skip
-# Of Cython, and the names of types that its code declares variables with
+# Cython's keywords, and the type names in the declarations of its code
 _CYTHON = {
     "DEF", "ELIF", "ELSE", "IF", "api", "bint", "by", "cdef", "cimport", "cpdef", "ctypedef",
     "cython", "exec", "fused", "gil", "include", "nogil", "numpy", "readonly", "size_t", "ssize_t",
@@ -50,24 +50,24 @@ _CYTHON = {
 
 @cache
 def _taken() -> frozenset[str]:
-    """Return every name that something owns.
+    """Return every reserved name.
 
-    ``c_macros.txt`` has the macros of the headers that generated code includes (glibc 2.36, Python
-    and numpy): the preprocessor would replace a variable of such a name.
+    ``c_macros.txt`` lists the macros of the headers that generated code includes (glibc 2.36,
+    Python and numpy): the preprocessor would replace a variable of that name.
     """
     macros = files("dendrosim.model").joinpath("c_macros.txt").read_text(encoding="ascii").split()
     return frozenset({*_BRIAN2, *_RECORDING, *_CPP, *_CYTHON, *UNITS, *macros})
 
 
 def is_name(text: Any) -> bool:
-    """Whether `text` is a plain identifier that nothing on any device owns already."""
+    """Whether `text` is a plain identifier that no device reserves."""
     return (
         isinstance(text, str)
         and len(text) <= MAX_NAME
         and re.fullmatch(r"[A-Za-z]\w*", text, re.ASCII) is not None
         and "__" not in text
-        and not text.endswith("_")  # Brian2: the value without its unit
-        and not text.endswith(("_pre", "_post"))  # Brian2: of the two ends of a synapse
+        and not text.endswith("_")  # Brian2: suffix for a value without its unit
+        and not text.endswith(("_pre", "_post"))  # Brian2: suffixes for the two sides of a synapse
         and not text.startswith(("stimulus_", "run_", "xi_"))
         and text not in _taken()
         and not keyword.iskeyword(text)

@@ -1,4 +1,4 @@
-"""Parts of a model: parameters, scales, places, conditions, each read from what a file gives."""
+"""Parts of a model (parameters, scales, places, conditions), each parsed from a file entry."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Parameter(Pickled):
     Attributes
     ----------
     value
-        With its unit; an array gives one value a neuron.
+        With its unit; an array gives one value per neuron.
     text
-        As it was written.
+        As written in the file.
     doc, source
-        What it is and where the number comes from.
+        Description, and source of the number.
     trainable
         Whether training may change it.
     shape
-        ``"layer"`` (one value for all neurons) or ``"neuron"`` (one each).
+        ``"layer"`` (one value for all neurons) or ``"neuron"`` (one value per neuron).
     """
 
     value: Quantity
@@ -48,19 +48,19 @@ class Parameter(Pickled):
 
 @dataclass(frozen=True)
 class Scales(Pickled):
-    """What the dimensionless numbers of a discrete model stand for.
+    """Physical units of the dimensionless numbers of a discrete model.
 
     Attributes
     ----------
     voltage
         Volts per unit of potential.
     rest
-        State variable to the potential at which it is 0.
+        State variable to the potential that its value 0 stands for.
     current
         Port to place (``"soma"``, ``"dendrite"``) to units of input per ampere/meter**2.
     bias
-        Port to the input that is there without any current: not 0 where the potentials of `rest`
-        are not those of the neuron left alone.
+        Port to the input at zero current; nonzero if `rest` is not the resting potential of
+        the neuron without input.
     """
 
     voltage: Quantity
@@ -69,7 +69,7 @@ class Scales(Pickled):
     bias: Mapping[str, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
-        """Return every number by a name of its own."""
+        """Return all numbers, each under a unique name."""
         values: dict[str, Any] = {"scales.voltage": self.voltage}
         values |= {f"scales.rest.{name}": value for name, value in self.rest.items()}
         values |= {f"scales.bias.{port}": value for port, value in self.bias.items()}
@@ -84,7 +84,7 @@ _PARAMETER = {
 
 
 def read_parameter(name: str, entry: Any, source: str) -> Parameter:
-    """Read a value with its unit, or a table of it and what it is."""
+    """Read a value with its unit, or a table with the value and its description."""
     where = f"{source}: parameters.{name}"
     if not isinstance(entry, dict):
         entry = {"value": entry}
@@ -104,7 +104,7 @@ def time_step(value: Any, where: str = "dt") -> Quantity:
     Raises
     ------
     DendrosimError
-        If it is not one time above 0.
+        If it is not a single positive time.
     """
     dt = quantity(value, where, like=UNITS["second"])
     if dt.ndim or not dt > 0:
@@ -113,12 +113,12 @@ def time_step(value: Any, where: str = "dt") -> Quantity:
 
 
 def read_threshold(text: Any, where: str) -> Expression | None:
-    """Read a condition; an empty text is none."""
+    """Read a condition; None for an empty text."""
     return None if isinstance(text, str) and not text else parse_condition(text, where)
 
 
 def read_refractory(value: Any, where: str) -> Expression | Quantity | None:
-    """Read a time or a condition; an empty text is none."""
+    """Read a time or a condition; None for an empty text."""
     if isinstance(value, str) and not value:
         return None
     if isinstance(value, str) and not value.lstrip(" +-.")[:1].isdigit():
@@ -130,7 +130,7 @@ def read_refractory(value: Any, where: str) -> Expression | Quantity | None:
 
 
 def read_names(table: dict | list, where: str) -> Mapping[str, str]:
-    """Read places and the variable of each; a list names both alike."""
+    """Read places and their variables; in a list, place and variable have the same name."""
     pairs = list(table.items()) if isinstance(table, dict) else [(name, name) for name in table]
     for place, name in pairs:
         if not is_name(name) or not is_name(place):
@@ -142,23 +142,23 @@ def read_names(table: dict | list, where: str) -> Mapping[str, str]:
 
 
 def read_derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
-    """Read the values that follow from the parameters."""
+    """Read the values that are computed from the parameters."""
     return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
 
 
 def read_initial(
     table: Mapping[str, Any], names: Collection[str], where: str
 ) -> tuple[dict[str, Quantity], dict[str, Expression]]:
-    """Read the state before the first step: values, and expressions of the parameters.
+    """Read the initial state: values, and expressions of the parameters.
 
     Parameters
     ----------
     table
         State to value.
     names
-        Parameters and derived values by which a start may be told; none in a continuous model.
+        Parameters and derived values that an initial value may use; none for a continuous model.
     where
-        File and key, for errors.
+        File and key, for error messages.
     """
     starts = {
         state: parse_number(text, f"{where}.{state}")
@@ -174,7 +174,7 @@ def read_initial(
 
 
 def read_scales(table: dict, source: str) -> Scales:
-    """Read what the numbers of a discrete model stand for."""
+    """Read the physical units of the numbers of a discrete model."""
     where = f"{source}: scales"
     keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
     shelves.check_keys(table, keys, where)

@@ -1,8 +1,8 @@
-"""Numbers with units, read from text through a whitelist and never through ``eval``.
+"""Numbers with units, read from text through a whitelist and never with ``eval``.
 
 ``"2.1 mS/cm**2"``, ``"-60 mV"``, ``"0.5"`` and the grids ``"linspace(0, 2, 41) uA/cm**2"``,
 ``"logspace(-1, 2, 7) Hz"``, ``"[0.5, 0.75, 2.5] uA/cm**2"`` are quantities.  A unit is a product
-of names that Brian2 knows, with integer powers.
+of Brian2's unit names with integer powers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensio
 
 from dendrosim.errors import DendrosimError, did_you_mean, not_a_bug_of_brian2
 
-not_a_bug_of_brian2()  # here, the first room that imports Brian2, its hook is in place
+not_a_bug_of_brian2()  # this module is the first to import Brian2, so set the hook here
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TEXT = re.compile(rf"({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\]) ?\*? ?(.*)")
@@ -25,14 +25,14 @@ _GRIDS = {"linspace": np.linspace, "logspace": np.logspace}
 MAX_GRID = 10_000_000
 MAX_UNIT = 200
 
-#: The names of Brian2's units; nothing else is a unit here.  Brian2 leaves ``mS`` out of its
-#: defaults for being close to ``ms``; physiologists write it all the time.
+#: The names of Brian2's units; no other unit is accepted.  Brian2 omits ``mS`` from its defaults
+#: because it is easily confused with ``ms``; physiologists use it all the time.
 UNITS: dict[str, Quantity] = {
     name: unit for name, unit in DEFAULT_UNITS.items() if isinstance(unit, Quantity)
 } | {"mS": mS}
 
 
-# Symbols that are units in a value, but also good names of variables (s, V, m, ...)
+# unit symbols that are also common variable names (s, V, m, ...): units only in a value
 _SYMBOLS = {"s": "second", "m": "meter", "V": "volt", "A": "amp", "S": "siemens", "F": "farad"}
 
 
@@ -45,9 +45,9 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
         Text such as ``"2.1 mS/cm**2"``, a Brian2 quantity, a number or a sequence of numbers
         (dimensionless).
     where
-        What the value is, for the error: a file and a key.
+        What the value is, for the error message: a file and a key.
     like
-        A quantity or dimension that the result must have the dimension of; any by default.
+        A quantity or dimension that sets the required dimension; any by default.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
 
 
 def _quantity(values: Any, dim: Dimension) -> Quantity:
-    # Brian2 gives a bare float for a dimensionless value unless it is told otherwise
+    # without force_quantity, Brian2 returns a bare float for a dimensionless value
     return Quantity(values, dim=dim, force_quantity=True)
 
 
@@ -124,7 +124,7 @@ def _numbers(text: str, whole: str, where: str) -> np.ndarray:
         )
     if not 1 <= int(items[2]) <= MAX_GRID:
         raise DendrosimError(f"{where}: {whole!r} does not have from 1 to {MAX_GRID:,} points")
-    with np.errstate(all="ignore"):  # infinity is refused by the caller
+    with np.errstate(all="ignore"):  # the caller refuses infinity
         return _GRIDS[name](float(items[0]), float(items[1]), int(items[2]))
 
 
@@ -134,7 +134,7 @@ def parse_unit(text: str, where: str = "unit") -> Quantity:
     Raises
     ------
     DendrosimError
-        If a name is not one of Brian2's units or the text is more than a product of powers.
+        If a name is not one of Brian2's units, or the text is not a product of powers.
     """
     text = text.strip()
     if text in ("", "1"):
@@ -194,7 +194,7 @@ def _power(node: ast.AST, text: str, where: str) -> int:
 
 
 def unit_text(dimension: Any) -> str:
-    """Return a unit of this dimension as text that `parse_unit` and Brian2 read back.
+    """Return a unit of this dimension as text that `parse_unit` and Brian2 can read.
 
     >>> unit_text(quantity("2.1 mS/cm**2").dim)
     'siemens/meter**2'
@@ -215,11 +215,11 @@ def unit_text(dimension: Any) -> str:
 
 
 def unit_words(dim: Dimension) -> str:
-    """Return the unit of a dimension in a sentence."""
+    """Return the unit of a dimension for use in a sentence."""
     return "no unit" if dim is DIMENSIONLESS else f"the unit {unit_text(dim)}"
 
 
-# What this field names; everything else is written in SI base units.
+# units that are common in this field; all others are written in SI base units
 _NAMED_UNITS = (
     "volt", "amp", "second", "hertz", "siemens", "farad", "ohm", "meter", "siemens/meter**2",
     "amp/meter**2", "farad/meter**2", "ohm*meter**2", "volt/second", "meter**2", "coulomb",
@@ -227,18 +227,18 @@ _NAMED_UNITS = (
 
 
 def with_dim(values: Any, dim: Dimension) -> Quantity:
-    """Return SI values as a quantity; Brian2 makes a plain array of dimensionless ones."""
+    """Return SI values as a quantity; Brian2 would return a plain array for dimensionless ones."""
     return Quantity(values, dim=dim, force_quantity=True)
 
 
 def display_unit(value: Any) -> str:
-    """Return the unit that this field writes a quantity of this dimension in (``"mV"``)."""
+    """Return the usual unit of this field for a quantity of this dimension (``"mV"``)."""
     dim = value if isinstance(value, Dimension) else get_dimensions(value)
     return next((text for text in _DISPLAY if parse_unit(text).dim is dim), unit_text(dim))
 
 
 def describe(value: Any, unit: str | None = None) -> str:
-    """Return a quantity as short text in `unit`, or in the unit that this field would use.
+    """Return a quantity as short text in `unit`, by default the usual unit of this field.
 
     >>> describe(quantity("21 siemens/meter**2"))
     '2.1 mS/cm**2'

@@ -1,4 +1,4 @@
-"""The spikes in the text of a discrete model.
+"""The spike variables in the text of a discrete model.
 
 A statement ``S = int(a > b)`` is a switch: ``a - b`` is the distance to threshold.
 """
@@ -25,9 +25,9 @@ class Switch:
     name
         The variable.
     before
-        Variables that the text assigns before it in the same step.
+        Variables that earlier statements of the same step assign.
     sides
-        What is compared; None for an output that the text does not write as ``int(a > b)``.
+        The two sides of the comparison; None if the output is not written as ``int(a > b)``.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Switch:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Names that the comparison reads."""
+        """Names used in the comparison."""
         return self.sides[0].names | self.sides[1].names if self.sides else frozenset()
 
 

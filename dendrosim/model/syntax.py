@@ -1,6 +1,6 @@
-"""What the parts of model text mean: its functions, constants and operators, and numpy's values.
+"""The meaning of model text: functions, constants and operators, evaluated with numpy.
 
-A node of a syntax tree that has been checked is walked here; nothing is ever passed to ``eval``.
+This module walks syntax trees that have been checked; nothing is ever passed to ``eval``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 from dendrosim.model import functions
 
-#: Functions that model text may call, with their numpy meaning.
+#: Functions that model text may call, with their numpy implementations.
 FUNCTIONS: dict[str, Callable] = {
     **{name: known.numpy for name, known in functions.FUNCTIONS.items() if name != "logistic"},
     "clip": np.clip,
     "int": lambda condition: np.asarray(condition).astype(float),
 }
 
-#: Names that mean the same in every text.
+#: Names with the same value in every text.
 CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
 
 ARITHMETIC = {
@@ -43,7 +43,7 @@ _LOGIC = {ast.And: lambda a, b: a & b, ast.Or: lambda a, b: a | b}
 
 
 def is_condition(node: ast.expr) -> bool:
-    """Tell whether a node is true or false rather than a number."""
+    """Whether a node is a condition (true or false) and not a number."""
     match node:
         case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
             return True
@@ -52,14 +52,14 @@ def is_condition(node: ast.expr) -> bool:
 
 def _arithmetic(operation: Callable, a: Any, b: Any) -> Any:
     if isinstance(a, int | float) and isinstance(b, int | float):
-        # as on the devices: no endless integers, no complex numbers, 1/0 is infinite
+        # as on the devices: integers do not grow without limit, no complex numbers, 1/0 is inf
         with np.errstate(all="ignore"):
             return float(operation(np.float64(a), np.float64(b)))
     return operation(a, b)
 
 
 def evaluate(node: ast.expr, values: Mapping, functions: Mapping) -> Any:
-    """Return the value of a checked node, with any array type for which operators work."""
+    """Return the value of a checked node, for any array type that supports the operators."""
     match node:
         case ast.Constant(value=value):
             return value

@@ -1,4 +1,4 @@
-"""A model and its file: `load_model` reads it, `to_table` gives what a file of it would hold."""
+"""A model and its file: `load_model` reads the file, `to_table` returns its contents."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from dendrosim.model.quantities import unit_text
 
 
 def as_model(value: Any) -> Model:
-    """Return a model, loaded where a name or path is given.
+    """Return a model, loading it if `value` is a name or a path.
 
     Raises
     ------
     DendrosimError
-        If it is something else, or there is no such model.
+        If it has another type, or the model does not exist.
     """
     return shelves.loaded(value, Model, load_model, "a model, nor the name or path of one")
 
@@ -58,7 +58,7 @@ def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
     Raises
     ------
     DendrosimError
-        If there is no such model, or naming the file, the key and what would be valid.
+        If the model does not exist; for an invalid file, with the file, key and valid values.
     """
     text = path_text(name, "model")
     if variant is None and ":" in text and not os.path.exists(text):  # noqa: PTH110 (a str)
@@ -88,12 +88,12 @@ _VARIANT_ONLY = {kind: _VARIANT.keys() - _ONLY[other] for kind, other in _OTHER.
 
 
 def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
-    """Make a model from the contents of a TOML file.
+    """Create a model from the contents of a TOML file.
 
     Raises
     ------
     DendrosimError
-        Naming the source, the key and what would be valid.
+        With the source, the key and the valid values.
     """
     shelves.check_keys(table, _TABLE, source)
     kind = table.get("kind", "")
@@ -140,15 +140,15 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
         **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
     )
     model = checked(model)
-    for variant in model.variants:  # a wrong variant is found now, not when it is asked for
+    for variant in model.variants:  # report an invalid variant now, not at its first use
         model.variant(variant)
     return model
 
 
 def to_table(model: Model) -> dict[str, Any]:
-    """Return a table that `model_from_table` makes the same model of, to the last bit.
+    """Return a table from which `model_from_table` makes exactly the same model.
 
-    Variants are left out: the table is of this variant.
+    The table describes this variant only; the list of variants is left out.
     """
     table: dict[str, Any] = {
         key: getattr(model, key)

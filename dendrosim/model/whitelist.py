@@ -1,4 +1,4 @@
-"""What model text may hold: a whitelist of nodes, and numbers that every device can hold."""
+"""What model text may contain: a whitelist of nodes, and numbers that fit on every device."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MAX_INTEGER = 2**53
 
 
 def check(tree: ast.expr, text: str, where: str) -> None:
-    """Refuse a tree that holds anything outside the language.
+    """Refuse a tree with anything outside the language.
 
     Raises
     ------
     DendrosimError
-        Naming `where`, the part and what would be valid.
+        With `where`, the invalid part and the valid forms.
     """
     _check(tree, text, where, 0)
     _check_numbers(tree, text, where)
@@ -28,7 +28,7 @@ def check(tree: ast.expr, text: str, where: str) -> None:
 def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise DendrosimError(f"{where}: an expression is nested more than {MAX_DEPTH} deep")
-    conditions = False  # whether the children are to be conditions; numbers otherwise
+    conditions = False  # whether the children have to be conditions or numbers
     match node:
         case ast.Constant(value=bool()):
             return
@@ -61,7 +61,7 @@ def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
             )
     for child in children:
         _check(child, text, where, depth + 1)
-        # numpy and C++ do not agree on what arithmetic with true and false is
+        # numpy and C++ differ in their arithmetic with true and false
         if is_condition(child) is not conditions:
             kind = "condition" if conditions else "number"
             raise DendrosimError(
@@ -71,10 +71,10 @@ def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
 
 
 def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] | None:
-    """Refuse a number, written or computed from numbers alone, that no device could hold.
+    """Refuse a literal or constant subexpression that is out of range on some device.
 
-    Brian2 computes such parts with Python's numbers: 9**9**9 would take forever.  Return the
-    numbers that `node` is made of, None where it depends on a name.
+    Brian2 evaluates constant parts with Python's integers: 9**9**9 would never finish.  Return
+    the numbers in `node`, or None if it depends on a name.
     """
     if isinstance(node, ast.Name):
         return None
@@ -86,7 +86,7 @@ def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] 
             numbers = None if numbers is None or inside is None else numbers + inside
     if numbers is not None and not is_condition(node):
         whole = all(isinstance(number.value, int) for number in numbers)
-        if whole and _is_inverse(node):  # Brian2 makes 0 of 10**-2
+        if whole and _is_inverse(node):  # Brian2 evaluates 10**-2 to 0
             raise DendrosimError(
                 f"{where}: {ast.unparse(node)!r} in {text!r} is a whole number to a negative "
                 "power; write a decimal point"
@@ -101,7 +101,7 @@ def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] 
 
 
 def _is_inverse(node: ast.expr) -> bool:
-    """Whether a node is a power, below 0, of whole numbers that are not divided."""
+    """Whether a node is a negative power of integers without a division."""
     match node:
         case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
             divided = any(isinstance(part, ast.Div) for part in ast.walk(base))
@@ -113,5 +113,5 @@ def _number(node: ast.expr) -> float:
     try:
         with np.errstate(all="ignore"):
             return float(evaluate(node, {}, FUNCTIONS | {"sigmoid": np.tanh}))
-    except OverflowError:  # an integer beyond every float
+    except OverflowError:  # an integer above the float range
         return np.inf

@@ -1,6 +1,6 @@
-"""Sizes of layered networks and how many weights they have.
+"""Sizes of layered networks and their number of weights.
 
-A network is written as its sizes, input and readout included: ``"1-64-256-256-10"``.
+The sizes of a network include input and readout: ``"1-64-256-256-10"``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dendrosim.errors import DendrosimError
 
 
 def sizes_of(text: str | Sequence[int]) -> tuple[int, ...]:
-    """Return the sizes that a text or a sequence gives.
+    """Return the sizes as a tuple, from a text or a sequence.
 
     >>> sizes_of("1-64-256-256-10")
     (1, 64, 256, 256, 10)
@@ -20,7 +20,7 @@ def sizes_of(text: str | Sequence[int]) -> tuple[int, ...]:
     Raises
     ------
     DendrosimError
-        If they are not at least two whole numbers from 1.
+        If they are not at least two positive whole numbers.
     """
     parts = text.split("-") if isinstance(text, str) else list(text)
     whole = [str(part).strip() for part in parts]
@@ -30,12 +30,12 @@ def sizes_of(text: str | Sequence[int]) -> tuple[int, ...]:
 
 
 def recurrent_layers(recurrent: bool | Sequence[bool], n_layers: int) -> tuple[bool, ...]:
-    """Return for each hidden layer whether it sees its own spikes.
+    """Return for each hidden layer whether it is recurrent.
 
     Raises
     ------
     DendrosimError
-        If there is not one truth value for each layer.
+        If the number of truth values differs from the number of layers.
     """
     each = (recurrent,) * n_layers if isinstance(recurrent, bool) else tuple(recurrent)
     if len(each) != n_layers or not all(isinstance(one, bool) for one in each):
@@ -52,22 +52,22 @@ def n_parameters(
     ports: int = 1,
     recurrent_bias: bool = False,
 ) -> int:
-    """Return how many weights and biases a network has.
+    """Return the number of weights and biases of a network.
 
     Parameters
     ----------
     sizes
         Of input, hidden layers and readout: ``"1-64-256-256-10"``.
     recurrent
-        Whether the hidden layers have dense weights on their own spikes: one for all or each.
+        Whether the hidden layers have dense recurrent weights: one value for all or one per layer.
     ports
-        Currents that each neuron takes, with weights and a bias each: 3 for LRMM.
+        Input currents per neuron, each with its own weights and bias: 3 for LRMM.
     recurrent_bias
-        Whether recurrent weights come with a second bias, as in the released code of LSTM-LIF.
+        Whether recurrent weights have a second bias, as in the released code of LSTM-LIF.
 
     Examples
     --------
-    The networks of LSTM-LIF on S-MNIST (Zhang et al. 2023, Table 4) and one layer of LRMM.
+    The networks of LSTM-LIF on S-MNIST (Zhang et al. 2023, Table 4), and one layer of LRMM.
 
     >>> n_parameters("1-64-256-256-10")
     85130
@@ -79,7 +79,7 @@ def n_parameters(
     Raises
     ------
     DendrosimError
-        If the sizes are not whole numbers from 1 or a layer is left out.
+        If a size is not a positive whole number, or there are fewer than two.
     """
     *below, n, n_out = sizes_of(sizes)
     if not below:

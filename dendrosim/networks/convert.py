@@ -1,7 +1,7 @@
-"""Weights in and out: torch checkpoints and safetensors files, through a mapping that is told.
+"""Import and export of weights: torch checkpoints and safetensors files with a given mapping.
 
-A checkpoint holds tensors with names of its author; a network has layers, ports and parameters.
-What goes where is said by the mapping, one ``NAME=TARGET`` a tensor, and printed.
+A checkpoint holds tensors with its author's names; a network has layers, ports and parameters.
+The mapping assigns one to the other, one ``NAME=TARGET`` per tensor, and is printed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VALID = (
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """A network made from a checkpoint, and what went where.
+    """A network made from a checkpoint, and the mapping that was used.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Conversion:
     rows
         Tensor or sum of tensors, its shape, and its target.
     notes
-        What else was done or left out, a sentence each.
+        Further changes and omissions, one sentence each.
     """
 
     network: Network
@@ -60,7 +60,7 @@ class Conversion:
         return "\n".join([*aligned(columns), *(f"note: {note}" for note in self.notes)])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         rows = [dict(zip(("tensor", "shape", "target"), row, strict=True)) for row in self.rows]
         return {"mapping": rows, "notes": list(self.notes), "network": repr(self.network)}
 
@@ -71,22 +71,22 @@ def import_state_dict(
     mapping: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
 ) -> Conversion:
-    """Make a network from the tensors of a torch checkpoint or a safetensors file.
+    """Create a network from the tensors of a torch checkpoint or a safetensors file.
 
     Parameters
     ----------
     path
         A file of ``torch.save`` (read with ``weights_only=True``) or safetensors.
     model
-        Discrete model of every layer, or one for each.
+        Discrete model for all layers, or one model per layer.
     mapping
         ``"NAME=TARGET"`` with a target such as ``layers.0.input_weights.I``,
         ``layers.0.recurrent_weights.I``, ``layers.0.bias.I``, ``layers.0.parameters.c_1``,
-        ``readout.weights`` or ``readout.bias``.  ``"A+B=TARGET"`` adds tensors up (two biases),
-        ``"A[0,1]=TARGET"`` and ``"A[0:64]=TARGET"`` take a part.  ``["auto"]`` takes the only
+        ``readout.weights`` or ``readout.bias``.  ``"A+B=TARGET"`` adds tensors (two biases),
+        ``"A[0,1]=TARGET"`` and ``"A[0:64]=TARGET"`` select a part.  ``["auto"]`` uses the only
         mapping that fits by name, or by shape and order (see `propose`).
     ignore
-        Names of tensors that are left out; every other one has to be mapped.
+        Names of tensors to leave out; all others must be mapped.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def import_state_dict(
     Raises
     ------
     DendrosimError
-        If the file cannot be read safely, a tensor is unknown, unmapped, of a wrong shape or not
-        finite, or there is no mapping; the sentence then tells the one that would fit.
+        If the file cannot be read safely; if a tensor is unknown, unmapped, has a wrong shape or
+        is not finite; if there is no mapping (the message then proposes one if possible).
     """
     path = Path(path)
     tensors, notes = _read(path)
@@ -127,24 +127,24 @@ def import_state_dict(
 
 
 def export_state_dict(network: Network, path: str | os.PathLike) -> list[str]:
-    """Write weights, biases and all neuron parameters as plain tensors in float64.
+    """Write weights, biases and all neuron parameters as float64 tensors.
 
     Parameters
     ----------
     network
-        What to write.
+        The network to write.
     path
         ``.pt`` or ``.pth`` (torch) or ``.safetensors``.
 
     Returns
     -------
     list of str
-        Names, which are the targets of `import_state_dict`.
+        Names of the tensors, which are the targets of `import_state_dict`.
 
     Raises
     ------
     DendrosimError
-        If the ending is another or the folder cannot be written.
+        If the path has another ending, or the folder is not writable.
     """
     path = Path(path)
     tensors: dict[str, Array] = {}
@@ -174,12 +174,12 @@ def export_state_dict(network: Network, path: str | os.PathLike) -> list[str]:
 
 
 def is_network_file(path: Path) -> bool:
-    """Whether a safetensors file is one that `Network.save` wrote.
+    """Whether a safetensors file was written by `Network.save`.
 
     Raises
     ------
     DendrosimError
-        If it is not a readable safetensors file.
+        If the file is not a readable safetensors file.
     """
     return read_safetensors(path)[0].get("format") == FORMAT
 
@@ -209,7 +209,7 @@ def _models(model: Model | str | Sequence[Model | str]) -> list[Model]:
 def _filled(
     mapping: Sequence[str], tensors: Mapping[str, Array], path: Path
 ) -> tuple[dict[str, Array], list[tuple[str, str, str]], set[str]]:
-    """Return target to array, the rows of the table, and the names that were used."""
+    """Return the arrays by target, the rows of the table, and the tensor names used."""
     parts: dict[str, Array] = {}
     rows: list[tuple[str, str, str]] = []
     taken: set[str] = set()

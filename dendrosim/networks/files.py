@@ -1,4 +1,4 @@
-"""Networks in files: safetensors with weights, model texts, step order and metadata."""
+"""Files of networks: safetensors with weights, model texts, step order and metadata."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dendrosim.networks.values import Array
 
 
 def as_network(value: Any) -> Network:
-    """Return a network, loaded where a path is given.
+    """Return a network, loading it if `value` is a path.
 
     Raises
     ------
     DendrosimError
-        If it is something else, or there is no such file.
+        If it has another type, or the file does not exist.
     """
     return shelves.loaded(value, Network, load_network, "a network, nor the path of one")
 
 
 def load_network(path: str | os.PathLike) -> Network:
-    """Read a file that `Network.save` wrote; nothing in it is run.
+    """Read a file written by `Network.save`; no code in it is executed.
 
     Raises
     ------
     DendrosimError
-        If there is no such file, it is something else, is cut short, or holds a wrong shape, a
+        If the file does not exist, has another format, is cut short, or contains a wrong shape, a
         number that is not finite, or text that is not a model.
     """
     path = Path(path_text(path, "network"))
@@ -44,7 +44,7 @@ def load_network(path: str | os.PathLike) -> Network:
     if head.get("order", ORDER) != ORDER:
         raise DendrosimError(f"{path}: order = {head['order']!r} is not known; valid: {ORDER!r}")
     try:
-        listed = json.loads(head.get("tensors", "[]"))  # files of before the list have none
+        listed = json.loads(head.get("tensors", "[]"))  # older files have no such list
         if missing := [name for name in listed if name not in tensors]:
             raise DendrosimError(
                 f"{path}: lacks the tensors {', '.join(map(repr, missing))} that its head lists"

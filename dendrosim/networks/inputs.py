@@ -1,4 +1,4 @@
-"""What a user gives to a run of a network: its input, and what is recorded."""
+"""Arguments of a network run: the input, and the variables to record."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dendrosim.networks.values import Array, table_of
 def as_record(
     network: Network, record: Mapping[int, str | Sequence[str]] | None
 ) -> dict[int, tuple[str, ...]]:
-    """Return which variables of which layer are recorded, all of them known.
+    """Return the variables to record by layer, after checking that they exist.
 
     Raises
     ------
     DendrosimError
-        If there is no such layer, or it has no such variable.
+        If the layer does not exist, or has no such variable.
     """
     found = {k: names for k, names in table_of(record, "record").items()}
     for k, names in found.items():
@@ -38,10 +38,10 @@ def as_record(
 
 
 def _dense(x: Any) -> Array:
-    """Return an input as an array; what numpy would make objects of is refused."""
+    """Return an input as an array; refuse values that numpy would store as objects."""
     try:
         array = np.asarray(x)
-    except Exception as error:  # lists of several lengths, a sparse tensor of torch
+    except Exception as error:  # lists of different lengths, a sparse torch tensor
         said = (str(error).splitlines() or [""])[0]
         raise DendrosimError(f"input is no dense array of numbers ({said})") from None
     if array.dtype.kind == "O":
@@ -56,7 +56,7 @@ def as_input(network: Network, x: Any) -> Array:
     Raises
     ------
     DendrosimError
-        If it has another shape or a number that is not finite.
+        If it has another shape or contains a number that is not finite.
     """
     x = _dense(x)
     if x.ndim not in (2, 3) or x.shape[-1] != network.n_in or 0 in x.shape:

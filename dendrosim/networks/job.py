@@ -1,4 +1,4 @@
-"""A network and a batch as a job of a device: groups, sums, monitors."""
+"""A network and a batch as a device job: groups, sums, monitors."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dendrosim.networks.network import Network
 from dendrosim.networks.values import Array
 from dendrosim.time_grid import step_at
 
-STEP = 1e-3  # seconds; a discrete network has steps, not times
+STEP = 1e-3  # seconds; a discrete network counts steps, so the value is arbitrary
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkJob:
-    """A network and a batch for a device.
+    """A network and a batch, to be run on a device.
 
     Parameters
     ----------
     network
-        What runs.
+        The network to run.
     x
         Shape (B, T, n_in).
     record
         Layer number to names.
     dtype
-        Type of every variable but time.
+        Number type of every variable except time.
     """
 
     network: Network
@@ -43,22 +43,22 @@ class NetworkJob:
     dtype: str = "float64"
     dt: float = STEP
     what: str = "a network"
-    potentials: tuple[str, ...] = ()  # a circuit has no volt
-    rooms: Mapping[str, int] = field(default_factory=dict)  # its sizes are compiled
+    potentials: tuple[str, ...] = ()  # discrete models have no potentials in volt
+    rooms: Mapping[str, int] = field(default_factory=dict)  # empty: all sizes are compiled in
     sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return self.x.shape[1] * self.dt
 
     def for_a_project(self) -> NetworkJob:
-        """Return the job for a program whose numbers are read and replaced by people."""
+        """Return the job for a project whose numbers a user reads and replaces."""
         return self
 
     @property
     def samples(self) -> dict[str, tuple[Array, float]]:
-        """The input: time, then all samples side by side."""
+        """The input: step length, and all samples side by side."""
         return {"run_input": (self._side_by_side, self.dt)}
 
     @cached_property
@@ -73,7 +73,7 @@ class NetworkJob:
 
     @property
     def structure(self) -> dict[str, Any]:
-        """Texts, sizes and which ports have weights; no weight."""
+        """Texts, sizes and the ports with weights, without the weights themselves."""
         return {
             "network": [
                 {
@@ -113,7 +113,7 @@ class NetworkJob:
         return values
 
     def build(self) -> Built:
-        """Make input, layers, weights and monitors."""
+        """Create input, layers, weights and monitors."""
         clock = b2.Clock(self.dt * b2.second, name="steps")
         sampled = signals.make(self.samples, clock)["run_input"]
         control = control_group(clock)
@@ -155,7 +155,7 @@ class NetworkJob:
     def _monitors(
         self, k: int, layer: Layer, group: b2.NeuronGroup, outputs: dict[str, Any]
     ) -> list[Any]:
-        """Make what records a layer, and name its arrays in `outputs`."""
+        """Create the monitors of a layer, and register their arrays in `outputs`."""
         if raster.is_available():
             spikes = raster.Raster(group, _fires(layer), f"spikes_{k}")
             outputs[f"fired_{k}"] = spikes.fired
@@ -173,7 +173,7 @@ class NetworkJob:
         self, k: int, layer: Layer, below: b2.NeuronGroup, variable: str, clock: b2.Clock,
         groups: dict[str, b2.NeuronGroup],
     ) -> b2.NeuronGroup:  # fmt: skip
-        """Make a layer: its sums come at order 2k, its text at 2k + 1 of the same slot."""
+        """Create layer k: in each slot, its sums run at order 2k and its update at 2k + 1."""
         model = layer.model
         lines = [f"{name} : 1" for name in (*model.states, *model.inputs.values())]
         values = self._values_of_layers[k]

@@ -1,4 +1,4 @@
-"""A layer of discrete neurons and what flows into them: plain values."""
+"""A layer of discrete neurons and its input connections: plain values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dendrosim.model.quantities import quantity
 from dendrosim.model.toml import load_model
 from dendrosim.networks.values import Array, array_of, number_or_array, numbers_of, table_of
 
-#: More sources or neurons of a layer than any network has.
+#: Upper limit for the sources and neurons of a layer, above any real network.
 MOST = 10**7
-#: What a layer is made of.
+#: The arguments of a layer.
 LAYER = (
     "model", "n_in", "n", "recurrent", "input_weights", "recurrent_weights", "bias", "parameters",
 )  # fmt: skip
@@ -27,7 +27,7 @@ LAYER = (
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Layer:
-    """Neurons of one model and what flows into them.
+    """Neurons of one model and their input connections.
 
     Parameters
     ----------
@@ -36,20 +36,20 @@ class Layer:
     n_in, n
         Number of sources and of neurons.
     recurrent
-        Whether the layer sees its own spikes of the step before.
+        Whether the layer receives its own spikes of the previous step.
     input_weights
-        Port to weights of shape (n, n_in); a port without weights gets nothing from below.
+        Port to weights of shape (n, n_in); a port without weights gets no input from below.
     recurrent_weights
-        Port to weights of shape (n, n); None with ``recurrent=True`` leaves them to be drawn.
+        Port to weights of shape (n, n); with ``recurrent=True``, None means drawn at random.
     bias
         Port to shape (n,).
     parameters
-        Name to a number, its text, or an array of shape (n,), instead of the model's own.
+        Name to a number, its text, or an array of shape (n,), replacing the model's value.
 
     Raises
     ------
     DendrosimError
-        Naming the layer, the port or parameter and the shape that is needed.
+        With the layer, the port or parameter and the required shape.
     """
 
     model: Model
@@ -102,34 +102,34 @@ class Layer:
             object.__setattr__(self, label, value)
 
     def __repr__(self) -> str:
-        """Short: sizes and model."""
+        """Short form: sizes and model."""
         kind = "recurrent " if self.recurrent else ""
         return f"<Layer {self.n_in}-{self.n} of {kind}{self.model.name}, {self.n_weights} weights>"
 
     def __reduce__(self) -> tuple:
-        """Pickle and copy by what the layer is made of, checked again."""
+        """Pickle and copy by the arguments, which are checked again."""
         tables = (self.input_weights, self.recurrent_weights, self.bias, self.parameters)
         return Layer, (self.model, self.n_in, self.n, self.recurrent, *map(dict, tables))
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the layer has all the weights that it declares."""
+        """Whether the layer has all its weights."""
         return bool(self.input_weights) and (not self.recurrent or bool(self.recurrent_weights))
 
     @property
     def n_weights(self) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         tables = (self.input_weights, self.recurrent_weights, self.bias)
         return sum(value.size for table in tables for value in table.values())
 
     def values(self) -> dict[str, Array]:
-        """Return every parameter and derived value: a number, or an array of shape (n,)."""
+        """Return all parameters and derived values: numbers, or arrays of shape (n,)."""
         given = {name: quantity(value) for name, value in self.parameters.items()}
         values = self.model.with_(parameters=given).values() if given else self.model.values()
         return {name: number_or_array(value) for name, value in values.items()}
 
     def initial(self) -> dict[str, Array]:
-        """Return the state before the first step: numbers, or arrays of shape (n,)."""
+        """Return the initial state: numbers, or arrays of shape (n,)."""
         given = {name: quantity(value) for name, value in self.parameters.items()}
         model = self.model.with_(parameters=given) if given and self.model.starts else self.model
         return {name: number_or_array(value) for name, value in model.initial.items()}
@@ -139,9 +139,9 @@ class Layer:
         return Layer(**{name: getattr(self, name) for name in LAYER} | changes)
 
     def drawn(self, rng: np.random.Generator) -> Layer:
-        """Return the layer with the weights that it lacks.
+        """Return the layer with missing weights drawn at random.
 
-        Input weights are Xavier uniform, recurrent ones orthogonal, biases 0.
+        Input weights are Xavier uniform, recurrent weights are orthogonal, biases are 0.
         """
         ports = self.model.ports
         changes: dict[str, Any] = {}
@@ -169,7 +169,7 @@ def _check_sizes(model: Model, n_in: Any, n: Any, recurrent: Any, where: str) ->
 
 
 def _own_values(model: Model, n: int, parameters: Any, where: str) -> dict[str, Array]:
-    """Return the parameters that a layer has instead of its model's, and check both."""
+    """Return the parameters that replace the model's values, after checking both."""
     values = {}
     for name, value in table_of(parameters, f"{where}: parameters").items():
         if name not in model.parameters:
@@ -190,6 +190,6 @@ def _own_values(model: Model, n: int, parameters: Any, where: str) -> dict[str, 
 
 
 def _orthogonal(rng: np.random.Generator, n: int) -> Array:
-    # QR of a Gaussian matrix, signs fixed so that the law is uniform (Mezzadri 2007)
+    # QR of a Gaussian matrix, with signs fixed for a uniform distribution (Mezzadri 2007)
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
     return q * np.sign(np.diag(r))

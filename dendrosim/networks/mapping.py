@@ -1,4 +1,4 @@
-"""The mapping of a checkpoint that nobody wrote down: found only where no other one fits."""
+"""Proposal of a mapping for a checkpoint: used only if exactly one mapping fits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dendrosim.model.model import Model
 
 Shape = tuple[int, ...]
 
-#: Where a tensor may go.
+#: Valid targets of a tensor.
 TARGET = re.compile(
     r"layers\.(?P<k>\d{1,3})\.(?P<kind>input_weights|recurrent_weights|bias|parameters)"
     r"\.(?P<name>\w+)|readout\.(?P<readout>weights|bias)"
 )
-#: How `TorchNetwork.state_dict` writes what a target names otherwise.
+#: Names in `TorchNetwork.state_dict` that differ from the targets.
 _OF_MODULE = (
     (re.compile(r"(layers\.\d{1,3}\.)parameters_\.(\w+)"), r"\1parameters.\2"),
     (re.compile(r"(layers\.\d{1,3}\.)value_(\w+)"), r"\1parameters.\2"),
@@ -27,18 +27,18 @@ _MOST = 100
 def propose(
     shapes: Mapping[str, Shape], models: Sequence[Model], where: str, in_order: bool = True
 ) -> list[str]:
-    """Return the one mapping that fits.
+    """Return the only mapping that fits.
 
     Parameters
     ----------
     shapes
         Name to shape, in the order of the file.
     models
-        One for all layers, or one for each.
+        One model for all layers, or one per layer.
     where
-        File, for the error.
+        File, for the error message.
     in_order
-        Whether the order is the author's; safetensors files have one of their own.
+        Whether the order is that of the author; safetensors files use their own order.
 
     Returns
     -------
@@ -48,14 +48,14 @@ def propose(
     Raises
     ------
     DendrosimError
-        If none fits or more than one does.
+        If none or more than one fits.
 
     Notes
     -----
-    Names that are targets themselves, or those of ``TorchNetwork.state_dict``, are taken as they
-    are.  Otherwise the order decides: for each layer a matrix (n, n_in), perhaps its bias, perhaps
-    a square recurrent matrix and a bias that is added to the first; then the readout, which is
-    the last matrix.  A square matrix that could as well be the next layer's makes two mappings.
+    Names that are targets, or names of ``TorchNetwork.state_dict``, are used directly.  Otherwise
+    the order decides.  Each layer has a matrix (n, n_in), optionally a bias, and optionally a
+    square recurrent matrix with a second bias that is added to the first.  The last matrix is the
+    readout.  A square matrix that could also belong to the next layer makes the mapping ambiguous.
     """
     named = {name: _target(name) for name in shapes}
     if all(named.values()) and len(set(named.values())) == len(named):
@@ -100,14 +100,14 @@ def _target(name: str) -> str | None:
 def _parses(
     rest: list[tuple[str, Shape]], models: Sequence[Model], n: int | None, k: int
 ) -> Iterator[list[tuple[str, str]]]:
-    """Yield each reading of the tensors from layer k on, which has n sources."""
+    """Yield every possible assignment of the tensors from layer k on, with n sources."""
     if not rest:
         yield []
         return
     if len(rest[0][1]) != 2 or rest[0][1][1] != (n or rest[0][1][1]):
         return
     (name, shape), after = rest[0], rest[1:]
-    if k and all(len(other) == 1 for _, other in after):  # the last matrix
+    if k and all(len(other) == 1 for _, other in after):  # the last matrix: only biases follow
         readout = [(name, "readout.weights")]
         if not after:
             yield readout

@@ -1,8 +1,8 @@
 """Layers of discrete neurons with their weights: plain values that can be saved and loaded.
 
-A network is what is trained in torch and run in Brian2.  The order within a step is the one of the
-papers: layer k+1 sees the spikes that layer k fires in the same step, recurrent weights see those
-of the step before, and every state starts at its initial value.
+The same network is trained in torch and run in Brian2.  The order within a step is that of the
+papers: layer k+1 receives the spikes of layer k in the same step, recurrent weights act on the
+spikes of the previous step, and every state starts at its initial value.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from dendrosim.networks.values import Array, array_of, numbers_of, table_of
 
 @dataclass(frozen=True, init=False, eq=False)
 class Network:
-    """Layers in a row and a linear readout.
+    """A sequence of layers and a linear readout.
 
     Parameters
     ----------
     layers
-        Each takes the spikes of the one before.
+        Each receives the spikes of the previous layer.
     readout_weights, readout_bias
-        Shapes (n_out, n) and (n_out,); without weights the readout is empty.
+        Shapes (n_out, n) and (n_out,); without weights there is no readout.
     metadata
-        Text or numbers that are kept with the file.
+        Texts or numbers stored in the file.
 
     Raises
     ------
     DendrosimError
-        If two sizes do not fit.
+        If two sizes do not match.
     """
 
     layers: tuple[Layer, ...]
@@ -77,13 +77,13 @@ class Network:
             object.__setattr__(self, label, value)
 
     def __repr__(self) -> str:
-        """Short: sizes and models."""
+        """Short form: sizes and models."""
         sizes = "-".join(map(str, [self.layers[0].n_in, *(la.n for la in self.layers), self.n_out]))
         models = ", ".join(dict.fromkeys(layer.model.name for layer in self.layers))
         return f"<Network {sizes} of {models}, {self.n_weights} weights>"
 
     def __reduce__(self) -> tuple:
-        """Pickle and copy by what the network is made of, checked again."""
+        """Pickle and copy by the arguments, which are checked again."""
         return Network, (
             self.layers, self.readout_weights, self.readout_bias, dict(self.metadata),
         )  # fmt: skip
@@ -100,13 +100,13 @@ class Network:
 
     @property
     def n_weights(self) -> int:
-        """Weights and biases of all layers and the readout; neuron parameters do not count."""
+        """Number of weights and biases of all layers and the readout, without neuron parameters."""
         readout = self.readout_weights.size + self.readout_bias.size
         return sum(layer.n_weights for layer in self.layers) + readout
 
     @staticmethod
     def random(layers: Sequence[Layer], n_out: int = 0, seed: int = 0) -> Network:
-        """Return a network whose missing weights are drawn.
+        """Return a network with missing weights drawn at random.
 
         Parameters
         ----------
@@ -115,12 +115,12 @@ class Network:
         n_out
             Number of readouts.
         seed
-            Of the generator.
+            Seed of the random generator.
 
         Raises
         ------
         DendrosimError
-            If a size does not fit, or `n_out` or `seed` is not a whole number from 0.
+            If a size does not match, or `n_out` or `seed` is not a whole number from 0.
         """
         checks.whole(n_out, "n_out", most=MOST)
         checks.whole(seed, "seed")
@@ -132,7 +132,7 @@ class Network:
         return Network(drawn, weights, np.zeros(n_out) if n_out else None)
 
     def readout(self, spikes: Array) -> Array:
-        """Return the readout of the last layer's spikes: (B, T, n) to (B, T, n_out)."""
+        """Return the readout for the last layer's spikes: (B, T, n) to (B, T, n_out)."""
         return spikes.astype(float) @ self.readout_weights.T + self.readout_bias
 
     def save(self, path: str | os.PathLike) -> None:
@@ -141,13 +141,13 @@ class Network:
         Raises
         ------
         DendrosimError
-            If the folder cannot be written, or the metadata are not text, numbers and lists.
+            If the folder is not writable, or the metadata are not texts, numbers and lists.
         """
         write(self, path)
 
 
 def _layers(layers: Any) -> tuple[Layer, ...]:
-    """Return layers as a tuple, refusing what is none."""
+    """Return layers as a tuple; refuse anything that is not a list of `Layer`."""
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise DendrosimError(f"layers = {layers!r} should be a list of Layer")
     for k, layer in enumerate(layers):
@@ -157,7 +157,7 @@ def _layers(layers: Any) -> tuple[Layer, ...]:
 
 
 def check_network(network: Any) -> None:
-    """Refuse what is not a `Network`.
+    """Refuse anything but a `Network`.
 
     Raises
     ------

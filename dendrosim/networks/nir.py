@@ -1,10 +1,10 @@
-"""NIR graphs in and out: what is exact in steps is read, everything else is refused with a reason.
+"""Import and export of NIR graphs: exact where possible, otherwise refused with a reason.
 
 The neurons of the Neuromorphic Intermediate Representation are differential equations.  For input
-that is constant over a step their solution at its end is known, and that is what the models
-``nir_lif``, ``nir_if``, ``nir_cuba_lif`` and ``nir_li`` compute.  Three things NIR leaves open are
-the same as in every network here: a spike is a 1 that lasts for one step, a recurrent connection
-acts one step later, and every state starts at 0.
+that is constant over a step, their solution at the end of the step is known; the models
+``nir_lif``, ``nir_if``, ``nir_cuba_lif`` and ``nir_li`` compute it.  NIR leaves three things open;
+they are the same as in all networks here: a spike is a 1 that lasts one step, a recurrent
+connection acts one step later, and every state starts at 0.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from dendrosim.networks.nir_files import nir_package, read_graph
 from dendrosim.networks.nir_paths import Step, steps
 from dendrosim.networks.nir_steps import check_step, proposed
 
-#: The step of each convention in a model's file, the first that it has; "" is the model itself.
+#: Convention to variants of a model's file; the first that exists is used, "" is the model itself.
 STEPS = {"exact": ("",), "euler": ("euler", ""), "norse": ("norse", "euler", "")}
 CONVENTIONS = tuple(STEPS)
 RESETS = ("v_reset", "subtract")
 
-#: Type of a NIR neuron to its model, and the model's parameters to the node's fields.
+#: Type of a NIR neuron to its model and to the node field of each model parameter.
 NEURONS: dict[str, tuple[str, dict[str, str]]] = {
     "LIF": ("nir_lif", {
         "tau": "tau", "R": "r", "V_leak": "v_leak", "V_th": "v_threshold", "V_reset": "v_reset",
@@ -46,30 +46,31 @@ NEURONS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None = None) -> Network:
-    """Make a network of a NIR graph.
+    """Create a network from a NIR graph.
 
     Parameters
     ----------
     graph
         A ``nir.NIRGraph`` or the path of a file.
     dt
-        Length of a step in the unit of the graph's time constants (the published graphs: seconds).
+        Step length in the unit of the graph's time constants (seconds in the published graphs).
     convention
         ``"exact"``: the solution for input that is constant over a step.  ``"norse"``: Euler's
-        step as Norse and snnTorch take it, where the current of a CubaLIF jumps first and the
-        potential sees it after its jump.  ``"euler"``: Euler's step of both equations from the
-        state before the step.  The last two differ for CubaLIF alone.
+        step as in Norse and snnTorch, where the current of a CubaLIF is updated first and the
+        potential uses the new current.  ``"euler"``: Euler's step of both equations from the
+        state before the step.  The last two differ only for CubaLIF.
     reset
-        ``"v_reset"``: as NIR says now.  ``"subtract"``: the threshold is taken off, as NIR said
-        before it had ``v_reset``.  By default the former; a file without ``v_reset`` is refused.
-        snnTorch writes ``v_reset`` = 0 for neurons that subtract their threshold, so a graph of
-        its may need ``"subtract"``; a note says so where every ``v_reset`` is 0.
+        ``"v_reset"``: the current definition in NIR.  ``"subtract"``: the threshold is
+        subtracted, as in NIR before ``v_reset`` was added.  The default is ``"v_reset"``, and a
+        file without ``v_reset`` is refused.  snnTorch writes ``v_reset`` = 0 also for neurons
+        that subtract their threshold, so its graphs may need ``"subtract"``; a note reports
+        this if every ``v_reset`` is 0.
 
     Returns
     -------
     Network
-        Its metadata tells which node went where, and notes.  A last ``LI`` is a layer that never
-        fires: record its ``U``.
+        Its metadata contain the mapping of the nodes, and notes.  A final ``LI`` becomes a layer
+        that never spikes: record its ``U``.
 
     Warns
     -----
@@ -79,8 +80,8 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
     Raises
     ------
     DendrosimError
-        Naming the node and the reason why it cannot be exact; or the time constant of which Euler's
-        step is more than twice as long, where the potential grows without end.
+        With the node and the reason why it cannot be imported exactly, or with the time constant
+        if Euler's step is more than twice as long, because the potential would then diverge.
     """
     if isinstance(dt, bool) or not isinstance(dt, int | float) or not 0 < dt < np.inf:
         raise DendrosimError(f"dt = {dt!r} is not a length of time above 0")
@@ -127,7 +128,7 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
 def proposed_dt(path: str | os.PathLike) -> float | None:
     """Return a step for a NIR file: about a tenth of its shortest time constant.
 
-    None where it has no time constant.
+    None if the graph has no time constant.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def _model(name: str, convention: str, reset: str) -> Model:
 
 
 def _notes(path: list[Step], reset: str | None) -> list[str]:
-    """Return what a reader should know of the graph, a sentence each."""
+    """Return notes about the graph, one sentence each."""
     resets = [step.fields["v_reset"] for step in path if "v_reset" in step.fields]
     if reset is None and resets and not any(np.any(value) for value in resets):
         return [
@@ -192,19 +193,19 @@ def to_nir(network: Network) -> Any:
     Parameters
     ----------
     network
-        Its layers are of the models ``nir_lif``, ``nir_if``, ``nir_cuba_lif`` or ``nir_li``.
+        Its layers must use the models ``nir_lif``, ``nir_if``, ``nir_cuba_lif`` or ``nir_li``.
 
     Returns
     -------
     nir.NIRGraph
-        Its metadata holds ``dt`` and ``convention``, which the nodes have no place for; of several
-        conventions by which the network is the same, the first of `CONVENTIONS`.
+        Its metadata hold ``dt`` and ``convention``, because the nodes have no fields for them.
+        If several conventions give the same network, it is the first of `CONVENTIONS`.
 
     Raises
     ------
     DendrosimError
-        If a layer has no NIR node of the same meaning: another model, a reset by subtraction, or
-        steps that differ.
+        If a layer has no equivalent NIR node: another model, a reset by subtraction, or
+        different steps.
     """
     nir = nir_package()
     nodes: dict[str, Any] = {"input": nir.Input(np.array([network.n_in]))}
@@ -241,7 +242,7 @@ def to_nir(network: Network) -> Any:
 
 
 def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
-    """Return a layer's node, its step and the conventions by which that node is this layer."""
+    """Return a layer's node, its step and the conventions for which the node equals the layer."""
     for kind, (name, fields) in NEURONS.items():
         fitting = {
             convention

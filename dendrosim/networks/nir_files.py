@@ -1,4 +1,4 @@
-"""NIR files: HDF5, looked through before anything is read into memory."""
+"""NIR files: HDF5, checked before any data is read into memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nir_package() -> Any:
     Raises
     ------
     DendrosimError
-        If it is not installed, or of a time before ``v_reset``.
+        If it is not installed, or is older than ``v_reset``.
     """
     try:
         import nir
@@ -39,7 +39,7 @@ def read_graph(path: Path, needs_reset: bool = True) -> Any:
     path
         The file.
     needs_reset
-        Whether to refuse neurons without ``v_reset``, whose reset NIR has changed.
+        Whether to refuse neurons without ``v_reset``, because NIR has changed their reset.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_graph(path: Path, needs_reset: bool = True) -> Any:
     Raises
     ------
     DendrosimError
-        If there is no such file, it is not a NIR graph, is too large or refers to other files.
+        If the file does not exist, is not a NIR graph, is too large or refers to other files.
     """
     nir = nir_package()
     import h5py
@@ -62,7 +62,7 @@ def read_graph(path: Path, needs_reset: bool = True) -> Any:
         graph = nir.read(path)
     except DendrosimError:
         raise
-    except Exception as error:  # h5py and nir raise many kinds for a broken file
+    except Exception as error:  # h5py and nir raise many error types for a broken file
         said = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise DendrosimError(f"{path}: not a readable NIR graph ({said})") from None
     if not isinstance(graph, nir.NIRGraph):
@@ -76,14 +76,14 @@ def write_graph(graph: Any, path: Path) -> None:
     Raises
     ------
     DendrosimError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
     nir = nir_package()
     write_made(path, lambda file: nir.write(file, graph))
 
 
 def _look(group: Any, path: Path, needs_reset: bool, sums: list[int], depth: int) -> None:
-    """Refuse links, storage elsewhere, and more entries or bytes than are read."""
+    """Refuse links, external storage, and files with too many entries or bytes."""
     import h5py
 
     if depth > MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""The path through a NIR graph: from its input over layers of neurons to its output."""
+"""The path through a NIR graph: input, layers of neurons, output."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A layer of neurons and what leads to it.
+    """A layer of neurons and its connections.
 
     Attributes
     ----------
     name, type
-        Of the neurons' node.
+        Name and type of the neurons' node.
     fields
         Their parameters, shape (n,).
     forward, recurrent
-        Weights, or None: from below each neuron's own source, recurrently nothing.
+        Weights.  Forward None: each neuron has its own source; recurrent None: no connection.
     bias
-        The sum of both connections' biases, or None.
+        The sum of the biases of both connections, or None.
     weights
-        Names of the nodes of the weights.
+        Names of the weight nodes.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A node of weights."""
+    """A weight node."""
 
     name: str
     weight: np.ndarray
@@ -70,7 +70,7 @@ class Weights:
 
 
 class _Flat:
-    """A graph with its subgraphs written out, their inputs and outputs taken away."""
+    """A graph with subgraphs expanded and their inputs and outputs removed."""
 
     def __init__(self, graph: Any, where: str) -> None:
         self.where = where
@@ -79,15 +79,15 @@ class _Flat:
         self.input, self.output = self._add(graph, "", 0)
 
     def refuse(self, name: str, why: str) -> DendrosimError:
-        """Return the error that says why a node does not fit."""
+        """Return an error with the reason why a node is not supported."""
         return DendrosimError(f"{self.where}: {name}: {why}")
 
     def after(self, name: str) -> list[str]:
-        """Return the nodes that a node leads to."""
+        """Return the successors of a node."""
         return [b for a, b in self.edges if a == name]
 
     def before(self, name: str) -> list[str]:
-        """Return the nodes that lead to a node."""
+        """Return the predecessors of a node."""
         return [a for a, b in self.edges if b == name]
 
     def _add(self, graph: Any, prefix: str, depth: int) -> tuple[str, str]:
@@ -119,12 +119,12 @@ class _Flat:
             if (source, target) in self.edges:
                 raise self.refuse(source, f"two edges to {target}")
             self.edges.append((source, target))
-        if prefix:  # taken away in `steps`, when the outer edges are there
+        if prefix:  # removed in `steps`, after the outer edges are added
             self.nodes |= {names[0]: None for names in ends.values()}
         return ends["Input"][0], ends["Output"][0]
 
     def join(self, name: str) -> None:
-        """Take away a node that hands on what it gets."""
+        """Remove a pass-through node and join its edges."""
         joined = [(a, b) for a in self.before(name) for b in self.after(name)]
         self.edges = [edge for edge in self.edges if name not in edge] + joined
         if any(name in edge for edge in joined) or len(set(self.edges)) < len(self.edges):
@@ -140,12 +140,12 @@ def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
     graph
         A ``nir.NIRGraph``.
     where
-        Its file, for errors.
+        Its file, for error messages.
 
     Raises
     ------
     DendrosimError
-        Naming the node that does not fit and why.
+        With the node that is not supported, and the reason.
     """
     flat = _Flat(graph, where)
     for name in [name for name, node in flat.nodes.items() if node is None]:
@@ -184,7 +184,7 @@ def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
 
 
 def _recurrent(flat: _Flat, name: str) -> list[str]:
-    """Return what leads from neurons back to themselves: weights, or the name itself."""
+    """Return the nodes from neurons back to themselves: weights, or the neurons' own name."""
     if type(flat.nodes[name]).__name__ not in NEURONS:
         return []
     return [
@@ -209,7 +209,7 @@ def _weights(flat: _Flat, name: str) -> Weights:
 
 
 def _numbers(flat: _Flat, name: str, key: str, value: Any, quantised: bool = True) -> np.ndarray:
-    """Return a field of a node as float64; weights as whole numbers of few bits are refused."""
+    """Return a field of a node as float64; refuse quantised weights (integers of few bits)."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise flat.refuse(name, f"{key} holds {array.dtype}, not numbers")

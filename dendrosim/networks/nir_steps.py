@@ -1,4 +1,4 @@
-"""The step of a NIR graph against its time constants: what is too long, and what would do."""
+"""The step of a NIR graph relative to its time constants: check and proposal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dendrosim.errors import DendrosimError
 from dendrosim.networks.nir_paths import Step
 
-#: The shortest time constant over the step that is proposed.
+#: Ratio of the shortest time constant to the proposed step.
 STEPS_OF_A_TAU = 10
 
 
 def check_step(path: Iterable[Step], dt: float, is_euler: bool, where: str) -> list[str]:
-    """Compare a step with every time constant.
+    """Compare a step with all time constants.
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ def check_step(path: Iterable[Step], dt: float, is_euler: bool, where: str) -> l
     dt
         The step in the graph's unit of time.
     is_euler
-        Whether the neurons take Euler's step, which is stable up to two time constants.
+        Whether the neurons use Euler's step, which is stable up to two time constants.
     where
         Name of the graph, for messages.
 
     Returns
     -------
     list of str
-        The warning, if there is one.
+        The warning, if any.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check_step(path: Iterable[Step], dt: float, is_euler: bool, where: str) -> l
 def proposed(path: Iterable[Step]) -> float | None:
     """Return a step of 1, 2 or 5 times a power of ten, about a tenth of the shortest time constant.
 
-    None where the graph has no time constant, as one of ``IF`` neurons.
+    None if the graph has no time constant, for example with only ``IF`` neurons.
     """
     found = shortest(path)
     if found is None:
@@ -73,7 +73,7 @@ def proposed(path: Iterable[Step]) -> float | None:
 
 
 def shortest(path: Iterable[Step]) -> tuple[float, str, str] | None:
-    """Return the shortest time constant above 0, with its node and its field there."""
+    """Return the shortest positive time constant, with its node and field."""
     all_of_them = [
         (float(tau), step.name, field)
         for step in path

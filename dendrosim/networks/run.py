@@ -1,8 +1,8 @@
-"""Run a network in Brian2: the same text and weights as in torch, spike for spike.
+"""Run a network in Brian2: the same text and weights as in torch, with identical spikes.
 
-Each layer is one group in which the samples of a batch lie side by side.  In every step, layer
-after layer, the currents are summed and then the text is done; so layer k+1 reads the spikes that
-layer k fired in this step, and a recurrent sum reads those of the step before.
+Each layer is one group that contains the samples of a batch side by side.  In every step, layer
+by layer, the currents are summed and then the update is executed.  Therefore layer k+1 receives
+the spikes of layer k from the same step, and a recurrent sum uses those of the previous step.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
-    """What a network gives for a batch.
+    """Results of a network for a batch.
 
     Attributes
     ----------
     spikes
-        One bool array a layer, shape (B, T, n).
+        One bool array per layer, shape (B, T, n).
     readout
         Shape (B, T, n_out).
     states
-        One dict a layer of the variables that were recorded, each of shape (B, T, n).
+        One dict per layer with the recorded variables, each of shape (B, T, n).
     meta
-        Device, type, threads, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
-        ``processor_seconds``.
+        Device, number type, threads, versions, ``compiled``, ``compile_seconds``,
+        ``run_seconds``, ``processor_seconds``.
     """
 
     spikes: list[Array]
@@ -60,7 +60,7 @@ def run_network(
     batch: int | None = None,
     progress: bool | None = None,
 ) -> NetworkOutput:
-    """Run a network over a batch of inputs.
+    """Run a network on a batch of inputs.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ def run_network(
     threads
         OpenMP threads, device ``cpp`` only.
     dtype
-        ``"float64"`` or ``"float32"``: the type of states, weights and sums.
+        ``"float64"`` or ``"float32"``: the number type of states, weights and sums.
     record
         Layer number to names of variables to record besides the spikes.
     batch
-        Samples that run side by side; by default 64, or of fewer the next power of two.  More
-        samples than that take turns in the same program, each from the initial state.
+        Samples that run side by side; by default 64, or the next power of two for fewer samples.
+        More samples run one batch after another in the same program, from the initial state.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def run_network(
     Raises
     ------
     DendrosimError
-        If the input does not fit, or a device or variable is unknown.
+        If the input does not match, or a device or variable is unknown.
     """
     network = as_network(network)
     if isinstance(device, str) and device == "torch":
@@ -103,14 +103,14 @@ def run_network(
     record = as_record(network, record)
     if batch is not None:
         checks.whole(batch, "batch", least=1)
-    # Next power of two: the number of samples compiles nothing again
+    # a power of two, so that another number of samples rarely needs a new compilation
     side = min(1 << (len(x) - 1).bit_length(), 64) if batch is None else min(len(x), int(batch))
     parts, compiled, seconds, processor = [], 0.0, 0.0, 0.0
     was_compiled = False
     with progress_bar(progress, f"{network!r}") as tell:
         for start in range(0, len(x), side):
             chunk = x[start : start + side]
-            short = side - len(chunk)  # the last is filled up: the program has one size
+            short = side - len(chunk)  # the last batch is filled up: the program has a fixed size
             full = np.concatenate([chunk, np.zeros((short, *chunk.shape[1:]))]) if short else chunk
             job = NetworkJob(network, full, record, dtype)
             done = execute.execute(job, device, threads)

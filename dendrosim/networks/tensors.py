@@ -1,4 +1,4 @@
-"""The format of a network's file: safetensors with weights, model texts and metadata."""
+"""The file format of a network: safetensors with weights, model texts and metadata."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(network: Network, path: str | os.PathLike) -> None:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
-    """Read the head and the tensors of a safetensors file.
+    """Read the header and the tensors of a safetensors file.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
         raise DendrosimError(f"{path}: larger than {MAX_BYTES} bytes")
     try:
         with path.open("rb"):
-            pass  # the library says of a file that may not be read that it is not there
+            pass  # safetensors reports an unreadable file as missing
     except OSError as error:
         raise DendrosimError(f"{path}: cannot be read ({error.strerror})") from None
     try:
@@ -76,8 +76,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
 
 
 def is_quantised(dtype: np.dtype) -> bool:
-    """Whether numbers of a type are quantised ones, which mean nothing without their scale.
+    """Whether a number type is quantised, so that its values need a scale.
 
-    Whole numbers of 64 bits are what Python and numpy make of numbers that a person writes.
+    64-bit integers are not: Python and numpy use them for numbers written by hand.
     """
     return dtype.kind in "biu" and dtype.itemsize < 8

@@ -1,7 +1,7 @@
-"""Torch checkpoints as plain arrays: read without running anything that is in them.
+"""Torch checkpoints as plain arrays, read without executing any code in them.
 
-``torch.load`` unpickles, and a pickle can run code; ``weights_only=True`` reads tensors and plain
-values and refuses everything else.  What it would still allow is bounded here before it is read.
+``torch.load`` unpickles, and a pickle can execute code; ``weights_only=True`` reads tensors and
+plain values and refuses everything else.  The size of the remaining data is checked before reading.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from dendrosim.errors import DendrosimError
 from dendrosim.files import write_made
 from dendrosim.networks.tensors import MAX_BYTES
 
-#: Before it the protection could be got round (CVE-2025-32434, CVE-2026-24747).
+#: Older versions allow the protection to be bypassed (CVE-2025-32434, CVE-2026-24747).
 SAFE = (2, 10)
-#: Keys under which training scripts put the state_dict beside epochs and optimisers.
+#: Keys under which training scripts usually store the state_dict.
 USUAL_KEYS = ("state_dict", "model_state_dict", "model", "network", "net")
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Read the tensors of a checkpoint that ``torch.save`` wrote.
+    """Read the tensors of a checkpoint written by ``torch.save``.
 
     Returns
     -------
     tensors : dict
-        Name to array, float64 or of the whole numbers of the file, in its order.
+        Name to array in the order of the file, as float64 or the file's integer type.
     notes : list of str
-        What was left out, a sentence each.
+        What was left out, one sentence each.
 
     Raises
     ------
     DendrosimError
-        If it is not a checkpoint of torch 1.6 or later, holds anything but tensors and plain
-        values, or is too large; and if the torch that is installed is older than `SAFE`.
+        If it is not a checkpoint of torch 1.6 or later, contains anything but tensors and plain
+        values, or is too large; also if the installed torch is older than `SAFE`.
     """
     _check_version(path)
     _check_size(path)
@@ -48,12 +48,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken or hostile pickle makes the reader raise
+    except Exception as error:  # a broken or hostile pickle can raise any error
         raise DendrosimError(f"{path}: {_reason(error)}") from None
     notes: list[str] = []
     tensors = _state_dict(content, path, notes)
     total = sum(tensor.numel() for tensor in tensors.values())
-    if total > MAX_BYTES // 8:  # an expanded tensor is small in the file
+    if total > MAX_BYTES // 8:  # an expanded tensor is small in the file but not in memory
         raise DendrosimError(f"{path}: holds {total:,} numbers, more than are read")
     return {name: _array(tensor, f"{path}: {name}") for name, tensor in tensors.items()}, notes
 
@@ -64,7 +64,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     Raises
     ------
     DendrosimError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
     content = {name: torch.tensor(np.asarray(array)) for name, array in tensors.items()}
     write_made(path, lambda file: torch.save(content, file))
@@ -93,7 +93,7 @@ def _check_size(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    # torch's own message advises to switch the protection off
+    # torch's own message advises disabling the protection
     found = re.search(r"GLOBAL (\S+)", str(error))
     if found:
         return f"holds {found[1]}; only tensors and plain values are read, and nothing was run"
@@ -101,7 +101,7 @@ def _reason(error: Exception) -> str:
 
 
 def _state_dict(content: Any, path: Path, notes: list[str]) -> dict[str, torch.Tensor]:
-    """Find the state_dict: the file itself, or the one usual key that holds tensors."""
+    """Return the state_dict: the file itself, or the only usual key that holds tensors."""
     if not isinstance(content, Mapping):
         raise DendrosimError(f"{path}: holds {type(content).__name__}, not a state_dict")
     if not any(isinstance(value, torch.Tensor) for value in content.values()):

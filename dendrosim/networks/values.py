@@ -1,4 +1,4 @@
-"""Tables and arrays as a layer holds them: checked and read-only."""
+"""Mappings and arrays of a layer: checked and read-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def array_of(
     value: Any, shape: tuple[int, ...], where: str, port: str | None = None,
     ports: Sequence[str] = (),
 ) -> Array:  # fmt: skip
-    """Return a copy of given numbers that cannot be written to.
+    """Return a read-only copy of the given numbers.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def array_of(
 
 
 def numbers_of(value: Any, where: str) -> Array:
-    """Return numbers of any shape; of a tensor that needs a gradient numpy makes none."""
+    """Return numbers of any shape; refuse values that numpy cannot convert."""
     try:
         return checks.numbers(value, where, kinds="biuf" if np.ndim(value) else "iuf")
     except (DendrosimError, ValueError, RuntimeError, TypeError):
@@ -44,18 +44,18 @@ def numbers_of(value: Any, where: str) -> Array:
 
 
 def number_or_array(value: Any) -> Array:
-    """Return one number as an array without dimensions, more as they are."""
+    """Return a single number as a 0-d array, other arrays unchanged."""
     array = np.asarray(value, dtype=float)
     return array.reshape(()) if array.size == 1 else array
 
 
 def table_of(value: Any, where: str) -> Mapping:
-    """Return what maps names to values; None is empty.
+    """Return a mapping of names to values; None gives an empty one.
 
     Raises
     ------
     DendrosimError
-        If it is something else.
+        If it has another type.
     """
     if value is None:
         return {}

@@ -1,4 +1,4 @@
-"""From a biophysical neuron to the coefficients of a discrete two-compartment neuron."""
+"""Reduction of a biophysical neuron to a discrete two-compartment neuron."""
 
 import lazy_loader
 

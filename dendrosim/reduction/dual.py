@@ -1,7 +1,7 @@
-"""Dual numbers: a value that carries its exact derivative through model text.
+"""Dual numbers: values with exact derivatives, propagated through model text.
 
-Walking an expression with dual numbers (forward-mode differentiation, Wengert 1964) gives the
-Jacobian of a model to rounding, with no step size to choose and no second text to keep.
+Evaluating an expression with dual numbers (forward-mode differentiation, Wengert 1964) gives the
+Jacobian of a model to rounding, without a step size and without a second text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Dual:
     """
 
     __slots__ = ("gradient", "value")
-    __array_ufunc__ = None  # numpy numbers hand over to the operators below
+    __array_ufunc__ = None  # makes numpy numbers use the operators below
 
     def __init__(self, value: float, gradient: np.ndarray) -> None:
         self.value = value

@@ -38,7 +38,7 @@ class Dynamics:
     model: Model
 
     def __post_init__(self) -> None:
-        """Check that there is one neuron to speak of."""
+        """Check that the model describes a single neuron."""
         if self.model.kind != "continuous":
             raise DendrosimError(f"{self.model.name} is discrete: it has no differential equations")
         for name, value in self.model.values().items():
@@ -74,7 +74,7 @@ class Dynamics:
         state
             Shape (states,).
         currents
-            Place to current in SI units; 0 where none is given.
+            Place to current in SI units; 0 where not given.
         """
         values = dict(self._constants)
         values |= dict(zip(self.states, state, strict=True))
@@ -90,7 +90,7 @@ class Dynamics:
         ]
 
     def linearised(self, state: Array, currents: Mapping[str, float]) -> tuple[Array, Array]:
-        """Return the derivatives of the rates by the state and by the currents.
+        """Return the derivatives of the rates with respect to the state and the currents.
 
         Returns
         -------
@@ -111,9 +111,9 @@ class Dynamics:
         return rows[:, : len(self.states)], rows[:, len(self.states) :]
 
     def rest(self) -> Array:
-        """Return the state of rest without current.
+        """Return the resting state without current.
 
-        Where there are several, the one at the lowest somatic potential.
+        If there are several, the one with the lowest somatic potential.
 
         Raises
         ------
@@ -133,34 +133,34 @@ class Dynamics:
         raise DendrosimError(f"{self.model.name}: no state of rest between -100 and 0 mV")
 
     def _path(self, low: float, high: float, step: float) -> Iterator[tuple]:
-        """Walk up the somatic potential: potential, state of rest and holding current."""
+        """Increase the somatic potential in steps: yield potential, steady state and current."""
         state = None
         for potential in np.arange(low, high, step):
             state, current = self.held(potential, start=state)
             yield float(potential), state, current
 
     def held(self, potential: float, place: str = "soma", start: Array | None = None) -> tuple:
-        """Return the state of rest with a place held at a potential, and the current that does it.
+        """Return the steady state with one place held at a potential, and the holding current.
 
         Parameters
         ----------
         potential
-            Volt.
+            In volt.
         place
-            Where the potential is held and the current enters.
+            Place that is held and receives the current.
         start
-            State to search from.
+            Initial state of the search.
 
         Returns
         -------
         state : ndarray
         current : float
-            SI units of the input.
+            In SI units of the input.
 
         Raises
         ------
         DendrosimError
-            If none is found.
+            If no such state is found.
         """
         index = self.states.index(self.model.potentials[place])
         column = list(self.model.inputs).index(place)
@@ -189,25 +189,25 @@ class Dynamics:
         return state, float(fed[place])
 
     def stable(self, state: Array, currents: Mapping[str, float]) -> bool:
-        """Whether a state of rest comes back after a small push."""
+        """Whether the neuron returns to a steady state after a small perturbation."""
         return bool(np.linalg.eigvals(self.linearised(state, currents)[0]).real.max() < 0)
 
     def threshold(self, low: float = -0.080, high: float = -0.020, step: float = 0.0005) -> float:
-        """Return the somatic potential at which rest loses its stability.
+        """Return the somatic potential at which the resting state becomes unstable.
 
-        The soma is held at higher and higher potentials; the first at which the state of rest,
-        with the holding current left on, is unstable is the voltage threshold for slow inputs
-        (the fold or Hopf point of the f-I curve).
+        The soma is held at increasing potentials.  The first one at which the steady state with the
+        holding current is unstable is the voltage threshold for slow inputs (the fold or Hopf point
+        of the f-I curve).
 
         Parameters
         ----------
         low, high, step
-            Range of somatic potentials that is searched and its first grid, in volt.
+            Searched range of somatic potentials, and the initial grid, in volt.
 
         Returns
         -------
         float
-            Volt, to a microvolt; nan if rest stays stable, as in a passive model.
+            In volt, to a microvolt; nan if rest stays stable, as in a passive model.
         """
         inside = None
         for potential, state, current in self._path(low, high, step):
@@ -230,7 +230,7 @@ class Dynamics:
 
 
 def _solve(residual: Callable, jacobian: Callable, start: Array) -> Array | None:
-    # Volt, gates and currents differ by orders of magnitude: hybr scales by the Jacobian
+    # potentials, gates and currents have different magnitudes: hybr scales with the Jacobian
     for method in ("hybr", "lm"):
         with np.errstate(all="ignore"):
             found = root(residual, start, jac=jacobian, method=method, tol=1e-12)

@@ -1,10 +1,10 @@
-"""What linear theory cannot give: gain, threshold and resets, adjusted on stimulation protocols.
+"""Fit of gain, threshold and resets to stimulation protocols, because linear theory has none.
 
-The gain comes first, in closed form: below threshold the potential is linear in it, so it is the
-least-squares factor between the linear response and the biophysical neuron's, over all neurons
-that never fire.  Threshold and resets then follow the firing rates by differential evolution
-(Storn and Price 1997); a population of candidates is one group of neurons with a value each, so
-that a generation is a single run of the compiled model.
+The gain is fitted first, in closed form.  Below threshold the potential is linear in the gain, so
+it is the least-squares factor between the linear response and that of the biophysical neuron, over
+all neurons that never spike.  Threshold and resets are then fitted to the firing rates by
+differential evolution (Storn and Price 1997).  A population of candidates is one group of neurons
+with one value per neuron, so a generation is a single run of the compiled model.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.targets import Array, Target, judge, rate_error, target_of, walk
 from dendrosim.simulation.protocol import Protocol
 
-#: Range in which each is searched: threshold and somatic reset in units of linear theory's
-#: threshold, the dendritic reset in units of the somatic one.  They are wide: the pause after a
-#: burst of Kepecs and Wang takes resets that no potential of a cell has.
+#: Search ranges: threshold and somatic reset in units of the threshold from linear theory, the
+#: dendritic reset in units of the somatic one.  They are wide because the pause after a burst of
+#: Kepecs and Wang requires resets far outside the physiological range of potentials.
 BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 100.0), "gamma": (0.0, 10.0)}
 _IN_UNITS_OF = {"V_th": "thresholds of linear theory", "gamma": "somatic resets"}
 _IN_UNITS_OF["rho"] = _IN_UNITS_OF["V_th"]
@@ -44,20 +44,20 @@ def fit_reduction(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Reduction:
-    """Adjust threshold, resets and gain of a reduction.
+    """Fit threshold, resets and gain of a reduction.
 
     Parameters
     ----------
     reduction, model
-        The reduced neuron and the biophysical one that it should follow.
+        The reduced neuron, and the biophysical neuron as the target.
     fit, unseen
-        Protocols (or names) to adjust on, and to judge on besides.
+        Protocols (or names) for the fit, and for the evaluation afterwards.
     device, dt
-        For the biophysical neuron; its own time step by default.
+        Device and time step for the biophysical neuron; by default its own time step.
     generations, population, seed
-        Of differential evolution.
+        Settings of differential evolution.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def fit_reduction(
     Raises
     ------
     DendrosimError
-        If there is nothing to fit on.
+        If there is no protocol to fit.
     """
     if not fit:
         raise DendrosimError("fit needs at least one protocol")
@@ -90,7 +90,7 @@ def _search(
     reduction: Reduction, targets: list[Target], device: str, generations: int, population: int,
     seed: int, progress: bool | None,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
-    """Return the threshold and resets whose firing rates are nearest, and which lie at a bound."""
+    """Return threshold and resets with the best firing rates, and notes on values at a bound."""
     from scipy.optimize import differential_evolution
 
     names = list(BOUNDS)
@@ -121,7 +121,7 @@ def _search(
 
 
 def _at_bound(names: Sequence[str], x: Array, bounds: Array) -> Iterator[str]:
-    """Yield a sentence for each value that the search left within a hundredth of a bound."""
+    """Yield a sentence for each value that ended within a hundredth of a bound."""
     near = np.abs(x[:, None] - bounds) <= 0.01 * np.ptp(bounds, axis=1)[:, None]
     for name, (low, high) in zip(names, near, strict=True):
         if low or high:
@@ -133,7 +133,7 @@ def _at_bound(names: Sequence[str], x: Array, bounds: Array) -> Iterator[str]:
 
 
 def _gain(reduction: Reduction, targets: list[Target]) -> float:
-    """Return the factor on all input that brings the linear response nearest to the target's."""
+    """Return the input factor with which the linear response is closest to the target's."""
     never = reduction.model.with_(parameters={"V_th": 1e9})
     product = square = 0.0
     for target in targets:
@@ -150,7 +150,7 @@ def _gain(reduction: Reduction, targets: list[Target]) -> float:
 
 
 def _with_gain(reduction: Reduction, gain: float) -> Reduction:
-    """Return the reduction with all that is put in multiplied by `gain`."""
+    """Return the reduction with all inputs multiplied by `gain`."""
     scales = reduction.model.scales
     current = {
         port: MappingProxyType({place: g * gain for place, g in gains.items()})
@@ -162,7 +162,7 @@ def _with_gain(reduction: Reduction, gain: float) -> Reduction:
 
 
 def _with_threshold(reduction: Reduction, V_th: float, rho: float, gamma: float) -> Reduction:
-    """Return the reduction with another threshold and resets, in the unit that makes V_th 1."""
+    """Return the reduction with new threshold and resets, in units in which V_th is 1."""
     result = _with_gain(reduction, 1 / V_th)
     voltage = reduction.model.scales.voltage * V_th
     model = replace(

@@ -1,4 +1,4 @@
-"""The linear part of a two-compartment model, where it is held, and one step of it."""
+"""The linear part of a two-compartment model at its holding potential, and one step of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dendrosim.reduction.dynamics import Dynamics
 
 VOLT = UNITS["volt"].dim
 PLACES = ("dendrite", "soma")
-# How far below threshold a neuron without a stable rest is held, in volt
+# distance of the holding potential below threshold if rest is not stable, in volt
 BELOW_THRESHOLD = 5e-3
 
 
@@ -30,12 +30,12 @@ class LinearPart:
 
 
 def threshold_of(model: Model, threshold: Any) -> float:
-    """Return the somatic threshold in volt: the given one, else that of linear theory.
+    """Return the somatic threshold in volt: the given one, by default that of linear theory.
 
     Raises
     ------
     DendrosimError
-        If the given one is not above rest, or linear theory has none.
+        If the given threshold is not above rest, or linear theory has none.
     """
     if threshold is not None:
         given = threshold
@@ -56,23 +56,23 @@ def threshold_of(model: Model, threshold: Any) -> float:
 
 
 def stable_rest(model: Model) -> float:
-    """Return the somatic potential of a stable rest, -inf for a neuron that has none."""
+    """Return the somatic potential of stable rest, -inf if there is none."""
     dynamics = Dynamics(model)
     try:
         rest = dynamics.rest()
-    except DendrosimError:  # it may still be held somewhere
+    except DendrosimError:  # the neuron may still have a holding potential
         return -np.inf
     soma = float(rest[dynamics.states.index(model.potentials["soma"])])
     return soma if dynamics.stable(rest, {}) else -np.inf
 
 
 def linear_part(model: Model, method: str, v_th: float, holding: Any) -> LinearPart:
-    """Return the linear part of a model: of its passive variant, or of the model where it is held.
+    """Return the linear part of a model: of its passive variant, or at the holding potential.
 
     Raises
     ------
     DendrosimError
-        If the model has no variant ``passive``, which `method` needs.
+        If `method` needs the variant ``passive`` and the model does not have it.
     """
     if method == "quasi_active":
         source = model
@@ -117,10 +117,10 @@ def _held(dynamics: Dynamics, v_th: float, holding: Any) -> tuple[np.ndarray, fl
 
 
 def _fast_gates(by_state: np.ndarray, order: list[int], gates: list[int]) -> np.ndarray:
-    """Return the part of the Jacobian that gates faster than the membrane answer with.
+    """Return the contribution to the Jacobian of gates that are faster than the membrane.
 
-    A gate that relaxes faster than the slower mode of the membrane follows the potentials at
-    once (its equation is solved for it); a slower one stands still.
+    A gate that relaxes faster than the slower mode of the membrane follows the potentials
+    instantaneously (its equation is solved for it); a slower gate stays constant.
     """
     membrane = np.abs(np.linalg.eigvals(by_state[np.ix_(order, order)]).real).min()
     fast = [k for k in gates if -by_state[k, k] > membrane]
@@ -131,7 +131,7 @@ def _fast_gates(by_state: np.ndarray, order: list[int], gates: list[int]) -> np.
 
 
 def euler(linear: LinearPart, dt: float, model: Model) -> tuple[dict[str, float], np.ndarray]:
-    """Supplement A, eqs 18-19 with I_link leaving the dendrite; eq. 7 reads the new dendrite."""
+    """Supplement A, eqs 18-19, with I_link leaving the dendrite; eq. 7 uses the new U_D."""
     (dd, ds), (sd, ss) = linear.jacobian * dt
     coefficients = {"alpha_1": 1 + dd, "beta_1": ds, "alpha_2": 1 + ss, "beta_2": sd}
     if min(1 + dd, 1 + ss) <= 0:
@@ -151,6 +151,6 @@ def exact(linear: LinearPart, dt: float, model: Model) -> tuple[dict[str, float]
     if dd <= 0:
         raise DendrosimError(f"{model.name}: over dt = {dt * 1e3:g} ms the dendrite changes sign")
     gains = step[:2, 2:]
-    beta_2 = sd / dd  # eq. 7 reads U_D after its update
+    beta_2 = sd / dd  # eq. 7 uses U_D after its update
     coefficients = {"alpha_1": dd, "beta_1": ds, "alpha_2": ss - beta_2 * ds, "beta_2": beta_2}
     return coefficients, np.stack([gains[0], gains[1] - beta_2 * gains[0]])

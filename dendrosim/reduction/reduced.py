@@ -1,4 +1,4 @@
-"""The result of a reduction: a discrete neuron and what its numbers stand for."""
+"""The result of a reduction: a discrete neuron and its physical units."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ COEFFICIENTS = ("alpha_1", "beta_1", "alpha_2", "beta_2")
 
 @dataclass(frozen=True, eq=False)
 class Reduction(Pickled):
-    """A discrete two-compartment neuron and what its numbers stand for.
+    """A discrete two-compartment neuron and its physical units.
 
     Attributes
     ----------
     model
-        The ``two_compartment`` model with coefficients and scales; runs under any protocol.
+        The ``two_compartment`` model with coefficients and scales, for use with any protocol.
     coefficients
         ``alpha_1``, ``beta_1``, ``alpha_2``, ``beta_2``, ``rho``, ``gamma``, ``V_th``.
     scales
-        ``voltage`` (volts per unit of potential) and, for each port, the current density that is
-        one unit of input (``I`` into the dendrite, ``I_s`` into the soma).
+        ``voltage`` (volts per unit of potential) and, for each port, the current density per
+        unit of input (``I`` into the dendrite, ``I_s`` into the soma).
     method
         ``"exact"``, ``"euler"`` or ``"quasi_active"``.
     threshold, held
-        Volt: the somatic potential at which V_th is reached and the one that 0 stands for.
+        In volt: the somatic potentials for V_th and for 0.
     source
         Name of the reduced model.
     report
-        After a fit: a DataFrame with a row a protocol, its role (``fit`` or ``unseen``) and errors.
+        After a fit: a DataFrame with one row per protocol, its role (``fit`` or ``unseen``) and
+        errors.
     notes
-        What to know of a fit, a sentence each: a value that lies at a bound of its search.
+        Remarks on a fit, one sentence each, such as a value at a bound of its search range.
     """
 
     model: Model
@@ -56,7 +57,7 @@ class Reduction(Pickled):
 
     @property
     def coefficients(self) -> Mapping[str, float]:
-        """The numbers of eqs 6-8."""
+        """The coefficients of eqs 6-8."""
         values = self.model.values()
         return {name: float(values[name]) for name in (*COEFFICIENTS, "rho", "gamma", "V_th")}
 
@@ -70,7 +71,7 @@ class Reduction(Pickled):
         return units
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the reduced neuron as a model file that `load_model` reads."""
+        """Write the reduced neuron as a model file for `load_model`."""
         table = to_table(self.model)
         table["title"] = f"Two-compartment reduction of {self.source} ({self.method})"
         for parameter in table["parameters"].values():

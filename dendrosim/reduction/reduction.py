@@ -7,9 +7,9 @@ potentials V of dendrite and soma.  Over one step of length dt it becomes
     U_S[t] = alpha_2 U_S[t-1] + beta_2 U_D[t] + I_s[t]        (eq. 7 without the reset)
 
 in three ways.  ``euler``: Supplement A, with the sign of the link current that conserves charge.
-``exact``: the matrix exponential, equal to the linear part at every grid point for currents that
-are constant over a step.  ``quasi_active``: the same of the full model linearised where it is held,
-with its fast gates following at once and its slow gates standing still.
+``exact``: the matrix exponential, which equals the linear part at every grid point for currents
+that are constant over a step.  ``quasi_active``: the matrix exponential of the full model,
+linearised at the holding potential, with instantaneous fast gates and constant slow gates.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def reduce(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Reduction:
-    """Reduce a biophysical two-compartment neuron to the discrete one of eqs 6-8.
+    """Reduce a biophysical two-compartment neuron to the discrete neuron of eqs 6-8.
 
     Parameters
     ----------
@@ -77,19 +77,19 @@ def reduce(
     method
         ``"exact"``, ``"euler"`` or ``"quasi_active"`` (see the module).
     threshold
-        Somatic potential that the threshold stands for; by default the one at which rest loses
-        its stability (`Dynamics.threshold`).
+        Somatic potential for the discrete threshold; by default that at which rest becomes
+        unstable (`Dynamics.threshold`).
     holding
-        Somatic potential that U = 0 stands for, and around which ``quasi_active`` linearises; by
-        default rest, or 5 mV below threshold where rest is not stable.
+        Somatic potential for U = 0, which is also where ``quasi_active`` linearises; by default
+        rest, or 5 mV below threshold if rest is not stable.
     fit
-        Protocols on which threshold, resets and gain are adjusted; nothing is by default.
+        Protocols to fit threshold, resets and gain; by default none is fitted.
     unseen
-        Protocols on which the fitted neuron is judged besides.
+        Further protocols to evaluate the fitted neuron.
     device, fit_dt
-        Of the biophysical neuron's runs that are fitted; its own time step by default.
+        Device and time step for the biophysical neuron in the fit; by default its own step.
     generations, population, seed, progress
-        Of the fit, see `dendrosim.reduction.fit.fit_reduction`.
+        Settings of the fit, see `dendrosim.reduction.fit.fit_reduction`.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def reduce(
     Raises
     ------
     DendrosimError
-        If the model has no soma and dendrite, no threshold can be found, or the step is too long
-        for the method.
+        If the model has no soma and dendrite, no threshold can be determined, or the step is too
+        long for the method.
     """
     model = as_model(model)
     checks.one_of(method, METHODS, "unknown method")
@@ -135,7 +135,7 @@ def reduce(
 
 
 def _potential(value: Any, name: str) -> float | None:
-    """Return a potential that is one number, in volt; None where none is given."""
+    """Return a potential as a single number in volt; None if not given."""
     if value is None:
         return None
     given = quantity(value, name, like=VOLT)
@@ -145,7 +145,7 @@ def _potential(value: Any, name: str) -> float | None:
 
 
 def _protocols(value: Any, name: str) -> list[Protocol]:
-    """Return protocols, loaded where names are given."""
+    """Return protocols, loading those given by name."""
     if not checks.is_row(value):
         raise DendrosimError(f"{name} = {checks.short(value)} should be a list of protocols")
     return [as_protocol(one) for one in value]
@@ -176,7 +176,7 @@ def _assemble(
     )
     base = load_model("two_compartment")
     reduced = base.with_(parameters=coefficients, dt=Quantity(dt, dim=UNITS["second"].dim))
-    # a density into the reduced neuron is one into the model: it refers to the same membrane
+    # a current density into either neuron refers to the same membrane area
     areas = {
         place: parse_number(repr(float(share)), f"areas.{place}")
         for place, share in model.shares().items()

@@ -1,4 +1,4 @@
-"""What a fit compares: a biophysical neuron under a protocol, and a reduced one beside it."""
+"""Targets of a fit: a biophysical neuron under a protocol, compared with a reduced neuron."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from dendrosim.time_grid import in_window, multiple_of
 Array = np.ndarray
 
 
-#: Spikes at most this far apart coincide in the report of a fit (s), which judges the timing of
+#: Largest distance of coinciding spikes in the report of a fit (s).  It applies to the timing of
 #: whole runs; a comparison is stricter (`protocol_measures.COINCIDENCE`).
 FIT_COINCIDENCE = 5e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A protocol, what the biophysical neuron did under it, and the currents it was given."""
+    """A protocol, the recording of the biophysical neuron, and the currents."""
 
     protocol: Protocol
     recording: Recording
@@ -43,21 +43,21 @@ class Target:
 
     @property
     def rates(self) -> Array:
-        """Firing rates in the measured window, one a neuron, in hertz."""
+        """Firing rates in the measured window, one per neuron, in hertz."""
         start, stop = self.window
         return counts_in_window(self.recording.trains, start, stop) / (stop - start)
 
     @property
     def silent(self) -> Array:
-        """Which neurons never fire."""
+        """Mask of the neurons that never spike."""
         return np.array([len(train) == 0 for train in self.recording.trains])
 
 
 def rate_error(model: Model, target: Target, candidates: Mapping[str, Array], device: str) -> Array:
-    """Return the relative error of the firing rates, one for each candidate."""
+    """Return the relative error of the firing rates, one per candidate."""
     number = len(next(iter(candidates.values())))
     neurons = target.recording.n
-    # In a run the grid of the protocol goes slowest and the candidates fastest
+    # in the run, candidates vary fastest and the grid of the protocol slowest
     values = {name: np.tile(v, neurons) for name, v in candidates.items()}
     run = simulate(
         model.with_(parameters=values), target.protocol, n=number, grids="zip", record=[],
@@ -78,7 +78,7 @@ def target_of(reduction: Reduction, model: Model, given: str | Protocol, options
     Raises
     ------
     DendrosimError
-        If its time step does not divide that of the reduction.
+        If its time step is not a divisor of that of the reduction.
     """
     protocol = given if isinstance(given, Protocol) else load_protocol(given)
     step = float(reduction.model.dt)
@@ -103,7 +103,7 @@ def target_of(reduction: Reduction, model: Model, given: str | Protocol, options
 
 
 def walk(model: Model, currents: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    """Walk a scaled discrete model in numpy, one step at a time.
+    """Run a scaled discrete model in numpy, one step at a time.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ def judge(reduction: Reduction, target: Target) -> dict[str, float]:
     Returns
     -------
     dict
-        ``rate error (Hz)``: root of the mean square over neurons; ``coincidence``: mean Gamma of
-        neurons of which one fires; ``voltage error (mV)``: of neurons that never fire (nan if
-        all do).
+        ``rate error (Hz)``: root mean square over neurons; ``coincidence``: mean Gamma over
+        neurons where at least one of both spikes; ``voltage error (mV)``: over neurons that
+        never spike (nan if there are none).
     """
     model = reduction.model
     step = float(model.dt)

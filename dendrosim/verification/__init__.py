@@ -1,6 +1,6 @@
-"""One network on several devices: the first spike that differs.
+"""Comparison of one network on several devices: the first spike that differs.
 
-A difference is a tie where the state was at its threshold but for rounding.
+A difference is a tie if the state was at its threshold up to rounding.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Where runs of one network part: differing bins, and the first difference of each sample."""
+"""Differences between runs of one network: differing bins, and first differences per sample."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from dendrosim.networks.network import Network
 from dendrosim.networks.run import NetworkOutput
 from dendrosim.verification.distance import Place, distance, magnitude
 
-#: Roundings of float32 that a neuron is granted at its first step; each later step grants one more.
+#: Number of float32 roundings allowed for a neuron at its first step, plus one per later step.
 ROUNDINGS = 4
 
 
 def decisive_states(network: Network, every: bool = False) -> dict[int, tuple[str, ...]]:
-    """Return, by layer, the variables that tell the distance to threshold of each spike.
+    """Return, by layer, the variables that determine the distance to threshold of each spike.
 
     Parameters
     ----------
     network
-        Its model texts say which.
+        The network; its model texts determine the variables.
     every
-        All variables instead: a run in float32 needs their magnitudes.
+        Return all variables instead: a run in float32 needs their magnitudes.
     """
     names = {}
     for k, layer in enumerate(network.layers):
@@ -41,30 +41,30 @@ def decisive_states(network: Network, every: bool = False) -> dict[int, tuple[st
 def differences(
     network: Network, x: np.ndarray, runs: Mapping[str, NetworkOutput], tie: float
 ) -> tuple[dict[tuple[str, str], np.ndarray], list[dict[str, Any]]]:
-    """Count the differences of every two runs and judge the first ones.
+    """Count the differences of every pair of runs and classify the first ones.
 
     Parameters
     ----------
     network, x
-        What ran, and its input of shape (B, T, n_in).
+        The network of the runs, and its input of shape (B, T, n_in).
     runs
-        Name to output, with the states of `decisive_states` recorded.
+        Name to output, with recorded `decisive_states`.
     tie
-        Distance to threshold below which a difference is a tie in float64.
+        Distance to threshold below which a difference in float64 is a tie.
 
     Returns
     -------
     counts : dict
-        Pair of names to integers of shape (layers, 4): spikes of the first run, bins whose spikes
-        differ, bins in which only an inner spike does, and samples.
+        Pair of names to integers of shape (layers, 4): spikes of the first run, bins whose
+        spikes differ, bins in which only an inner spike differs, and samples.
     first : list of dict
-        One for each first difference of a sample.  A layer's is first where no layer below it
-        differs before or in the same step; all neurons that part in that step are told.
+        One entry per first difference of a sample.  A difference in a layer is first if no layer
+        below differs before or in the same step; all neurons that differ in that step are listed.
     """
     counts, rows = {}, []
     for a, b in combinations(runs, 2):
         table = np.zeros((len(network.layers), 4), dtype=int)
-        earlier = np.full(len(x), x.shape[1])  # step of a sample's first difference below
+        earlier = np.full(len(x), x.shape[1])  # first difference in lower layers
         for k, layer in enumerate(network.layers):
             marks = [
                 _values(switch, layer.model.output, runs[a], k)
@@ -94,7 +94,7 @@ def _first(
     network: Network, x: np.ndarray, a: NetworkOutput, b: NetworkOutput,
     place: tuple[int, int, int], marks: Sequence[np.ndarray], tie: float,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the neurons that differ first in a sample: each with its first variable that does."""
+    """Yield the neurons that differ first in a sample, each with its first differing variable."""
     k, sample, step = place
     layer = network.layers[k]
     model, table = layer.model, layer.values()

@@ -1,4 +1,4 @@
-"""The spikes in the text of a discrete model, and how far a neuron is from each of them.
+"""The spikes in the text of a discrete model, and the distance of a neuron from each threshold.
 
 A statement ``S = int(a > b)`` is a switch: ``a - b`` is the distance to threshold.
 """
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A neuron of a network in one step of one sample, and what came in there.
+    """A neuron of a network in one step of one sample.
 
     Attributes
     ----------
     network, x
         The network and its input, shape (B, T, n_in).
     k, sample, step, neuron
-        Layer and the rest.
+        Layer, sample, step and neuron.
     table
-        Parameters and derived values of the layer, where they are at hand.
+        Parameters and derived values of the layer, if already computed.
     """
 
     network: Network
@@ -56,21 +56,21 @@ class Place:
         }
 
     def currents(self, run: NetworkOutput, absolute: bool = False) -> dict[str, np.ndarray]:
-        """Return what each port got in every step up to this one, shape (step + 1,).
+        """Return the input of each port in every step up to this one, shape (step + 1,).
 
         Parameters
         ----------
         run
-            Whose spikes are weighted.
+            Run with the spikes.
         absolute
-            Whether to add absolute values instead: the magnitude of the sum's terms.
+            Whether to sum absolute values instead: the magnitude of the terms.
         """
         size = np.abs if absolute else np.asarray
         upto = slice(0, self.step + 1)
         below = self.x if self.k == 0 else run.spikes[self.k - 1]
         below = size(below[self.sample, upto].astype(float))
         own = run.spikes[self.k][self.sample, upto].astype(float)
-        own = np.concatenate([np.zeros((1, own.shape[1])), own[:-1]])  # of the step before
+        own = np.concatenate([np.zeros((1, own.shape[1])), own[:-1]])  # previous step
         result = {port: np.zeros(self.step + 1) for port in self.layer.model.inputs.values()}
         for table, source in (
             (self.layer.input_weights, below), (self.layer.recurrent_weights, own),
@@ -90,16 +90,16 @@ class Place:
 
 
 def distance(place: Place, switch: Switch, run: NetworkOutput) -> float:
-    """Return the distance to threshold: the left less the right side of the comparison.
+    """Return the distance to threshold: left minus right side of the comparison.
 
     Parameters
     ----------
     place
-        Where.
+        The neuron, step and sample.
     switch
-        Which spike.
+        The spike variable.
     run
-        Whose states are taken.
+        The run with the states.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def distance(place: Place, switch: Switch, run: NetworkOutput) -> float:
 
 
 def magnitude(place: Place, run: NetworkOutput) -> float:
-    """Return the largest magnitude that the neuron has seen up to this step.
+    """Return the largest magnitude in the neuron up to this step.
 
     The largest absolute recorded state, plus the largest sum of absolute weighted inputs.
     """

@@ -1,4 +1,4 @@
-"""What the comparison of devices found, as tables and as sentences."""
+"""The result of a comparison of devices, as tables and sentences."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ FIRST = (
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What the comparison of devices found.
+    """The result of a comparison of devices.
 
     Attributes
     ----------
     pairs
-        A row for each pair of devices ``a``, ``b`` and each layer: ``bins`` (samples times steps
-        times neurons), ``spikes`` on ``a``, in how many bins the spikes are ``differing``, how many
-        more differ only in an ``inner`` spike of the unit (such as ``S_C`` of LRMM), and in how
-        many ``samples``.
+        One row per pair of devices ``a``, ``b`` and layer: ``bins`` (samples times steps times
+        neurons), ``spikes`` on ``a``, the number of bins with ``differing`` spikes, the number of
+        bins that differ only in an ``inner`` spike of the unit (such as ``S_C`` of LRMM), and the
+        number of ``samples`` with differences.
     first
-        A row for each first difference: pair, ``sample``, ``step``, ``layer``, ``neuron``, the
+        One row per first difference: pair, ``sample``, ``step``, ``layer``, ``neuron``, the
         ``variable`` of the text that differs, the device that it ``fires_on``, its distance to
         threshold (left minus right side of the comparison in the text) on both devices, the
         ``tolerance`` and whether it is a ``tie``.
     meta
-        Devices, ``dtypes`` (the type of each), ``tie``, samples, steps, neurons, and per device
-        the seconds.
+        Devices, ``dtypes`` (number type per device), ``tie``, samples, steps, neurons, and
+        seconds per device.
     """
 
     pairs: pd.DataFrame
@@ -51,11 +51,11 @@ class Verification:
 
     @property
     def explained(self) -> bool:
-        """Whether no bin differs, or each first difference is a tie."""
+        """Whether no bin differs, or all first differences are ties."""
         return self.equal or bool(len(self.first) and self.first["tie"].all())
 
     def text(self) -> str:
-        """Return the tables for people, and one sentence for the whole."""
+        """Return the tables and a summary sentence as text."""
         meta = self.meta
         lines = [
             f"{meta['samples']} sample(s) of {meta['steps']} steps, {meta['neuron_steps']:,} "
@@ -78,7 +78,7 @@ class Verification:
         return "\n".join([*lines, "", f"{', '.join(meta['devices'])}: {verdict}"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         return {
             "equal": self.equal, "explained": self.explained, "meta": dict(self.meta),
             "pairs": self.pairs.to_dict("records"), "first": self.first.to_dict("records"),

@@ -1,9 +1,9 @@
-"""Is the network that was trained the network that is simulated?  Spike for spike, on each device.
+"""Comparison of all spikes between devices, to verify that a network was transferred correctly.
 
 A network runs on several devices and every pair is compared.  Two devices may add the same numbers
-in another order, so a neuron that lands within rounding of its threshold can fire on one and not on
-the other: a tie.  After it the two runs of that sample part for good, so only first differences can
-be judged; the others are their consequences.
+in a different order.  A neuron within rounding of its threshold can therefore spike on one device
+and not on the other: a tie.  Afterwards, the two runs of that sample differ permanently, so only
+first differences can be classified; the others are their consequences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dendrosim.verification.result import FIRST, PAIRS, Verification
 
 TIE = 1e-9
 PLACES = ("torch", *DEVICES)
-_NUMBERS = 2**26  # recorded at a time on each device, half a gigabyte
+_NUMBERS = 2**26  # numbers recorded at a time on each device: half a gigabyte
 
 
 def verify(
@@ -53,13 +53,13 @@ def verify(
     devices
         Two or more of ``"torch"``, ``"numpy"``, ``"cython"``, ``"cpp"``, ``"cuda"``.
     dtype
-        ``"float64"`` or ``"float32"``: the type in which all devices compute, or one for each.
+        ``"float64"`` or ``"float32"``: the number type of all devices, or one per device.
     tie
-        A first difference is a tie where both devices are nearer to threshold than this.
+        A first difference is a tie if both devices are closer to threshold than this.
     batch
-        Samples that run side by side; 64, or fewer where that would take much memory.
+        Samples that run side by side; 64, or fewer to limit memory.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Returns
     -------
@@ -68,19 +68,18 @@ def verify(
     Raises
     ------
     DendrosimError
-        If the input does not fit, a device or type is unknown, or a device stands there twice.
+        If the input does not match, a device or type is unknown, or a device appears twice.
 
     Notes
     -----
-    Against a device in float32, a first difference in step t (from 0) is a tie where both devices
-    are nearer to threshold than ``(t + 4) * 2**-23 * M``; between two devices in float32 each may
-    be that far off, and the bound is the sum of theirs.  ``M`` is the largest magnitude that the
-    neuron has seen so far: the largest absolute state plus the largest sum of absolute weighted
-    inputs.  So a neuron is granted four roundings of float32 at that magnitude and one more for
-    each step that its state is carried on.  Before a first difference all spikes agree, so the
-    rounding of other neurons cannot have reached it.  For the models of the shelf the potentials
-    were seen to part by up to a fifth of that; a model whose rounding grows beyond it is called
-    different, not tied.
+    Compared with a device in float32, a first difference in step t (from 0) is a tie if both
+    devices are closer to threshold than ``(t + 4) * 2**-23 * M``; for two devices in float32 the
+    bound is the sum of both.  ``M`` is the largest magnitude in the neuron so far: the largest
+    absolute state plus the largest sum of absolute weighted inputs.  The bound thus allows four
+    roundings of float32 at that magnitude, plus one per step of the state.  Before a first
+    difference all spikes agree, so rounding in other neurons has no effect on it.  For the
+    models on the shelf, potentials differed by at most a fifth of this bound; a model with
+    larger rounding errors is reported as different, not as tied.
     """
     network = as_network(network)
     devices = _checked_devices(devices)
@@ -111,23 +110,23 @@ def verify(
 def compare_runs(
     network: Network, x: Any, runs: Mapping[str, NetworkOutput], tie: float = TIE
 ) -> Verification:
-    """Compare runs of a network that were made elsewhere.
+    """Compare existing runs of a network.
 
     Parameters
     ----------
     network
-        The network; distances to threshold are told with its text and parameters.
+        The network; its text and parameters determine the distances to threshold.
     x
-        What it was given, shape (B, T, n_in) or (T, n_in).
+        The input of the runs, shape (B, T, n_in) or (T, n_in).
     runs
-        Name to output, with the states of `decisive_states` recorded.
+        Name to output, with recorded `decisive_states`.
     tie
         As for `verify`.
 
     Raises
     ------
     DendrosimError
-        If a state is lacking.
+        If a state was not recorded.
     """
     check_network(network)
     tie = checks.positive(tie, "tie", dim=DIMENSIONLESS, zero=True)
@@ -186,7 +185,7 @@ def _run(
     record: Mapping[int, tuple[str, ...]],
 ) -> NetworkOutput:  # fmt: skip
     n = len(x)
-    if n < side:  # filled up: a compiled program has one size
+    if n < side:  # fill the batch: a compiled program has a fixed size
         x = np.concatenate([x, np.zeros((side - n, *x.shape[1:]))])
     if device == "torch":
         runner = import_module("dendrosim.learn.networks.run")

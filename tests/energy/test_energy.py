@@ -404,7 +404,7 @@ def test_a_count_is_a_table_and_plain_values(n, rate):
         (lambda: energy.lif_network((2, 3), True, (True,)), "rates[0]['S'] = True"),
         (
             lambda: energy.lif_network((2, 3), True, (0.1,), input_rate=-1),
-            "input_rate = -1 is not a number of spikes a step from 0",
+            "input_rate = -1 is not a number of spikes per step from 0",
         ),
         (lambda: energy.lrmm_network((2, 3), True, (0.1,)), "rates[0]: the rate of S_I, S_M, S_C"),
         (

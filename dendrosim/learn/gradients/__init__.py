@@ -1,4 +1,4 @@
-"""What a network does with a gradient: Jacobians, maps, loss surfaces."""
+"""Gradient propagation in a network: Jacobians, maps, loss surfaces."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A network of one's own in one report: rates, what is kept of a gradient, stability, energy."""
+"""Analysis of a network in one report: rates, gradient retention, stability, energy."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from dendrosim.tables import aligned, number
 
 Array = np.ndarray
 
-#: What is drawn for a network without input; the rate is in spikes a step.
+#: The default random input; the rate is in spikes per step.
 SAMPLES, STEPS, RATE = 4, 100, 0.1
-#: Numbers in the Jacobian of a whole layer above which its eigenvalues take too long.
+#: Largest size of a whole layer's Jacobian for which eigenvalues are computed.
 LARGEST = 1200
-#: Moments at which the Jacobian of a whole layer is looked at.
+#: Number of steps at which the Jacobian of a whole layer is evaluated.
 MOMENTS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class LayerAnalysis:
-    """What was found of a layer.
+    """Results for one layer.
 
     Attributes
     ----------
     model, neurons, variables
-        Name, number, and what the model remembers.
+        Model name, number of neurons, and state variables of the model.
     rate, silent
-        Spikes a step; share of neurons that never fire.
+        Spikes per step; share of neurons that never spike.
     radius
-        Spectral radius of the one-step Jacobian of each neuron: 5th, 50th and 95th percentile over
-        samples, steps and neurons.
+        Spectral radius of the one-step Jacobian of each neuron: 5th, 50th and 95th percentile
+        over samples, steps and neurons.
     whole_radius
-        Median of that of the whole layer, its own weights included; NaN where it has none or is
-        larger than `LARGEST`.
+        Median spectral radius of the whole layer including its recurrent weights; NaN if there
+        are none or if the Jacobian is larger than `LARGEST`.
     retention
         Horizon to the median of the absolute gradient retention factor.
     lost
-        Horizon to the share of starts from which nothing is left of the gradient.
+        Horizon to the share of starts after which the gradient has vanished completely.
     relative
-        Horizon to the relative factor of a memory loop; None where the model has none.
+        Horizon to the relative retention of a memory loop; None if the model has no such loop.
     """
 
     model: str
@@ -69,16 +69,16 @@ class LayerAnalysis:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What was found of a network.
+    """Results for a network.
 
     Attributes
     ----------
     layers
-        One `LayerAnalysis` a layer.
+        One `LayerAnalysis` per layer.
     counts
-        Convention to the operations of a step, input and readout included.
+        Convention to the operations per step, including input and readout.
     meta
-        Samples, steps, where the input is from, surrogate.
+        Samples, steps, source of the input, surrogate.
     """
 
     layers: tuple[LayerAnalysis, ...]
@@ -86,13 +86,13 @@ class Analysis:
     meta: Mapping[str, Any]
 
     def text(self) -> str:
-        """Return the report for people."""
+        """Return the report as text."""
         meta = self.meta
         horizons = list(self.layers[0].retention)
         columns: dict[str, list] = {
             "layer": [f"{k} {layer.model}" for k, layer in enumerate(self.layers)],
             "neurons": [layer.neurons for layer in self.layers],
-            "spikes a step": [layer.rate for layer in self.layers],
+            "spikes per step": [layer.rate for layer in self.layers],
             "silent": [f"{layer.silent:.0%}" for layer in self.layers],
             "spectral radius": [layer.radius[1] for layer in self.layers],
             "with weights": [layer.whole_radius for layer in self.layers],
@@ -111,7 +111,7 @@ class Analysis:
         return "\n".join([*lines, "", "energy of a step", "", side_by_side(self.counts)])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         layers = [
             {
                 "model": layer.model, "neurons": layer.neurons, "variables": list(layer.variables),
@@ -132,18 +132,18 @@ def analyse(
     network: Network, x: Any = None, *, horizons: Sequence[int] | None = None,
     surrogate: str = "triangle", width: float | None = None, detach_reset: bool = False,
 ) -> Analysis:  # fmt: skip
-    """Analyse a network on an input.
+    """Analyse a network for a given input.
 
     Parameters
     ----------
     network
         Weights and model texts.
     x
-        Shape (B, T, n_in) or (T, n_in); `standard_input` without.
+        Shape (B, T, n_in) or (T, n_in); `standard_input` by default.
     horizons
-        Steps over which retention is told; powers of 4 and the whole run by default.
+        Numbers of steps for the retention; by default powers of 4 and the whole run.
     surrogate, width, detach_reset
-        Of the spikes, as the network was trained with.
+        Surrogate gradient of the spikes, as in the training of the network.
 
     Returns
     -------
@@ -152,7 +152,8 @@ def analyse(
     Raises
     ------
     DendrosimError
-        If the input does not fit, has fewer than two steps, or a horizon or surrogate is wrong.
+        If the input does not match or has fewer than two steps, or a horizon or the surrogate is
+        invalid.
     """
     given = x is not None
     x = as_input(network, x if given else standard_input(network.n_in))
@@ -201,7 +202,7 @@ def _layer(
 
 
 def _whole_radius(run: LayerRun, slope: Mapping[str, Any]) -> float:
-    """Return the median spectral radius of the layer with its own weights, at a few moments."""
+    """Return the median spectral radius of the layer with its recurrent weights, at a few steps."""
     size = run.layer.n * len(run.variables)
     if not run.layer.recurrent_weights or size > LARGEST:
         return float("nan")

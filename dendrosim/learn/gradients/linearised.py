@@ -1,9 +1,9 @@
-"""Jacobians of one step of a discrete model, by autograd from its text.
+"""Jacobians of one step of a discrete model, computed from its text by autograd.
 
-The state is what a model remembers: the variables that one step hands to the next, less those that
-follow from the others once the step is done, as a spike does from its potential.  The current of a
-step is taken as given, so a matrix tells how a neuron (or a circuit of neurons, as LRMM's) hands on
-a gradient by itself; the weights between neurons come in with `trajectories.LayerRun.recurrent`.
+The state consists of the variables that one step passes to the next, without those that can be
+recomputed from the others after the step, as a spike from its potential.  The input current of a
+step is held constant.  A matrix therefore describes a single neuron (or a circuit of neurons, as in
+LRMM); `trajectories.LayerRun.recurrent` adds the weights between neurons.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Linearised:
     model
         A discrete model, or its name or path.
     surrogate, width, detach_reset
-        Of every spike in the text, see `DiscreteStep`.
+        Surrogate gradient of every spike in the text, see `DiscreteStep`.
 
     Attributes
     ----------
     variables
-        What the model remembers, in the order of its text: rows and columns of every matrix.
+        The state variables, in the order of the text: rows and columns of every matrix.
 
     Examples
     --------
-    Eqs 9-10 of LSTM-LIF with ``beta_1 = -0.5`` and ``beta_2 = 0.5``, far from threshold.
+    Eqs 9-10 of LSTM-LIF with ``beta_1 = -0.5`` and ``beta_2 = 0.5``, far from threshold:
 
     >>> step = Linearised("lstm_lif")
     >>> step.variables
@@ -66,30 +66,30 @@ class Linearised:
         self, state: Values | None = None, inputs: Values | None = None,
         values: Values | None = None, at: Values | None = None,
     ) -> Array:  # fmt: skip
-        """Return the derivatives of the state after the next step by the state now.
+        """Return the derivatives of the next state with respect to the current state.
 
         Parameters
         ----------
         state
-            `variables` now; those that are left out are 0.
+            Current values of `variables`; 0 where not given.
         inputs
             Currents of the next step by name; 0 by default.
         values
-            Parameters and derived values instead of the model's own.
+            Parameters and derived values that replace those of the model.
         at
-            Values of all variables in the next step, where they are not those that follow: the
-            derivatives are taken there.
+            Values of all variables in the next step, if different from the computed ones; the
+            derivatives are evaluated there.
 
         Returns
         -------
         array
-            Shape (..., k, k): row i, column j is that of variable i by variable j.  The leading
-            axes are those of all numbers given, broadcast.
+            Shape (..., k, k): row i, column j is the derivative of variable i with respect to
+            variable j.  The leading axes are those of all given values, broadcast.
 
         Raises
         ------
         DendrosimError
-            If a name is not one of the model's.
+            If the model has no variable of a given name.
         """
         now, (ports,), values = self._tensors(state or {}, [inputs or {}], values or {})
         nudges = self._nudges(now)
@@ -103,23 +103,24 @@ class Linearised:
         self, state: Values | None = None, inputs: Sequence[Values] | None = None,
         values: Values | None = None, at: Sequence[Values] | None = None,
     ) -> Array:  # fmt: skip
-        """Return how a change made where a variable is assigned reaches the next assignments.
+        """Return the effect of a change at one assignment of a variable on the next assignments.
 
-        A change of a variable acts on what the text computes after it in the same step too, and
-        in the next step on each variable directly, not through others of that step.  Such matrices
-        may be multiplied: this is the transpose of the operator M_t of LRMM (A.6), for any model.
+        A change of a variable acts on later statements of the same step, and directly on each
+        variable of the next step, without detours through other variables of that step.  Such
+        matrices can be multiplied: this is the transpose of the operator M_t of LRMM (A.6), for any
+        model.
 
         Parameters
         ----------
         state
-            Variables before the first of two steps; those that are left out are 0.
+            Variables before the first of two steps; 0 where not given.
         inputs
-            Currents of the first step and of the second.
+            Currents of the first and the second step.
         values
-            Parameters and derived values instead of the model's own.
+            Parameters and derived values that replace those of the model.
         at
-            Values of all variables in the first step and in the second, where they are not those
-            that follow: the derivatives are taken there.
+            Values of all variables in the first and the second step, if different from the
+            computed ones; the derivatives are evaluated there.
         """
         return self._two_steps(state, inputs, values, at, direct=True)
 
@@ -127,11 +128,11 @@ class Linearised:
         self, state: Values | None = None, inputs: Sequence[Values] | None = None,
         values: Values | None = None, at: Sequence[Values] | None = None,
     ) -> Array:  # fmt: skip
-        """Return how a change made where a variable is assigned reaches the end of the next step.
+        """Return the effect of a change at one assignment of a variable on the next step's end.
 
-        This is what Zhang et al. (2023) print as eq. 13.  Multiplied as in their eq. 12 these
-        matrices count twice what goes from one variable to the other within a step.  Parameters
-        as in `by_assignment`.
+        This is eq. 13 of Zhang et al. (2023) as printed.  In a product as in their eq. 12, these
+        matrices count influences between variables within a step twice.  Parameters as in
+        `by_assignment`.
         """
         return self._two_steps(state, inputs, values, at, direct=False)
 
@@ -139,21 +140,21 @@ class Linearised:
         self, state: Values | None = None, inputs: Values | None = None,
         values: Values | None = None,
     ) -> tuple[Array, Array]:  # fmt: skip
-        """Return how currents reach the state, and how the state reaches the output.
+        """Return the derivatives of the state by the currents, and of the output by the state.
 
         Returns
         -------
         by_port : array
-            Shape (..., k, p): state after the next step by the current of each of the ports.
+            Shape (..., k, p): next state with respect to the current of each port.
         output : array
-            Shape (..., k): output now by the state now.
+            Shape (..., k): current output with respect to the current state.
         """
         now, (ports,), values = self._tensors(state or {}, [inputs or {}], values or {})
         nudges = self._nudges(now)
         names = values | {v: now[v] + nudges[v] for v in self.variables}
         self._run(names, self._following)
         fired = names.get(self.model.output)
-        if not isinstance(fired, Tensor):  # the output follows from nothing that is remembered
+        if not isinstance(fired, Tensor):  # the output depends on no state variable
             fired = now[self.variables[0]] * 0
         output = self._matrix([fired], nudges)[..., 0, :]
         feeds = {port: ports[port].requires_grad_() for port in self.model.ports}
@@ -184,9 +185,9 @@ class Linearised:
         add: Mapping[str, Tensor] | None = None, cut: Sequence[str] = (),
         at: Values | None = None,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Do statements in place; return what each assigned, before the gradient was cut there.
+        """Execute statements in place; return the assigned values, before gradients are cut.
 
-        What is assigned has the value that it has in `at`, and the gradient that the text gives it.
+        A variable in `at` takes its value from there, and its gradient from the text.
         """
         like = names[self._like]
         functions = {**torch_functions(like.dtype), **self.step.spikes}
@@ -209,7 +210,7 @@ class Linearised:
     def _tensors(
         self, state: Values, inputs: Sequence[Values], values: Values
     ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]], dict[str, Any]]:
-        """Return state, currents of each step and values, all of one shape."""
+        """Return state, currents of each step and values, broadcast to one shape."""
         own = self.model.values()
         known = {"state": self.model.states, "values": own}
         known |= {f"inputs[{k}]": self.model.inputs.values() for k in range(len(inputs))}
@@ -239,7 +240,7 @@ class Linearised:
 
     @staticmethod
     def _matrix(after: Sequence[Tensor], before: Mapping[str, Tensor]) -> Array:
-        """Return the derivatives; each point is by itself, so one sum serves for all."""
+        """Return the derivatives; the points are independent, so one sum is enough for all."""
         wanted = list(before.values())
         rows = []
         for value in after:
@@ -254,7 +255,7 @@ class Linearised:
 
 
 def _memory(model: Model, statements: Sequence[Statement]) -> tuple[tuple[str, ...], list]:
-    """Return what a model remembers, and the statements that follow from it after a step."""
+    """Return the state variables of a model, and the statements that recompute the others."""
     known = {*model.values(), *CONSTANTS}
     following, remembered, assigned = [], [], set()
     for statement in statements:

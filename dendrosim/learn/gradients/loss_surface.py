@@ -1,8 +1,8 @@
 """The loss around a trained network along random directions (Li et al. 2018).
 
-A direction is as long as the weights are, neuron by neuron: each row of its matrices has the norm
-of that row of the network's.  Otherwise a network with large weights would look flat and one with
-small weights rough, though both may compute the same.  Biases and neuron parameters stay.
+A direction is normalised neuron by neuron: each row of its matrices has the norm of the same row
+of the network's weights.  Otherwise the surface would look flat for large weights and rough for
+small ones, even if both networks compute the same.  Biases and neuron parameters stay fixed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """Loss over one or two directions.
+    """Loss along one or two directions.
 
     Attributes
     ----------
     steps
-        Along each direction, in lengths of the weights, shape (n,); 0 is the network itself.
+        Positions along each direction, in lengths of the weights, shape (n,); 0 is the network.
     losses
         Shape (n,) or (n, n): rows go along the second direction.
     seed
-        Of the directions.
+        Seed of the directions.
     """
 
     steps: Array
@@ -43,15 +43,15 @@ class Landscape:
 
     @property
     def centre(self) -> float:
-        """Loss of the network itself."""
+        """Loss of the unchanged network."""
         return float(self.losses[(len(self.steps) // 2,) * self.losses.ndim])
 
     @property
     def roughness(self) -> float:
-        """How bent the landscape is from one point to the next, relative to its height.
+        """Roughness of the landscape between neighbouring points, relative to its height.
 
-        The root mean square of the second difference along the directions, divided by the range
-        of the losses: 0 for a plane, and the same for a loss that is scaled.
+        The root mean square of the second difference along the directions, divided by the range of
+        the losses: 0 for a plane, and independent of the scale of the loss.
         """
         bends = [np.diff(self.losses, 2, axis=axis).ravel() for axis in range(self.losses.ndim)]
         height = np.ptp(self.losses)
@@ -62,25 +62,25 @@ def landscape(
     network: nn.Module, loss: Callable[[nn.Module], Tensor], *, extent: float = 1.0,
     points: int = 21, dimensions: int = 2, seed: int = 0, progress: bool | None = None,
 ) -> Landscape:  # fmt: skip
-    """Compute the loss of a network along random directions, each as long as its weights.
+    """Compute the loss of a network along random directions, scaled to its weights.
 
     Parameters
     ----------
     network
-        A `TorchNetwork`, or any module; it is as before when the function returns.
+        A `TorchNetwork`, or any module; it is restored when the function returns.
     loss
-        From the network to its loss, such as
+        Function from the network to its loss, such as
         ``lambda net: cross_entropy(net(x).readout.sum(1), labels)``.
     extent
-        How far to go, in lengths of the weights.
+        Largest distance from the network, in lengths of the weights.
     points
-        Odd number of points along a direction.
+        Number of points along a direction; must be odd.
     dimensions
         1 or 2.
     seed
-        Of the directions.
+        Seed of the directions.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def landscape(
     Raises
     ------
     DendrosimError
-        If a number is not of this kind, the network has no weights, or a loss is not finite.
+        If a number is out of range, the network has no weights, or a loss is not finite.
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 3 or points % 2 == 0:
         raise DendrosimError(f"points = {points!r} is not an odd number from 3")
@@ -121,14 +121,14 @@ def landscape(
 
 
 def loss_on(network: Network, x: Array, y: Array) -> Callable[[nn.Module], Tensor]:
-    """Return the loss of a trained network over samples, as `landscape` takes it.
+    """Return the loss of a trained network on samples, as a function for `landscape`.
 
     Parameters
     ----------
     network
-        As `train` saved it: its metadata hold the readout.
+        As saved by `train`: its metadata contain the readout.
     x, y
-        Input of shape (B, T, n_in) and classes, as a `Split` gives them.
+        Input of shape (B, T, n_in) and classes, as returned by a `Split`.
     """
     readout = readout_of(network)
     inputs, target = torch.from_numpy(np.asarray(x)), torch.from_numpy(np.asarray(y))
@@ -142,7 +142,7 @@ def loss_on(network: Network, x: Array, y: Array) -> Callable[[nn.Module], Tenso
 
 
 def direction(parameter: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random direction with the row norms of a matrix of weights; 0 for a vector."""
+    """Return a random direction with the row norms of a weight matrix; 0 for a vector."""
     if parameter.ndim < 2:
         return torch.zeros_like(parameter)
     drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
@@ -155,7 +155,7 @@ def _move(
     parameters: list[nn.Parameter], start: list[Tensor], ways: list[list[Tensor]],
     along: list[float],
 ) -> None:  # fmt: skip
-    """Put every parameter where it started plus so far along each direction."""
+    """Set every parameter to its start plus the given distance along each direction."""
     for k, parameter in enumerate(parameters):
         moved = start[k].clone()
         for way, step in zip(ways, along, strict=True):

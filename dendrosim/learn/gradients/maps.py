@@ -1,4 +1,4 @@
-"""How two parameters of a model set what a step does to a gradient: data of a contour map."""
+"""Jacobian of a step as a function of two model parameters: data of a contour map."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ParameterMap:
     x, y
         Their values.
     jacobian
-        Of one step at the state given, shape (len(y), len(x), k, k).
+        Jacobian of one step at the given state, shape (len(y), len(x), k, k).
     total
-        The same by total derivatives, as eq. 13 of Zhang et al. (2023) has them.
+        The same with total derivatives, as in eq. 13 of Zhang et al. (2023).
     """
 
     names: tuple[str, str]
@@ -40,17 +40,17 @@ class ParameterMap:
 
     @property
     def printed_norm(self) -> Array:
-        """Eq. 14 as printed: largest column sum of `total`, signs kept."""
+        """Eq. 14 as printed: largest column sum of `total`, with signs."""
         return column_norm(self.total, absolute=False)
 
     @property
     def norm(self) -> Array:
-        """Largest column sum of `total` without signs: the norm that eq. 14 means."""
+        """Largest column sum of absolute values of `total`: the norm intended by eq. 14."""
         return column_norm(self.total)
 
     @property
     def spectral_radius(self) -> Array:
-        """Of `jacobian`: what decides whether its products vanish or explode."""
+        """Spectral radius of `jacobian`: whether its products vanish or explode."""
         return spectral_radius(self.jacobian)
 
 
@@ -68,16 +68,16 @@ def parameter_map(
     x, y
         Name of a parameter or derived value, and its values, shapes (nx,) and (ny,).
     values
-        Other values than the model's own.
+        Values that replace those of the model.
     state
-        Where the step is linearised; 0 by default, which is far from threshold.
+        State at which the step is linearised; by default 0, which is far from threshold.
     **surrogate
         ``surrogate``, ``width`` and ``detach_reset``, see `Linearised`.
 
     Raises
     ------
     DendrosimError
-        If the model has no such value.
+        If the model has no such parameter or derived value.
     """
     step = Linearised(model, **surrogate)
     known = step.model.values()

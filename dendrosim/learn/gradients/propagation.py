@@ -1,8 +1,8 @@
-"""How a chain of one-step Jacobians hands on a gradient: norms, retention, spectral radius.
+"""Propagation of a gradient through a chain of one-step Jacobians: norms, retention, radius.
 
-Pure functions of arrays of matrices, shape (..., k, k); a matrix holds the derivatives of the state
-after a step (rows) by the state before it (columns).  `dendrosim.learn.gradients.linearised` makes
-them from the text of a model.
+Pure functions of arrays of matrices, shape (..., k, k); a matrix contains the derivatives of the
+state after a step (rows) with respect to the state before it (columns).
+`dendrosim.learn.gradients.linearised` computes them from the text of a model.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def column_norm(matrices: Array, absolute: bool = True) -> Array:
     matrices
         Shape (..., k, k).
     absolute
-        Whether the entries are taken without sign, which makes it the norm induced by the 1-norm.
-        Zhang et al. (2023), eq. 14, does not, so what it prints is no norm.
+        Whether to use absolute values, which gives the norm induced by the 1-norm.  Eq. 14 of
+        Zhang et al. (2023) does not, so its printed value is not a norm.
 
     Returns
     -------
@@ -42,19 +42,19 @@ def spectral_radius(matrices: Array) -> Array:
 
 
 def products(matrices: Array, horizons: Sequence[int], time: int = 1) -> dict[int, Array]:
-    """Return the products of H matrices in a row, from every step that has so many after it.
+    """Return the products of H successive matrices, for every start with enough matrices left.
 
     Parameters
     ----------
     matrices
-        Shape (B, T, n, k, k) or any other with time on axis `time`.
+        Shape (B, T, n, k, k), or another shape with time on axis `time`.
     horizons
         Numbers of steps H.
 
     Returns
     -------
     dict
-        H to an array with T - H + 1 in place of T.
+        H to an array with T - H + 1 instead of T on the time axis.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def products(matrices: Array, horizons: Sequence[int], time: int = 1) -> dict[in
     found = {}
     product = steps
     for h in range(1, max(horizons, default=0) + 1):
-        if h > 1:  # what came before stands to the right
+        if h > 1:  # earlier steps are factors on the right
             product = steps[h - 1 :] @ product[: len(steps) - h + 1]
         if h in horizons:
             found[h] = np.moveaxis(product, 0, time)
@@ -79,7 +79,7 @@ def products(matrices: Array, horizons: Sequence[int], time: int = 1) -> dict[in
 
 
 def retention_factors(matrices: Array, horizons: Sequence[int], time: int = 1) -> dict[int, Array]:
-    """Return the spectral norm of the products of H matrices in a row (LRMM, A.6).
+    """Return the spectral norm of the products of H successive matrices (LRMM, A.6).
 
     Returns
     -------
@@ -96,12 +96,12 @@ def retention_factors(matrices: Array, horizons: Sequence[int], time: int = 1) -
 
 
 def absolute_retention(matrices: Array, horizons: Sequence[int], time: int = 1) -> Array:
-    """Return the absolute gradient retention factor: its median over starts and neurons.
+    """Return the absolute gradient retention factor: the median over starts and neurons.
 
     Returns
     -------
     array
-        One number for each horizon.
+        One number per horizon.
     """
     factors = retention_factors(matrices, horizons, time)
     return np.array([np.median(factors[h]) for h in horizons])
@@ -110,10 +110,9 @@ def absolute_retention(matrices: Array, horizons: Sequence[int], time: int = 1) 
 def relative_factors(
     matrices: Array, cut: Array, horizons: Sequence[int], time: int = 1
 ) -> dict[int, Array]:
-    """Return retention factors relative to those of `cut`, the same matrices without a loop.
+    """Return retention factors relative to those of `cut`, the same matrices without the loop.
 
-    Where both are 0 the ratio does not exist and is NaN; where only that of `cut` is, it is
-    infinite.
+    The ratio is NaN if both are 0, and infinite if only that of `cut` is 0.
     """
     above, below = (retention_factors(m, horizons, time) for m in (matrices, cut))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -123,12 +122,12 @@ def relative_factors(
 def relative_retention(
     matrices: Array, cut: Array, horizons: Sequence[int], time: int = 1
 ) -> Array:
-    """Return the relative gradient retention factor (LRMM, A.6): median of the ratios that exist.
+    """Return the relative gradient retention factor (LRMM, A.6): median of the defined ratios.
 
     Returns
     -------
     array
-        One number for each horizon; NaN where no ratio exists.
+        One number per horizon; NaN if no ratio is defined.
     """
     found = []
     for ratios in relative_factors(matrices, cut, horizons, time).values():
@@ -138,5 +137,5 @@ def relative_retention(
 
 
 def geometric_gain(factor: Array, horizon: int) -> Array:
-    """Return the gain of a single step that gives a factor over a horizon (LRMM, Fig. 6)."""
+    """Return the gain per step that corresponds to a factor over a horizon (LRMM, Fig. 6)."""
     return np.asarray(factor, dtype=float) ** (1 / horizon)

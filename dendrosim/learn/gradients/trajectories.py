@@ -1,4 +1,4 @@
-"""Jacobians along a run of a network: one for every sample, step and neuron."""
+"""Jacobians along a run of a network: one per sample, step and neuron."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from dendrosim.networks.run import NetworkOutput
 
 Array = np.ndarray
 
-#: Which derivatives: see the methods of `Linearised`.
+#: Kinds of derivatives: see the methods of `Linearised`.
 VIEWS = ("jacobian", "by_assignment", "total")
-#: Weights of a loop between two neurons of a unit, and their potentials: LRMM's memory (A.6).
+#: Weights of a loop between two neurons of a unit, and their potentials: the memory of LRMM (A.6).
 LOOPS = {("w_CM", "w_MC"): ("U_M", "U_C")}
 
 
 @dataclass(frozen=True, eq=False)
 class LayerRun:
-    """What a layer went through.
+    """States and currents of one layer during a run.
 
     Attributes
     ----------
@@ -44,24 +44,24 @@ class LayerRun:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What the model remembers: rows and columns of every matrix."""
+        """State variables of the model: rows and columns of every matrix."""
         return Linearised(self.layer.model).variables
 
     def matrices(
         self, view: str = "jacobian", *, variables: Sequence[str] | None = None,
         parameters: Mapping[str, Any] | None = None, **surrogate: Any,
     ) -> Array:  # fmt: skip
-        """Return the one-step matrices from each step to the next.
+        """Return the one-step matrices between successive steps.
 
         Parameters
         ----------
         view
             ``"jacobian"``, ``"by_assignment"`` (M_t of LRMM) or ``"total"`` (eq. 13 of LSTM-LIF).
         variables
-            Those of the rows and columns; all that the model remembers by default.
+            Rows and columns to return; all state variables by default.
         parameters
-            Values other than those of the run, along the states of the run: with the weights of a
-            loop at 0 its matrices are those of the neurons apart.
+            Values that replace those of the run, while the states stay those of the run.  For
+            example, loop weights of 0 give the matrices of separate neurons.
         **surrogate
             ``surrogate``, ``width`` and ``detach_reset``, see `Linearised`.
 
@@ -73,7 +73,7 @@ class LayerRun:
         Raises
         ------
         DendrosimError
-            If a view or variable is unknown, or the run has a single step.
+            If a view or variable is unknown, or the run has only one step.
         """
         if view not in VIEWS:
             raise DendrosimError(f"view = {view!r}; {did_you_mean(str(view), VIEWS)}")
@@ -91,12 +91,12 @@ class LayerRun:
         return found[..., keep, :][..., keep]
 
     def loop(self, **surrogate: Any) -> tuple[Array, Array] | None:
-        """Return the operators M_t and D_t of LRMM (A.6): with its memory loop and without.
+        """Return the operators M_t and D_t of LRMM (A.6): with and without its memory loop.
 
         Returns
         -------
         tuple of array, or None
-            Shapes (B, T - 1, n, 2, 2); None where the model has no such loop.
+            Shapes (B, T - 1, n, 2, 2); None if the model has no such loop.
         """
         for weights, variables in LOOPS.items():
             known = self.layer.model.parameters
@@ -108,12 +108,12 @@ class LayerRun:
         return None
 
     def recurrent(self, sample: int, step: int, **surrogate: Any) -> Array:
-        """Return the Jacobian of the whole layer from `step` to the next, its own weights included.
+        """Return the Jacobian of the whole layer after `step`, including its recurrent weights.
 
         Returns
         -------
         array
-            Shape (n k, n k): neuron by neuron, each with its k variables.
+            Shape (n k, n k), ordered by neuron, with the k variables of each.
         """
         linear = Linearised(self.layer.model, **surrogate)
         at = np.s_[sample, step]
@@ -152,7 +152,7 @@ class LayerRun:
         return {name: values[:, steps] for name, values in self.currents.items()}
 
     def _before(self) -> dict[str, Array]:
-        """Return the carried state before each step but the last."""
+        """Return the carried state before each step except the last."""
         start, found = self.layer.initial(), {}
         for name in self.layer.model.carried:
             values = self.states[name]
@@ -162,7 +162,7 @@ class LayerRun:
 
 
 def follow(network: Network, x: Any) -> tuple[list[LayerRun], NetworkOutput]:
-    """Run a network in torch and keep what its Jacobians depend on.
+    """Run a network in torch and record the states and currents for its Jacobians.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def follow(network: Network, x: Any) -> tuple[list[LayerRun], NetworkOutput]:
 def _currents(
     layer: Layer, below: Array, spikes: Array, states: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """Return the current of each input in each step; an input that is no port gets none."""
+    """Return the current of each input in each step; 0 for an input that is not a port."""
     first = np.broadcast_to(layer.initial()[layer.model.output], spikes[:, :1].shape)
     before = np.concatenate([first, spikes[:, :-1]], 1)
     found = {name: np.zeros(spikes.shape) for name in layer.model.inputs.values()}

@@ -1,1 +1,1 @@
-"""A step of a layer and its derivative as compiled loops, for processors and GPUs."""
+"""Compiled loops for the step of a layer and its derivative, for processors and GPUs."""

@@ -1,8 +1,8 @@
-"""Statements of model text as C++, with their adjoint: derivatives by reverse accumulation.
+"""C++ from statements of model text, with their adjoint: derivatives by reverse accumulation.
 
-Each operation of the text becomes one local variable of straight-line code, so a compiler sees one
-loop body without branches or memory between its operations.  Rounding is that of torch: the same
-operations, in the same order, in the same precision.
+Each operation of the text becomes one local variable of straight-line code.  The compiler gets one
+loop body without branches and without memory access between operations.  Rounding is the same as
+in torch: the same operations, in the same order and precision.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SYMBOLS = {
     ast.And: "&", ast.Or: "|",
 }  # fmt: skip
 
-#: Functions of the C library that the code calls, in a namespace ``math``.
+#: Functions of the C library used by the code, in a namespace ``math``.
 LIBRARY = (
     "exp", "expm1", "log", "log10", "pow", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
     "asin", "acos", "atan", "fabs", "floor", "ceil", "fma",
@@ -40,7 +40,7 @@ LIBRARY = (
 
 
 def _series(itemsize: int) -> str:
-    """Return the series of exprel's derivative in ``z`` by Horner's rule, in C++."""
+    """Return the series of exprel's derivative in ``z`` by Horner's rule, as C++."""
     first, *rest = reversed(coefficients(itemsize))
     text = f"T({first!r})"
     for factor in rest:
@@ -48,8 +48,8 @@ def _series(itemsize: int) -> str:
     return text
 
 
-#: What the code needs in scope besides; ``T`` is the type of the numbers, ``INLINE`` what makes a
-#: function of it, ``INFINITE`` the number.
+#: Helper functions required by the code.  ``T`` is the number type, ``INLINE`` the qualifiers of a
+#: function, ``INFINITE`` the number infinity.
 SUPPORT = f"""
 INLINE T sign(T x) {{ return T(x > 0) - T(x < 0); }}
 INLINE T logistic(T x) {{ return 1/(1 + math::exp(-x)); }}
@@ -77,13 +77,13 @@ INLINE T exprel_slope(T x, T value)
 
 
 def library(source: str) -> str:
-    """Return the namespace ``math`` by that of the functions: ``"std"``, or ``""`` for none."""
+    """Return the namespace ``math`` for functions in namespace ``"std"``, or ``""`` for global."""
     return f"namespace math {{ {' '.join(f'using {source}::{name};' for name in LIBRARY)} }}"
 
 
 @dataclass
 class _Value:
-    """A number of the code: its C++ name or literal, and what it is if it is known."""
+    """A number in the code: its C++ name or literal, and its value if it is constant."""
 
     code: str
     active: bool = False
@@ -92,23 +92,23 @@ class _Value:
 
 @dataclass
 class Tape:
-    """Code of a block of statements, forward and backward.
+    """Code for a block of statements, forward and backward.
 
     Parameters
     ----------
     active
-        Names by which the derivative is wanted.
+        Names with respect to which derivatives are computed.
     surrogate
-        Derivative of a spike in ``x`` and ``width``.
+        Derivative of a spike, as an expression in ``x`` and ``width``.
     width
-        Its width.
+        Width of the surrogate.
 
     Attributes
     ----------
     forward
         Lines that define every variable of the block.
     names
-        Name of the text to its C++ variable after the block.
+        Name in the text to its C++ variable after the block.
     """
 
     active: frozenset[str]
@@ -121,7 +121,7 @@ class Tape:
     _count: int = 0
 
     def read(self, names: Iterable[str]) -> None:
-        """Declare names that stand before the block; their C++ variables are ``in_<name>``."""
+        """Declare names that exist before the block; their C++ variables are ``in_<name>``."""
         for name in names:
             self._set(name, _Value(f"in_{name}", name in self.active))
 
@@ -136,12 +136,12 @@ class Tape:
         Parameters
         ----------
         seeds
-            Name of the text to the C++ expression of its derivative after the block.
+            Name in the text to the C++ expression of its derivative after the block.
 
         Returns
         -------
         list of str
-            Code after which ``d_in_<name>`` holds the derivative by each active name.
+            Code after which ``d_in_<name>`` is the derivative with respect to each active name.
         """
         lines, declared = [], {f"in_{name}" for name in self.active}
         declared |= {out.code for out, _ in self._steps}
@@ -160,7 +160,7 @@ class Tape:
         self.names[name] = value.code
 
     def _new(self, code: str, *slopes: tuple[_Value, str]) -> _Value:
-        """Define a variable by its code and its derivative by each argument."""
+        """Define a variable by its code and its derivative with respect to each argument."""
         self._count += 1
         wanted = [(argument, slope) for argument, slope in slopes if argument.active]
         value = _Value(f"v{self._count}", bool(wanted))
@@ -229,7 +229,7 @@ class Tape:
         return value
 
     def _bounded(self, function: str, beyond: str, a: _Value, limit: _Value) -> _Value:
-        # At the limit itself each side has half of the slope, as in torch
+        # at the limit itself, each side contributes half of the slope, as in torch
         outside = f"(T({a.code} {beyond} {limit.code}) + T(0.5)*T({a.code} == {limit.code}))"
         return self._new(
             f"{function}({a.code}, {limit.code})", (a, f"1 - {outside}"), (limit, outside)
@@ -265,7 +265,7 @@ class Tape:
 
 
 class _Cpp(ast.NodeTransformer):
-    """The derivative of a function with the names and numbers of C++."""
+    """Replace names and numbers in the derivative of a function by those of C++."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
@@ -278,14 +278,14 @@ class _Cpp(ast.NodeTransformer):
 
 
 def _in_cpp(name: str, x: str, value: str) -> str:
-    """Return the derivative of a function as C++, of C++ names for ``x`` and ``value``."""
+    """Return the derivative of a function as C++, given C++ names for ``x`` and ``value``."""
     tree = copy.deepcopy(TABLE[name].tree)
     written = ast.unparse(_Cpp({**_NAMES, "x": x, "value": value}).visit(tree))
     return written.replace(" * ", "*").replace(" / ", "/")
 
 
 def _known(node: ast.expr) -> float | None:
-    """Return what an expression without names is, in double precision as in torch."""
+    """Return the value of a constant expression, in double precision as in torch."""
     if any(isinstance(part, ast.Call) and part.func.id in ("spike_gt", "spike_ge", "detached",
                                                            "logistic")
            for part in ast.walk(node)):  # fmt: skip

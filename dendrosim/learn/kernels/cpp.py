@@ -1,7 +1,7 @@
 """Fused kernels for the processor: a step of a layer, forward and adjoint, as one compiled loop.
 
-The product of spikes and recurrent weights is a sum over the neurons that fired.  On the way back,
-where nothing is sparse, products are left to torch.
+The forward product of spikes and recurrent weights is a sum over the neurons that spiked.  The
+backward products are not sparse, so torch computes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dendrosim.learn.kernels import cpp_library, spike_products
 from dendrosim.learn.kernels.adjoint import SUPPORT, library
 from dendrosim.learn.kernels.kernel import Kernel, each_step_back
 
-#: Neuron-steps from which a second thread pays for its start.
+#: Minimum number of neuron-steps for which a second thread is worth its start-up time.
 WORTHWHILE = 8_000
 
 _SOURCE = """
@@ -114,14 +114,14 @@ extern "C" void backward(const Arguments* a, long begin, long end)
 }}
 """
 
-# Neurons go their own ways, and each thread has some of them
+# without recurrence: neurons are independent and are divided between the threads
 _APART = """
     long first, last;
     const long first_sample = 0, last_sample = a->batch;
     share(n, 16, &first, &last);
 """
 
-# Spikes reach the other neurons of their sample, and each thread has some of the samples
+# with recurrence: neurons of a sample interact, so samples are divided between the threads
 _TOGETHER = """
     long first_sample, last_sample;
     const long first = 0, last = n, width = {count}*n;
@@ -139,7 +139,7 @@ _GATHER = """
 
 
 class Arguments(ctypes.Structure):
-    """What a kernel works on; the fields are those of the C++ structure."""
+    """The arguments of a kernel; the fields match the C++ structure."""
 
     _fields_ = [
         *((name, ctypes.c_long) for name in ("batch", "neurons", "stride")),
@@ -151,7 +151,7 @@ class Arguments(ctypes.Structure):
 
 
 class CppKernel(Kernel):
-    """A step as a loop over samples and neurons."""
+    """The steps of a layer as loops over samples and neurons."""
 
     def forward(
         self, values: Sequence[Tensor], drive: Tensor, recurrent: Tensor | None,
@@ -191,7 +191,7 @@ class CppKernel(Kernel):
 
     @property
     def source(self) -> str:
-        """The C++."""
+        """The C++ source."""
         code = self.code
         return _SOURCE.format(
             type=code.type, library=library("std"), support=SUPPORT, worthwhile=WORTHWHILE,
@@ -203,7 +203,7 @@ class CppKernel(Kernel):
         )  # fmt: skip
 
     def _memory(self) -> dict[str, str]:
-        """Return the code that finds, reads and writes the arrays."""
+        """Return the code that locates, reads and writes the arrays."""
         code, count = self.code, len(self.code.ports)
         row = "(t*a->batch + b)"
         before = [f"T* const port_{name} = a->ports + ({row}*{count} + {k})*n;"
@@ -265,7 +265,7 @@ class CppKernel(Kernel):
 
 
 def _arguments(**fields: Any) -> Arguments:
-    """Return the C structure; it holds on to what it points into."""
+    """Return the C structure, with references that keep its arrays alive."""
     arguments = Arguments()
     arguments.held = fields
     for name, value in fields.items():

@@ -1,4 +1,4 @@
-"""C++ that training needs, compiled once for a source and kept beside the programs of Brian2."""
+"""C++ libraries for training, compiled once per source and cached next to Brian2's programs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dendrosim.devices.compiler import compiler, compiler_version, machine
 from dendrosim.devices.program_cache import made_once
 from dendrosim.errors import DendrosimError
 
-# Contraction would round a*b + c once where torch rounds twice; -D__FAST_MATH__ shows glibc's
-# vector functions to the compiler and changes no arithmetic of ours.
+# Contraction would round a*b + c once, but torch rounds twice.  -D__FAST_MATH__ lets the compiler
+# use glibc's vector functions; it does not change the arithmetic of this code.
 FLAGS = (
     "-O3", "-march=native", "-std=c++17", "-fPIC", "-fopenmp", "-ffp-contract=off",
     "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-D__FAST_MATH__",
@@ -21,7 +21,7 @@ FLAGS = (
 
 
 def load(source: str) -> ctypes.CDLL:
-    """Compile a source, or take it from the cache.
+    """Compile a source, or load it from the cache.
 
     Raises
     ------
@@ -50,9 +50,9 @@ def _call(command: list[str]) -> None:
 
 
 def _openmp() -> list[str]:
-    """Return the OpenMP library to link: the one that torch brings, where it brings one.
+    """Return the OpenMP library to link: torch's own if it has one.
 
-    With two of them two sets of threads would wait for each other, spinning, on the same cores.
+    With two OpenMP libraries, two sets of threads would compete for the same cores.
     """
     found = sorted(Path(torch.__file__).parent.glob("lib/libgomp*.so*"))
     return [str(found[0])] if found else ["-fopenmp"]

@@ -1,9 +1,9 @@
 """Fused kernels for a GPU: all steps of a layer, forward and adjoint, in one launch each.
 
-Without recurrent weights every neuron of every sample goes its own way, a thread each.  With them a
-block of threads has a sample: the spikes of a step pass through its shared memory, and the product
-with the recurrent weights is a sum over the neurons that fired.  Where the weights are too many to
-be read by each block at each step the product is left to torch, and a launch is one step.
+Without recurrent weights, neurons are independent: one thread per neuron of each sample.  With
+recurrent weights, one block of threads per sample: the spikes of a step pass through its shared
+memory, and the recurrent product is a sum over the neurons that spiked.  If the weights are too
+many for each block to read at each step, torch computes the product and a launch is one step.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dendrosim.learn.kernels import cuda_driver
 from dendrosim.learn.kernels.cuda_source import THREADS, WARP, WIDEST, members, source
 from dendrosim.learn.kernels.kernel import Kernel, each_step, each_step_back
 
-#: Recurrent weights of a layer up to which each block reads them itself.  One multiprocessor of an
-#: H100 gets some 64 bytes a cycle from the second cache: a million bytes take as long as the two
-#: launches and the product of a step do that they replace.
+#: Maximum number of recurrent weights that each block reads itself.  One multiprocessor of an H100
+#: reads about 64 bytes per cycle from the second-level cache: reading a million bytes takes as
+#: long as the two launches and the matrix product of a step that it replaces.
 RESIDENT = 2**18
 
 
 class CudaKernel(Kernel):
-    """A step as threads of a GPU."""
+    """The steps of a layer as GPU threads."""
 
     def forward(
         self, values: Sequence[Tensor], drive: Tensor, recurrent: Tensor | None,
@@ -94,7 +94,7 @@ class CudaKernel(Kernel):
         )
 
     def _memory(self, **fields: Tensor | int | Sequence[Tensor]) -> np.ndarray:
-        """Return the structure as one numpy record of 8-byte numbers, 0 where nothing is given."""
+        """Return the structure as one numpy record of 8-byte numbers, with 0 for absent fields."""
         code = self.code
         memory = np.zeros((), [(name, np.int64) for _, name in members(self.code)])
         lists = {"values": [f"value_{name}" for name, _ in code.values],
@@ -109,5 +109,5 @@ class CudaKernel(Kernel):
 
     @cached_property
     def source(self) -> str:
-        """The CUDA C++."""
+        """The CUDA C++ source."""
         return source(self.code)

@@ -1,6 +1,6 @@
-"""From CUDA source to a launch: NVIDIA's run-time compiler and driver, by their own bindings.
+"""Compilation and launch of CUDA source with NVIDIA's run-time compiler and driver bindings.
 
-``cuda-bindings`` and the compiler come with torch for CUDA; no toolkit and no nvcc is needed.
+``cuda-bindings`` and the compiler are installed with torch for CUDA; no toolkit or nvcc is needed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import torch
 from dendrosim.devices.program_cache import made_once
 from dendrosim.errors import DendrosimError
 
-# Contraction would round a*b + c once where torch rounds twice.  Not every statement of a text is
-# needed both ways: what nothing reads (177) is no mistake.
+# Contraction would round a*b + c once, but torch rounds twice.  Warning 177 (unused variable) is
+# off: forward or backward code does not use every statement of a text.
 FLAGS = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
 
 
 @cache
 def available() -> bool:
-    """Return whether CUDA source can be compiled here; say so once where it cannot."""
+    """Return whether CUDA source can be compiled here; warn once if not."""
     try:
         from cuda.bindings import nvrtc
 
@@ -40,14 +40,14 @@ def available() -> bool:
 
 
 class Program:
-    """Kernels of one source.
+    """Compiled kernels of one source.
 
     Parameters
     ----------
     binary
         Machine code.
     device
-        Where it runs.
+        The GPU that runs it.
     """
 
     def __init__(self, binary: bytes, device: torch.device) -> None:
@@ -55,7 +55,7 @@ class Program:
 
         self._device = device
         self._driver = driver
-        # A library belongs to no context, as a module would
+        # unlike a module, a library does not belong to a context
         (self._library,) = _checked(driver.cuLibraryLoadData(binary, [], [], 0, [], [], 0))
         self._functions: dict[str, Any] = {}
 
@@ -65,13 +65,13 @@ class Program:
         Parameters
         ----------
         name
-            Of the kernel.
+            Name of the kernel.
         blocks, threads
-            Blocks, and threads of each.
+            Number of blocks, and of threads per block.
         shared
-            Bytes of shared memory of each block.
+            Bytes of shared memory per block.
         memory
-            The structure that it is given.
+            The argument structure.
         """
         if name not in self._functions:
             (kernel,) = _checked(self._driver.cuLibraryGetKernel(self._library, name.encode()))
@@ -86,26 +86,26 @@ class Program:
 
 @cache
 def load(source: str, device: torch.device) -> Program:
-    """Compile a source for a GPU, or take it from the cache."""
+    """Compile a source for a GPU, or load it from the cache."""
     major, minor = torch.cuda.get_device_capability(device)
     with torch.cuda.device(device):
         return Program(compiled(source, f"sm_{major}{minor}"), device)
 
 
 def compiled(source: str, architecture: str) -> bytes:
-    """Return machine code, kept beside the compiled programs of Brian2.
+    """Return machine code, cached next to the compiled programs of Brian2.
 
     Parameters
     ----------
     source
         CUDA C++.
     architecture
-        Of the GPU, ``"sm_90"``.
+        Architecture of the GPU, such as ``"sm_90"``.
 
     Raises
     ------
     DendrosimError
-        If the compiler refuses the source or does not know the GPU.
+        If the compiler rejects the source or does not support the GPU.
     """
     from cuda.bindings import nvrtc
 
@@ -121,7 +121,7 @@ def compiled(source: str, architecture: str) -> bytes:
 
 
 def _compile(source: str, architecture: str, *more: str) -> tuple[bytes, str]:
-    """Return machine code and what the compiler says of it."""
+    """Return machine code and the compiler's log."""
     from cuda.bindings import nvrtc
 
     flags = [flag.encode() for flag in (f"--gpu-architecture={architecture}", *FLAGS, *more)]
@@ -145,7 +145,7 @@ def _compile(source: str, architecture: str, *more: str) -> tuple[bytes, str]:
 
 
 def _checked(answer: tuple) -> tuple:
-    """Return what a call gives besides its status.
+    """Return the result of a driver call without its status.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The code of a GPU's kernel that reads and writes its arrays, line by line of a step."""
+"""Code of a GPU kernel that reads and writes the arrays of a step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _silent(code: StepCode) -> list[str]:
 
 def _forward_parts(code: StepCode) -> dict[str, list[str]]:
     ports, silent = list(enumerate(code.ports)), _silent(code)
-    # what a step reads of each array, into which variable
+    # array elements that a step reads in advance, by target variable
     ahead = {f"next_{name}": f"m.ports[PORT(t, {k})]" for k, name in ports}
     now = [f"const T in_{name} = now_{name};" for name in code.carried] + silent
     current = " + m.currents[(b*{count} + {k})*m.n + j]" if code.recurrent else ""

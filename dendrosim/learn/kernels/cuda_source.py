@@ -1,7 +1,7 @@
-"""CUDA C++ of a layer's step: the loops over time around `StepCode`, and what they read and write.
+"""CUDA C++ for the step of a layer: the loops over time around `StepCode`, and memory access.
 
-`forward` and `backward` give each neuron of each sample a thread.  In `forward_samples` and
-`backward_samples` a block of threads is a sample of a recurrent layer.
+`forward` and `backward` use one thread per neuron of each sample.  `forward_samples` and
+`backward_samples` use one block of threads per sample of a recurrent layer.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dendrosim.learn.kernels.adjoint import SUPPORT, library
 from dendrosim.learn.kernels.cuda_parts import parts_of
 from dendrosim.learn.kernels.step_code import StepCode
 
-#: Neurons of a sample that one block can have.
+#: Maximum number of neurons of a sample per block.
 WIDEST = 512
 
-#: Threads of a block where each goes its own way.
+#: Threads per block if neurons are independent.
 THREADS = 128
 
 WARP = 32
 
-# Weights that a thread reads ahead of their use
+# number of weights that a thread loads in advance
 _AHEAD = 16
 
 _SOURCE = """
@@ -80,7 +80,7 @@ extern "C" __global__ void __launch_bounds__({threads}) backward(const Memory m)
 {samples}
 """
 
-# The compiler reads few weights ahead of their use unless it is told to: a wait for each
+# explicit prefetch: the compiler alone loads few weights in advance and then waits for each
 _SAMPLES = """
 struct alignas(4*sizeof(T)) Four {{ T part[4]; }};  // read at once
 
@@ -200,7 +200,7 @@ extern "C" __global__ void __launch_bounds__({widest}, 1) backward_samples(const
 
 
 def members(code: StepCode) -> list[tuple[str, str]]:
-    """Return type and name of each member of the structure that a kernel is given."""
+    """Return type and name of each member of a kernel's argument structure."""
     return [
         *(("long long", name) for name in ("begin", "end", "batch", "n", "stride")),
         ("T*", "ports"), ("const T*", "currents"), ("const T*", "weights"),

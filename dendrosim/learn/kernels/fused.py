@@ -1,7 +1,7 @@
-"""A layer's whole run as one operation of autograd, on fused kernels.
+"""All steps of a layer as one autograd operation, using fused kernels.
 
-Around them stand the products with the input weights for all steps at once.  What the recurrent
-weights take part in is the business of the kernels.
+The products with the input weights are computed here for all steps at once.  The kernels compute
+everything that involves the recurrent weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TYPES = {torch.float32: "float", torch.float64: "double"}
 
 @dataclass(frozen=True)
 class Run:
-    """What of a run is not a tensor that autograd follows.
+    """The arguments of a run that are not tensors with gradients.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Run:
         Name of each carried variable and of the output to its value before the first step, a
         number or shape (n,).
     keep
-        Whether the states of all steps are kept, for the way back or for who asked for them.
+        Whether to keep the states of all steps, for the backward pass or for recording.
     """
 
     kernel: Kernel
@@ -50,7 +50,7 @@ class Run:
 
 
 class _Steps(torch.autograd.Function):
-    """All steps of a layer: (T, B, ports*n) of current to (T, B, n) of spikes."""
+    """All steps of a layer: current (T, B, ports*n) to spikes (T, B, n)."""
 
     @staticmethod
     def forward(ctx: Any, run: Run, drive: Tensor, recurrent: Tensor | None, *values: Tensor):
@@ -75,7 +75,7 @@ class _Steps(torch.autograd.Function):
         return spikes, *states
 
     @staticmethod
-    @once_differentiable  # a second derivative needs autograd: fused=False
+    @once_differentiable  # for second derivatives use fused=False
     def backward(ctx: Any, by_spikes: Tensor, *_: Tensor | None):
         code = ctx.run.kernel.code
         drive, recurrent, output, *rest = ctx.saved_tensors
@@ -104,9 +104,9 @@ def run_steps(
         Kernel and initial state.
     drive
         Current of every step from below, ports side by side, shape (T, B, ports*n).  It is
-        overwritten with the whole current.
+        overwritten with the total current.
     recurrent
-        Weights of the layer's own spikes, ports one below the other, shape (ports*n, n).
+        Recurrent weights of the layer, ports stacked, shape (ports*n, n).
     values
         Parameters in the order of the kernel, numbers or shape (n,).
 
@@ -115,7 +115,7 @@ def run_steps(
     spikes : Tensor
         Shape (T, B, n), differentiable.
     states : dict
-        Carried variables after each step, shape (T, B, n), where they were kept.
+        Carried variables after each step, shape (T, B, n), if they were kept.
     """
     spikes, *states = _Steps.apply(run, drive, recurrent, *values)
     kept = {
@@ -127,7 +127,7 @@ def run_steps(
 
 
 def fits(layer: TorchLayer, x: Tensor, record: Sequence[str]) -> bool:
-    """Return whether a layer can run on a kernel: of known states, with a compiler for them."""
+    """Return whether a kernel supports a layer: number type, recorded variables, compiler."""
     if x.dtype not in TYPES or not x.numel():
         return False
     if set(record) - set(layer.step.carried) or (record and torch.is_grad_enabled()):
@@ -136,7 +136,7 @@ def fits(layer: TorchLayer, x: Tensor, record: Sequence[str]) -> bool:
 
 
 def kernel_type(device: str) -> type[Kernel] | None:
-    """Return the kernels that a device can run here, None where there are none."""
+    """Return the kernel class for a device, None if there is none."""
     if device == "cpu":
         return CppKernel if has_compiler() else None
     if device == "cuda":
@@ -147,7 +147,7 @@ def kernel_type(device: str) -> type[Kernel] | None:
 def run_layer(
     layer: TorchLayer, x: Tensor, record: Sequence[str]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Run a layer on its kernel; arguments and results are those of `TorchLayer.forward`."""
+    """Run a layer with its kernel; arguments and results as in `TorchLayer.forward`."""
     tables = layer.input_weights, layer.recurrent_weights, layer.bias
     ports = layer.layer.model.inputs.values()
     weighted = [port for port in ports if any(port in table for table in tables)]
@@ -182,11 +182,11 @@ def _kernel(*fields: Any) -> Kernel:
 
 
 def _drive(layer: TorchLayer, ports: Sequence[str], x: Tensor) -> Tensor:
-    """Return the current from below, (T, B, ports*n), as memory of its own."""
+    """Return the current from below, (T, B, ports*n), in a new array."""
     bias = _stacked(layer.bias, ports, (layer.layer.n,), x)
     weights = _stacked(layer.input_weights, ports, (layer.layer.n, layer.layer.n_in), x)
     if weights is not None:
-        # Under autocast the product is of another type than the states
+        # under autocast the product has another type than the states
         return spike_products.linear(x, weights, bias).to(x.dtype).contiguous()
     zero = x.new_zeros((*x.shape[:2], len(ports) * layer.layer.n))
     return zero if bias is None else zero + bias
@@ -195,7 +195,7 @@ def _drive(layer: TorchLayer, ports: Sequence[str], x: Tensor) -> Tensor:
 def _stacked(
     table: nn.ParameterDict, ports: Sequence[str], shape: tuple[int, ...], like: Tensor
 ) -> Tensor | None:
-    """Return the arrays of all ports one below the other, zeros for a port that has none."""
+    """Return the arrays of all ports stacked, with zeros for a port without an array."""
     if not len(table):
         return None
     return torch.cat([table[port] if port in table else like.new_zeros(shape) for port in ports])

@@ -1,4 +1,4 @@
-"""What a fused kernel is, whatever it runs on: all steps of a layer, and their adjoint."""
+"""Interface of fused kernels for any device: all steps of a layer, and their adjoint."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dendrosim.learn.kernels.step_code import StepCode
 
 @dataclass(frozen=True)
 class Kernel(ABC):
-    """The step of a layer, to be compiled.
+    """The compiled step of a layer.
 
     Attributes
     ----------
     code
-        The step.
+        Source of the step.
     """
 
     code: StepCode
@@ -36,18 +36,18 @@ class Kernel(ABC):
         values
             Parameters in the order of the code, numbers or shape (n,).
         drive
-            Current from below, shape (T, B, ports*n); overwritten with the whole current.
+            Current from below, shape (T, B, ports*n); overwritten with the total current.
         recurrent
-            Weights of the layer's own spikes, shape (ports*n, n).
+            Recurrent weights of the layer, shape (ports*n, n).
         states
-            Carried variables, written from their second row on, shape (T + 1, B, n); or, where they
-            are not kept, overwritten at each step, shape (1, B, n).
+            Carried variables: written from the second row on, shape (T + 1, B, n); or, if not
+            kept, overwritten at each step, shape (1, B, n).
         before
             Spikes before the first step, shape (B, n).
         spikes
-            Written, shape (T, B, n).
+            Output array, shape (T, B, n).
         keep
-            Whether the states and the whole current are kept.
+            Whether to keep the states and the total current.
         """
 
     @abstractmethod
@@ -60,21 +60,21 @@ class Kernel(ABC):
         Parameters
         ----------
         by_spikes
-            Derivative by the spikes, shape (T, B, n).
+            Derivative with respect to the spikes, shape (T, B, n).
 
         Returns
         -------
         by_drive : Tensor
-            Derivative by the current, shape (T, B, ports*n).
+            Derivative with respect to the current, shape (T, B, ports*n).
         by_values : Tensor
-            Derivative by each active parameter of each neuron, shape (active, n), float64.
+            Derivative with respect to each active parameter per neuron, (active, n), float64.
         """
 
 
 def each_step(
     run: Callable[[int], None], before: Tensor, spikes: Tensor, weights: Tensor, current: Tensor
 ) -> None:
-    """Run step by step, each after the product that tells it the current of the spikes before."""
+    """Run step by step; before each step, compute the current from the previous spikes."""
     for t, row in enumerate(spikes.unbind(0)):
         torch.mm(before, weights.T, out=current)
         run(t)
@@ -84,7 +84,7 @@ def each_step(
 def each_step_back(
     run: Callable[[int], None], by_drive: Tensor, weights: Tensor, by_before: Tensor
 ) -> None:
-    """Run the adjoint step by step, each before the product that tells what it is to the spikes."""
+    """Run the adjoint step by step; after each step, compute the derivative by earlier spikes."""
     for t, row in reversed(list(enumerate(by_drive.unbind(0)))):
         run(t)
         torch.mm(row, weights, out=by_before)

@@ -1,7 +1,7 @@
-"""Products of spikes and weights: sums over the neurons that fired, where few do.
+"""Products of spikes and weights as sums over the neurons that spiked, if these are few.
 
-A matrix product multiplies by every 0 of a spike train.  Where 2 to 20 of 100 neurons fire in a
-step, what they add up to needs as many additions.
+A matrix product also multiplies by every 0 of a spike train.  If 2 to 20 of 100 neurons spike in
+a step, the sum needs only that many additions.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor
 
 from dendrosim.learn.kernels import cpp_library
 
-#: Fraction of neurons that fire in a step below which the sums are faster than the matrix product;
+#: Share of spiking neurons per step below which the sums are faster than the matrix product;
 #: see `benchmarks/spike_products.py`.
 SPARSE = 0.5
 
-#: Additions from which a second thread pays for its start.
+#: Minimum number of additions for which a second thread is worth its start-up time.
 WORTHWHILE = 100_000
 
-#: To stand before what uses `who_fired` and `add_rows`; ``T`` is the type of the numbers.
+#: Code required before uses of `who_fired` and `add_rows`; ``T`` is the number type.
 SUPPORT = """
 // What the compiler adds in one piece; not at one of its own addresses
 typedef T Lane __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
@@ -166,7 +166,7 @@ class _SpikeProduct(torch.autograd.Function):
 
 
 def linear(x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
-    """Do what `torch.nn.functional.linear` does, by sums over the spikes where few neurons fire.
+    """Compute `torch.nn.functional.linear`, with sums over the spikes if few neurons spike.
 
     Parameters
     ----------
@@ -183,14 +183,14 @@ def linear(x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def by_weights(spikes: Tensor, by_current: Tensor) -> Tensor:
-    """Return the derivative by the weights that made a current of spikes, shape (n, n_in).
+    """Return the derivative with respect to the weights of a product, shape (n, n_in).
 
     Parameters
     ----------
     spikes
         Shape (T, B, n_in).
     by_current
-        Derivative by the current, shape (T, B, n).
+        Derivative with respect to the current, shape (T, B, n).
     """
     if is_sparse(spikes):
         return _outer(spikes, by_current)
@@ -204,7 +204,7 @@ def _outer(spikes: Tensor, by_current: Tensor) -> Tensor:
 
 
 def is_sparse(x: Tensor) -> bool:
-    """Return whether few entries differ from 0, as told by some of them."""
+    """Return whether few entries are nonzero, estimated from some of the steps."""
     if x.device.type != "cpu" or x.shape[-1] < 16:
         return False
     some = x[:: max(len(x) // 16, 1)]

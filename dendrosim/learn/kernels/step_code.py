@@ -1,7 +1,6 @@
-"""A step of a layer as straight-line code, forward and adjoint: what every fused kernel contains.
+"""The step of a layer as straight-line code, forward and adjoint: the core of every fused kernel.
 
-Where the numbers come from and go to is the business of the kernel around it: `cpu_kernels` and
-`cuda_kernels`.
+The surrounding kernel loads and stores the numbers: see `cpp` and `cuda`.
 """
 
 from __future__ import annotations
@@ -15,30 +14,31 @@ from dendrosim.model.expressions import Expression, Statement
 
 @dataclass(frozen=True)
 class StepCode:
-    """A step of a layer as lines of C++.
+    """The step of a layer as lines of C++.
 
-    A number ``x`` of the text stands before the step as ``in_x``; the derivative by it is
-    ``d_in_x``.  The derivative by a carried variable ``x`` after the step is read from ``by_x``,
-    that by the spikes from ``by_spikes`` and, in a recurrent layer, ``by_recurrent``.
+    A number ``x`` of the text is ``in_x`` before the step; the derivative with respect to it is
+    ``d_in_x``.  The derivative with respect to a carried variable ``x`` after the step is read
+    from ``by_x``, that with respect to the spikes from ``by_spikes`` and, in a recurrent layer,
+    ``by_recurrent``.
 
     Attributes
     ----------
     statements
-        Of the model, spikes marked.
+        Statements of the model, with marked spikes.
     ports
-        Those with weights or a bias.
+        Ports with weights or a bias.
     silent
-        Those without: their current is 0.
+        Ports without: their current is 0.
     recurrent
-        Whether the ports see the layer's own spikes too.
+        Whether the layer has recurrent weights.
     carried
-        Variables that one step hands to the next.
+        Variables that one step passes to the next.
     output
-        The spike.
+        The spike variable.
     values
-        Name of each parameter to whether it is one a neuron.
+        Name of each parameter to whether it has one value per neuron.
     active
-        Parameters whose derivative is wanted.
+        Parameters with respect to which derivatives are computed.
     surrogate, width
         Derivative of a spike.
     type
@@ -67,12 +67,12 @@ class StepCode:
 
     @property
     def forward(self) -> list[str]:
-        """The statements."""
+        """The lines of the statements."""
         return list(self._tape.forward)
 
     @property
     def adjoint(self) -> list[str]:
-        """Their derivatives, to stand behind the statements."""
+        """The lines of their derivatives, to follow the statements."""
         seeds = {name: f"by_{name}" for name in self.carried}
         carried = [seeds[self.output]] if self.output in seeds else []
         arriving = ["by_spikes", "by_recurrent"] if self.recurrent else ["by_spikes"]
@@ -80,5 +80,5 @@ class StepCode:
         return self._tape.backward(seeds)
 
     def after(self, name: str) -> str:
-        """Return what holds a name of the text after the step."""
+        """Return the C++ name that holds a variable of the text after the step."""
         return self._tape.names[name]

@@ -1,4 +1,4 @@
-"""Run a network in torch, with the same call and the same result as in Brian2."""
+"""Run a network in torch, with the same call and the same results as in Brian2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_torch(
     dtype: str = "float64",
     record: Mapping[int, tuple[str, ...]] | None = None,
 ) -> NetworkOutput:
-    """Run a network over a batch of inputs, in torch, without gradients.
+    """Run a network on a batch of inputs in torch, without gradients.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def run_torch(
     Raises
     ------
     DendrosimError
-        If the input does not fit or a variable is unknown.
+        If the input does not match or a variable is unknown.
     """
     if dtype not in DTYPES:
         raise DendrosimError(f"dtype = {dtype!r}; {did_you_mean(str(dtype), DTYPES)}")

@@ -1,8 +1,8 @@
-"""The names in the state_dict of a `TorchNetwork`: those that `dendrosim convert` reads and writes.
+"""The names in the state_dict of a `TorchNetwork`: the same as in `dendrosim convert`.
 
-A module of torch cannot have an attribute ``parameters`` of its own, so within a `TorchLayer` the
-trained parameters are called ``parameters_.NAME`` and the others ``value_NAME``.  Outside all are
-``layers.K.parameters.NAME``; files of before are read too.
+A torch module cannot have an attribute named ``parameters``.  Inside a `TorchLayer`, trained
+parameters are therefore called ``parameters_.NAME`` and the others ``value_NAME``.  In the
+state_dict all are called ``layers.K.parameters.NAME``; older files can also be loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _READOUT = {"readout_weights": "readout.weights", "readout_bias": "readout.bias"
 
 
 def use_targets(module: nn.Module) -> None:
-    """Let a `TorchNetwork` write these names in its ``state_dict`` and read them."""
+    """Make the ``state_dict`` of a `TorchNetwork` use these names, for saving and loading."""
     module.register_state_dict_post_hook(_written)
     module.register_load_state_dict_pre_hook(_read)
 
@@ -42,8 +42,8 @@ def _read(module: nn.Module, state: MutableMapping, prefix: str, *_: Any) -> Non
         name = within.get(key.removeprefix(prefix), key.removeprefix(prefix))
         value = state.pop(key)
         alike = name in own and isinstance(value, Tensor) and value.ndim == 0
-        # One number is the value of every neuron
+        # a single number applies to all neurons
         state[prefix + name] = value.expand(own[name].shape) if alike else value
-    for name in _READOUT:  # a network without a readout writes none
+    for name in _READOUT:  # the state_dict of a network without a readout has no such entry
         if prefix + name not in state and not own[name].numel():
             state[prefix + name] = own[name].detach().clone()

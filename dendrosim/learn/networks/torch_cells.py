@@ -1,7 +1,7 @@
-"""The networks without spikes that papers compare with: torch's own LSTM and ReLU units.
+"""Non-spiking networks for comparison in papers: torch's own LSTM and ReLU units.
 
-Their equations are torch's, so there is no model file and no run in Brian2; to a trainer they look
-like a `TorchNetwork`.
+Torch defines their equations, so there is no model file and no run in Brian2.  For training they
+have the same interface as a `TorchNetwork`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dendrosim.learn.networks.torch_network import TorchOutput, check_input
 from dendrosim.learn.step.arguments import check_dtype
 from dendrosim.networks.layer import MOST
 
-#: Kind to torch's module of one layer.
+#: Kind to torch's module for one layer.
 CELLS = {
     "lstm": nn.LSTM,  # Hochreiter and Schmidhuber 1997, with forget gates
     "srnn_relu": lambda *sizes, **options: nn.RNN(*sizes, nonlinearity="relu", **options),
@@ -26,30 +26,30 @@ CELLS = {
 
 
 class CellNetwork(nn.Module):
-    """Layers of recurrent units with real values, and a linear readout.
+    """Layers of real-valued recurrent units and a linear readout.
 
     Parameters
     ----------
     kind
         ``"lstm"``, or ``"srnn_relu"`` for units ``h = relu(W x + V h + b)``.
     sizes
-        Number of inputs, then of units of each layer.
+        Number of inputs, then number of units per layer.
     n_out
         Number of readouts.
     seed
-        Of the weights, which start as torch starts them.
+        Seed of the weights, which are initialised as in torch.
     dtype
         ``torch.float32`` or ``torch.float64``.
 
     Notes
     -----
-    Torch gives each unit two biases, whose sum is all that counts.  The second stays 0 here, and
-    `n_weights` are as many as papers count: 4 (n_in + n + 1) n for a layer of LSTM units.
+    Torch gives each unit two biases, but only their sum matters.  Here the second one stays 0, so
+    `n_weights` is the number given in papers: 4 (n_in + n + 1) n for a layer of LSTM units.
 
     Raises
     ------
     DendrosimError
-        If the kind is unknown or a size is not a whole number from 1.
+        If the kind is unknown or a size is not a positive whole number.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class CellNetwork(nn.Module):
         if len(sizes) < 2:
             raise DendrosimError(f"{kind}: sizes = {sizes!r} should be inputs and units of a layer")
         self.kind, self.n_in, self.n_out = kind, sizes[0], n_out
-        with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it is
+        with torch.random.fork_rng(devices=[]):  # do not advance the caller's generator
             torch.default_generator.manual_seed(seed)
             self.layers = nn.ModuleList(
                 CELLS[kind](n_in, n, batch_first=True, dtype=dtype) for n_in, n in pairwise(sizes)
@@ -87,11 +87,11 @@ class CellNetwork(nn.Module):
 
     @property
     def n_weights(self) -> int:
-        """Weights and biases of all layers and the readout."""
+        """Number of weights and biases of all layers and the readout."""
         return sum(weights.numel() for weights in self.parameters() if weights.requires_grad)
 
     def forward(self, x: Tensor) -> TorchOutput:
-        """Run all layers over all steps.
+        """Run all layers for all steps.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class CellNetwork(nn.Module):
         Returns
         -------
         TorchOutput
-            Its readout is of shape (B, T, n_out); spikes and states are empty.
+            The readout has shape (B, T, n_out); spikes and states are empty.
         """
         check_input(x, self.n_in)
         x = x.to(self.readout.weight)

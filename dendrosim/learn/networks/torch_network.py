@@ -1,4 +1,4 @@
-"""A network as a torch module: the same text, the same weights, differentiable."""
+"""A network as a differentiable torch module, with the same text and weights."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from dendrosim.networks.network import Network, check_network
 
 @dataclass
 class TorchOutput:
-    """What a network gives for a batch.
+    """Results of a network for a batch.
 
     Attributes
     ----------
     spikes
-        One tensor a layer, shape (B, T, n), of 0 and 1; differentiable.
+        One tensor per layer, shape (B, T, n), of 0 and 1; differentiable.
     readout
         Shape (B, T, n_out).
     states
-        One dict a layer of the variables that were asked for, each of shape (B, T, n).
+        One dict per layer with the requested variables, each of shape (B, T, n).
     """
 
     spikes: list[Tensor]
@@ -94,7 +94,7 @@ class TorchLayer(nn.Module):
         """Return the carried state and the output before the first step."""
         start = {name: torch.tensor(value) for name, value in self.layer.initial().items()}
         if starts := self.layer.model.starts:
-            with torch.no_grad():  # an annealed parameter has moved
+            with torch.no_grad():  # annealing may have changed a parameter
                 values = self.values()
             functions = torch_functions(like.dtype)
             start |= {name: torch.as_tensor(e(values, functions)) for name, e in starts.items()}
@@ -104,14 +104,14 @@ class TorchLayer(nn.Module):
         }
 
     def forward(self, x: Tensor, record: tuple[str, ...] = ()) -> tuple[Tensor, dict[str, Tensor]]:
-        """Run all steps.
+        """Run all steps of the layer.
 
         Parameters
         ----------
         x
             Shape (B, T, n_in).
         record
-            Variables to keep besides the spikes.
+            Variables to return besides the spikes.
 
         Returns
         -------
@@ -124,11 +124,11 @@ class TorchLayer(nn.Module):
         return self._run_eagerly(x, record)
 
     def _run_eagerly(self, x: Tensor, record: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Run step by step, by autograd alone: what the fused kernels are compared with."""
+        """Run step by step with autograd only: the reference for the fused kernels."""
         output = self.layer.model.output
         values = self.values()
         shape = (x.shape[0], self.layer.n)
-        # Weights of all steps at once: one product instead of one a step
+        # the input of all steps at once: one matrix product instead of one per step
         driven = {port: self._driven(port, x).unbind(1) for port in self.layer.model.ports
                   if port in self.input_weights or port in self.bias}  # fmt: skip
         zero = x.new_zeros(shape)
@@ -154,7 +154,7 @@ class TorchLayer(nn.Module):
         return bias.expand(*x.shape[:2], -1)
 
     def to_layer(self) -> Layer:
-        """Return the layer with the weights and parameters as they are now."""
+        """Return the layer with the current weights and parameters."""
         changes: dict[str, Any] = {
             label: {port: _numpy(w) for port, w in getattr(self, label).items()}
             for label in ("input_weights", "recurrent_weights", "bias")
@@ -162,7 +162,7 @@ class TorchLayer(nn.Module):
         now = {name: _numpy(value) for name, value in self.parameters_.items()}
         own = self.layer.values()
         for name in self.layer.model.parameters.keys() - now.keys():
-            buffer = getattr(self, f"value_{name}")  # an annealed parameter has moved
+            buffer = getattr(self, f"value_{name}")  # annealing may have changed a parameter
             if not torch.equal(buffer, torch.tensor(own[name]).to(buffer)):
                 now[name] = _numpy(buffer)
         return self.layer.with_(**changes, parameters={**self.layer.parameters, **now})
@@ -178,16 +178,16 @@ class TorchNetwork(nn.Module):
     surrogate
         Name of the surrogate gradient, see `SURROGATES`.
     width
-        Its width.
+        Width of the surrogate.
     detach_reset
         Whether the gradient through the reset is cut.
     dtype
         ``torch.float32`` or ``torch.float64``.
     fused
-        Whether a layer runs on compiled kernels where it can: on the CPU with a C++ compiler, on
-        an NVIDIA GPU with the compiler that torch for CUDA brings.  The first run of a text
-        compiles for seconds.  The operations and their order are those of autograd; matrix
-        products and sums over samples may round their last place otherwise.  Second derivatives
+        Whether to use compiled kernels if possible: on the CPU with a C++ compiler, on an
+        NVIDIA GPU with the compiler that is installed with torch for CUDA.  The first run of a
+        text takes some seconds to compile.  Operations and their order are those of autograd;
+        matrix products and sums over samples may differ in the last digit.  Second derivatives
         need ``False``.
 
     Notes
@@ -229,20 +229,20 @@ class TorchNetwork(nn.Module):
     def forward(
         self, x: Tensor, record: Mapping[int, str | Sequence[str]] | None = None
     ) -> TorchOutput:
-        """Run all layers over all steps.
+        """Run all layers for all steps.
 
         Parameters
         ----------
         x
             Shape (B, T, n_in).
         record
-            Layer number to the variables to keep.
+            Layer number to the variables to return.
 
         Raises
         ------
         DendrosimError
             If the input has another shape, no step, or, on the CPU, a number that is not finite (on
-            a GPU the question would hold up the next launch); if a layer has no such variable.
+            a GPU this check would delay the next launch); if a layer has no such variable.
         """
         self._check(x)
         record = as_record(self.network, record)
@@ -252,19 +252,19 @@ class TorchNetwork(nn.Module):
             x, kept = layer(x, record.get(k, ()))
             spikes.append(x)
             states.append(kept)
-        # Time first is how the last layer's spikes lie in memory
+        # time first, as in the memory layout of the last layer's spikes
         readout = nn.functional.linear(x.transpose(0, 1), self.readout_weights, self.readout_bias)
         readout = readout.transpose(0, 1)
         return TorchOutput(spikes, readout, states)
 
     def _check(self, x: Tensor) -> None:
         check_input(x, self.network.n_in)
-        # A threshold compares NaN as false: it would pass as silence
+        # a comparison with NaN is false, so NaN would look like no spikes
         if x.device.type == "cpu" and not torch.isfinite(x).all():
             raise DendrosimError("input holds a number that is not finite")
 
     def to_network(self) -> Network:
-        """Return the network with the weights and parameters as they are now."""
+        """Return the network with the current weights and parameters."""
         return Network(
             [layer.to_layer() for layer in self.layers],
             _numpy(self.readout_weights),
@@ -274,7 +274,7 @@ class TorchNetwork(nn.Module):
 
 
 def check_input(x: Any, n_in: int) -> None:
-    """Refuse what is no dense batch of real numbers, or has no sample or no step.
+    """Refuse an input that is not a dense batch of real numbers, or is empty.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A trained LSTM or ReLU network as a file: what `Network.save` is for spiking networks."""
+"""Files of trained LSTM or ReLU networks, as `Network.save` for spiking networks."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ FORMAT = "dendrosim cells 1"
 
 @dataclass(frozen=True, eq=False)
 class TrainedCells:
-    """A network of torch's units and what is kept with it.
+    """A network of torch's units and its metadata.
 
     Attributes
     ----------
     module
         The network.
     metadata
-        Text or numbers that are kept with the file.
+        Texts or numbers stored in the file.
     """
 
     module: CellNetwork
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Short: sizes and kind."""
+        """Short form: sizes and kind."""
         sizes = "-".join(map(str, [*self.sizes, self.n_out]))
         return f"<Network {sizes} of {self.module.kind}, {self.n_weights} weights>"
 
     @property
     def sizes(self) -> list[int]:
-        """Inputs, then units of each layer."""
+        """Number of inputs, then number of units per layer."""
         return [self.n_in, *(layer.hidden_size for layer in self.module.layers)]
 
     @property
@@ -60,7 +60,7 @@ class TrainedCells:
 
     @property
     def n_weights(self) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return self.module.n_weights
 
     def save(self, path: str | os.PathLike) -> None:
@@ -69,7 +69,7 @@ class TrainedCells:
         Raises
         ------
         DendrosimError
-            If the folder cannot be written.
+            If the folder is not writable.
         """
         from safetensors.numpy import save
 
@@ -83,12 +83,12 @@ class TrainedCells:
 
 
 def load_trained(path: str | os.PathLike) -> Network | TrainedCells:
-    """Read what a training run wrote: a spiking network, or one of torch's units.
+    """Read the network of a training run: a spiking network, or one of torch's units.
 
     Raises
     ------
     DendrosimError
-        If there is no such file or it is something else.
+        If the file does not exist or has another format.
     """
     path = Path(path)
     head, tensors = read_safetensors(path)

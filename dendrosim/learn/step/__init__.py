@@ -1,4 +1,4 @@
-"""One step of a model in torch, made from its text, with surrogate gradients."""
+"""One step of a model in torch, generated from its text, with surrogate gradients."""
 
 import lazy_loader
 

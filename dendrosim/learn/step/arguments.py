@@ -1,4 +1,4 @@
-"""What an argument has to be where tensors are meant."""
+"""Checks of arguments that must be tensors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def check_dtype(dtype: Any) -> torch.dtype:
-    """Return a type in which networks compute.
+    """Return the number type of a network.
 
     Raises
     ------
     DendrosimError
-        If it is another.
+        If the type is not supported.
     """
     if not isinstance(dtype, torch.dtype) or dtype not in DTYPES:
         valid = ", ".join(map(str, DTYPES))
@@ -29,12 +29,12 @@ def check_dtype(dtype: Any) -> torch.dtype:
 
 
 def check_values(table: Any, needed: Collection[str], name: str) -> None:
-    """Refuse what does not map names to tensors or numbers, and what lacks a name.
+    """Refuse a table that does not map names to tensors or numbers, or that lacks a name.
 
     Raises
     ------
     DendrosimError
-        Naming the argument and what is lacking.
+        With the argument and the missing names.
     """
     if not isinstance(table, Mapping):
         raise DendrosimError(f"{name} = {checks.short(table)} should map names to tensors")

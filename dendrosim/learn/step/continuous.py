@@ -1,7 +1,7 @@
-"""From the equations of a continuous model to a differentiable torch step.
+"""A differentiable torch step from the equations of a continuous model.
 
-Brian2's own state updaters turn the equations into the statements of one step; the same statements
-that Brian2 compiles to C++ are walked here with torch.
+Brian2's state updaters turn the equations into the statements of one step.  Torch evaluates the
+same statements that Brian2 compiles to C++.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class ContinuousStep:
     model
         A continuous model.
     method
-        Brian2's name of an integration method; the model's own by default.
+        Brian2's name of an integration method; by default that of the model.
 
     Raises
     ------
     DendrosimError
-        If the model is discrete or the method does not suit.
+        If the model is discrete or the method does not support it.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class ContinuousStep:
         state
             State variables in SI units.
         inputs
-            Currents of this step by variable (``"I_s"``); 0 where none is given.
+            Currents of this step by variable (``"I_s"``); 0 where not given.
         values
             Parameters in SI units.
         dt, t
@@ -149,7 +149,7 @@ def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
         names = {node.id for node in ast.walk(tree.value) if isinstance(node, ast.Name)}
         statements.append((tree.targets[0].id, Expression(ast.unparse(tree.value),
                                                           frozenset(names))))  # fmt: skip
-    # A state is assigned at the end, so a subexpression is that of the beginning of the step
+    # states are assigned at the end, so subexpressions use the state at the start of the step
     needed = set().union(*(expression.names for _, expression in statements))
     held = []
     for equation in reversed(model.subexpressions):

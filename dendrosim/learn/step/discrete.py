@@ -1,6 +1,6 @@
-"""From the update text of a discrete model to a differentiable torch step.
+"""A differentiable torch step from the update text of a discrete model.
 
-``int(a > b)`` in the text is the spike: exact forward, with a surrogate backward.
+``int(a > b)`` in the text is a spike: exact in the forward pass, a surrogate in the backward pass.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dendrosim.model.model import Model
 
 
 class _MarkSpikes(ast.NodeTransformer):
-    """Write ``int(a > b)`` as ``spike_gt(a, b)``, so that both sides reach the surrogate."""
+    """Replace ``int(a > b)`` by ``spike_gt(a, b)``, so that the surrogate gets both sides."""
 
     NAMES: ClassVar = {
         ast.Gt: "spike_gt",
@@ -43,22 +43,22 @@ class _MarkSpikes(ast.NodeTransformer):
 
 
 def with_spikes(expression: Expression) -> Expression:
-    """Return the expression with its spikes and sigmoids marked; its meaning stays the same."""
+    """Return the expression with marked spikes and sigmoids; its value does not change."""
     return changed(with_sigmoid(expression), _MarkSpikes().visit)
 
 
 def with_detached(expression: Expression, spikes: Collection[str]) -> Expression:
-    """Return the expression with the gradient of every spike that it subtracts cut.
+    """Return the expression without the gradient of every spike that it subtracts.
 
-    Such a spike is cut wherever it stands in the expression: ``(1 - S)*H + S*V_r`` puts back by
-    both of its parts.
+    The gradient of such a spike is removed everywhere in the expression, because in
+    ``(1 - S)*H + S*V_r`` both parts belong to the reset.
     """
     cut = _subtracted(expression.tree, 1) & set(spikes)
     return changed(expression, _Detach(cut).visit) if cut else expression
 
 
 def _subtracted(node: ast.AST, sign: int) -> set[str]:
-    """Return the names that stand under a minus, their signs followed through sums and products."""
+    """Return the names with a negative sign, following signs through sums and products."""
     match node:
         case ast.Name(id=name):
             return {name} if sign < 0 else set()
@@ -80,7 +80,7 @@ def _is_negative(node: ast.AST) -> bool:
 
 
 class _Detach(ast.NodeTransformer):
-    """Write ``S`` as ``detached(S)``."""
+    """Replace ``S`` by ``detached(S)``."""
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = names
@@ -99,11 +99,11 @@ class DiscreteStep:
     model
         A discrete model.
     surrogate, width
-        Of every spike in the text.
+        Surrogate gradient of every spike in the text.
     detach_reset
-        Whether the gradient through the reset is cut: through every spike that a line of the text
-        subtracts, as in ``- V_th*S`` or ``(1 - S)*H + S*V_r``, and wherever it stands in that line.
-        Kept by default, as both papers have it.
+        Whether to remove the gradient through the reset.  This concerns every spike that a line
+        of the text subtracts, as in ``- V_th*S`` or ``(1 - S)*H + S*V_r``, and all its uses in
+        that line.  By default the gradient is kept, as in both papers.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class DiscreteStep:
             raise DendrosimError(f"{model.name} is continuous; use ContinuousStep")
         self.model = model
         self.carried = model.carried
-        find_surrogate(surrogate, width)  # refuses what is not one
+        find_surrogate(surrogate, width)  # refuses an invalid surrogate
         self.surrogate, self.detach_reset = surrogate, detach_reset
         self.width = SURROGATES[surrogate].width if width is None else width
         self.spikes = spike_functions(surrogate, width) | {"detached": _detach}
@@ -145,7 +145,7 @@ class DiscreteStep:
         self.needed = tuple(n for n in (*model.parameters, *model.derived) if n in used)
 
     def __reduce__(self) -> tuple:
-        """Pickle and copy by what the step is made of."""
+        """Pickle and copy by the arguments."""
         return DiscreteStep, (self.model, self.surrogate, self.width, self.detach_reset)
 
     def __call__(
@@ -156,7 +156,7 @@ class DiscreteStep:
         Parameters
         ----------
         state
-            Variables after the step before, shape (..., n); only ``carried`` ones are read.
+            Variables after the previous step, shape (..., n); only ``carried`` ones are used.
         ports
             Input of this step by port, shape (..., n).
         values

@@ -17,7 +17,7 @@ from dendrosim.model.syntax import FUNCTIONS
 
 
 class _Exprel(torch.autograd.Function):
-    """exprel with the derivative of `exprel_slope`; autograd's own would cancel near 0."""
+    """exprel with the derivative of `exprel_slope`; autograd's derivative is inaccurate near 0."""
 
     generate_vmap_rule = True
 
@@ -38,7 +38,7 @@ class _Exprel(torch.autograd.Function):
 
 
 def exprel(x: Tensor) -> Tensor:
-    """Return (exp(x) - 1)/x, 1 at 0, with a gradient that is right everywhere."""
+    """Return (exp(x) - 1)/x, and 1 at 0, with an accurate gradient everywhere."""
     return _Exprel.apply(x) if x.is_floating_point() else _Exprel.apply(x.to(torch.float64))
 
 
@@ -52,18 +52,18 @@ def exprel_slope(x: Tensor) -> Tensor:
     far = torch.where(near, torch.ones_like(x), x)
     value = exprel(far)
     above = value * (1 - 1 / far) + 1 / far
-    # Far above it exp overflows, whose gradient would be no number
+    # exp overflows for large x, and the gradient would be NaN
     below = (torch.exp(torch.where(far > 0, -torch.ones_like(x), far)) - value) / far
     return torch.where(near, series, torch.where(far > 0, above, below))
 
 
 def _lifted(name: str, function: Callable) -> Callable:
-    # What the text computes from numbers alone stays a Python number: double precision always
+    # constant parts of the text stay Python numbers: always double precision
     return lambda x: function(x) if isinstance(x, Tensor) else float(FUNCTIONS[name](x))
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    # torch.clamp passes the gradient on at the edges, which is also the slope inside
+    # at the limits, torch.clamp would give the full slope; minimum and maximum give half of it
     like = next((value for value in (x, low, high) if isinstance(value, Tensor)), None)
     if like is None:
         return float(FUNCTIONS["clip"](x, low, high))
@@ -71,7 +71,7 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def as_like(value: Any, like: Tensor) -> Tensor:
-    """Return a tensor of the type and on the device of another."""
+    """Return a tensor with the type and device of another tensor."""
     return torch.as_tensor(value, dtype=like.dtype, device=like.device)
 
 
@@ -86,7 +86,7 @@ _PLAIN = {
 
 @lru_cache
 def torch_functions(dtype: torch.dtype) -> Mapping[str, Callable]:
-    """Return the functions of model text in torch; ``int`` makes numbers of this type."""
+    """Return the functions of model text in torch; ``int`` returns numbers of this type."""
 
     def truth(condition: Any) -> Any:
         return condition.to(dtype) if isinstance(condition, Tensor) else float(condition)
@@ -95,7 +95,7 @@ def torch_functions(dtype: torch.dtype) -> Mapping[str, Callable]:
 
 
 class _MarkSigmoid(ast.NodeTransformer):
-    """Write ``1/(1 + exp(-x))`` as ``logistic(x)``, whose gradient is finite for every x."""
+    """Replace ``1/(1 + exp(-x))`` by ``logistic(x)``, whose gradient is finite for every x."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
@@ -113,11 +113,11 @@ class _MarkSigmoid(ast.NodeTransformer):
 
 
 def with_sigmoid(expression: Expression) -> Expression:
-    """Return the expression with its sigmoids marked; its meaning stays the same."""
+    """Return the expression with marked sigmoids; its value does not change."""
     return changed(expression, _MarkSigmoid().visit)
 
 
 def changed(expression: Expression, change: Callable[[ast.expr], ast.expr]) -> Expression:
-    """Return the expression with its tree rewritten."""
+    """Return the expression with a rewritten tree."""
     tree = change(ast.parse(expression.text, mode="eval").body)
     return Expression(ast.unparse(tree), expression.names)

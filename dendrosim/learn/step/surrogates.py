@@ -1,8 +1,8 @@
-"""Surrogate gradients: what the derivative of a spike is taken to be.
+"""Surrogate gradients: functions used as the derivative of a spike.
 
-Forward, a spike is exactly ``a > b`` (or ``a >= b``).  Backward, its derivative by ``x = a - b`` is
-one of the functions here, written in the language of model text, so that torch and the fused
-kernels read the same formula.
+In the forward pass, a spike is exactly ``a > b`` (or ``a >= b``).  In the backward pass, its
+derivative with respect to ``x = a - b`` is one of the functions here.  They are written as model
+text, so torch and the fused kernels use the same formula.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dendrosim.model.expressions import Expression, parse_number
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A derivative of the spike by the distance ``x`` to threshold.
+    """A derivative of the spike with respect to the distance ``x`` to threshold.
 
     Attributes
     ----------
     text
-        In ``x`` and ``width``.
+        Formula in ``x`` and ``width``.
     width
-        The default.
+        Default width.
     reference
-        Who used it.
+        Source in the literature.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Surrogate:
         return with_sigmoid(parse_number(self.text, "surrogate"))
 
     def __call__(self, x: Tensor, width: float | None = None) -> Tensor:
-        """Evaluate at ``x``, of any shape."""
+        """Evaluate the derivative at ``x``, of any shape."""
         values = {"x": x, "width": self.width if width is None else width}
         return self.expression(values, torch_functions(x.dtype))
 
@@ -81,7 +81,7 @@ def find_surrogate(name: str, width: float | None = None) -> Callable[[Tensor], 
     Raises
     ------
     DendrosimError
-        If there is no such surrogate or the width is not above 0.
+        If there is no such surrogate or the width is not positive.
     """
     checks.one_of(name, SURROGATES, "unknown surrogate")
     if width is not None and not checks.number(width, "width", dim=DIMENSIONLESS) > 0:
@@ -112,12 +112,12 @@ def spike_functions(name: str, width: float | None = None) -> dict[str, Callable
     name
         A key of `SURROGATES`.
     width
-        Its width; its own default without.
+        Width of the surrogate; its default width if None.
 
     Raises
     ------
     DendrosimError
-        If there is no such surrogate or the width is not above 0.
+        If there is no such surrogate or the width is not positive.
     """
     slope = find_surrogate(name, width)
 

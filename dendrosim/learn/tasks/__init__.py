@@ -1,7 +1,7 @@
-"""The tasks that the papers measure by: generated, read from published files, or downloaded.
+"""The benchmark tasks of the papers: generated, read from published files, or downloaded.
 
-A task has a train, a validation and a test part.  What is drawn at random is drawn by position from
-a seed (`dendrosim.learn.tasks.stream`), so it is the same on every machine.
+A task has a training, a validation and a test part.  Random numbers depend only on a position and a
+seed (`dendrosim.learn.tasks.stream`), so they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dendrosim.learn.tasks import (
 from dendrosim.learn.tasks.builder import Builder
 from dendrosim.learn.tasks.task import Split, Task
 
-#: Name to what makes the task.
+#: Name to the builder of the task.
 TASKS: Mapping[str, Builder] = MappingProxyType(
     {
         builder.name: builder
@@ -53,12 +53,12 @@ def load_task(
     name
         A name in `TASKS`.
     data
-        Folder or archive with the published files, where the task has such; by default they are
+        Folder or archive with the published files, if the task needs any; by default they are
         downloaded once.
     seed
-        Of what is drawn: generated samples, and which training samples are for validation.
+        Seed of generated samples, and of the choice of validation samples.
     options
-        Of the task; ``TASKS[name].options`` has their defaults.
+        Options of the task; ``TASKS[name].options`` has their defaults.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def load_task(
     Raises
     ------
     DendrosimError
-        For an unknown task or option, and for data that are missing or wrong, by file.
+        If the task or an option is unknown, or if data are missing or wrong (with the file).
     """
     if not isinstance(name, str) or name not in TASKS:
         raise DendrosimError(f"{name!r} is not a task; {did_you_mean(name, TASKS)}")

@@ -1,4 +1,4 @@
-"""Binary Adding: count the ones at nine marked places of a long binary sequence."""
+"""Binary Adding: count the ones at nine marked positions of a long binary sequence."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dendrosim.learn.tasks.builder import Builder, Parts, whole
 from dendrosim.learn.tasks.stream import Stream
 from dendrosim.learn.tasks.task import Batch, Split, within
 
-#: Marked places; the label is the number of ones among them.
+#: Number of marked positions; the label is the number of ones among them.
 MARKS = 9
 CLASSES = MARKS + 1
 
 
 class Adding(Split):
-    """Sequences with a value and a marker channel, each label equally often.
+    """Sequences with a value and a marker channel; all labels are equally frequent.
 
-    The published generator draws values and markers at random and keeps as many sequences of each
-    label.  Given its label c, a kept sequence has nine distinct places, any as likely as another,
-    ones at any c of these, and fair coins elsewhere: it is drawn here in this way, which is the
-    same law without the 80 sequences thrown away for each one kept.
+    The published generator draws values and markers at random and keeps the same number of
+    sequences per label.  A kept sequence with label c has nine distinct random positions, ones at
+    c of them, and random bits elsewhere.  Here such sequences are drawn directly.  The
+    distribution is the same, without the 80 sequences rejected for each one kept.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Adding(Split):
     steps
         Length of a sequence.
     name
-        What tells the stream of random numbers from others.
+        Name of the stream of random numbers.
     """
 
     def __init__(self, length: int, steps: int, *name: str | int) -> None:
@@ -60,7 +60,7 @@ def make(
     n_validation: int = 2_000,
     n_test: int = 2_000,
 ) -> Parts:
-    """Make the splits, each from a stream of its own."""
+    """Create the splits, each from its own random stream."""
     whole("task binary_adding: steps", steps, least=MARKS, most=1_000_000)
     splits = []
     sizes = {"train": n_train, "validation": n_validation, "test": n_test}

@@ -1,4 +1,4 @@
-"""Spike times to steps: our bins, and those of the codes that published results on SHD and SSC."""
+"""Binning of spike times to steps: our binning, and those of published codes for SHD and SSC."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ CHANNELS = 700
 
 @dataclass(frozen=True)
 class Binning:
-    """How a spike time and a channel become a step and an input.
+    """Mapping from spike time and channel to step and input.
 
     Attributes
     ----------
     steps
         Number of steps.
     edges
-        Where the intervals begin and end, in seconds; a spike outside is dropped.
+        Limits of the intervals in seconds; spikes outside are dropped.
     first
         Step of the first interval.
     binary
-        Whether a step tells that there was a spike, instead of how many.
+        Whether a step stores only if there was a spike, instead of the number of spikes.
     mirrored
         Whether channel u becomes input 700 - u; channel 0 then has no input and is dropped.
     """
@@ -41,9 +41,9 @@ class Binning:
         Parameters
         ----------
         into
-            float32, shape (steps, 700), in one piece: counted into.
+            float32, shape (steps, 700), contiguous; the counts are added to it.
         times, channels
-            Seconds and channel of each spike.
+            Time in seconds and channel of each spike.
         """
         step = np.digitize(times, self.edges) - 1 + self.first
         kept = (step >= self.first) & (step < self.first + len(self.edges) - 1)
@@ -54,7 +54,7 @@ class Binning:
         if self.binary:
             flat[place] = 1
         else:
-            np.add.at(flat, place, np.float32(1))  # of one type and flat: 50 times faster
+            np.add.at(flat, place, np.float32(1))  # equal types and a flat array: 50 times faster
 
 
 BINNINGS: Mapping[str, Binning] = {

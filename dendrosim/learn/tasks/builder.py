@@ -1,4 +1,4 @@
-"""How a task is made: what it announces, which options it takes, and how they are checked."""
+"""Builders of tasks: declared sizes, options, and checks of the options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dendrosim.learn.tasks.task import Split, Task
 
 @dataclass(frozen=True)
 class Parts:
-    """What a builder makes: sizes, the three splits and what it wants to be on record."""
+    """The result of a builder: sizes, the three splits and facts for the log."""
 
     n_in: int
     n_out: int
@@ -27,7 +27,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Builder:
-    """How a task is made.
+    """Description and constructor of a task.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Builder:
     samples
         ``train``, ``validation`` and ``test`` with the default options.
     data
-        What ``data`` has to be; empty where the samples are generated or ship with a package.
+        Required ``data``; empty if the samples are generated or included in a package.
     make
-        Makes the parts from ``data``, ``seed`` and the options, all by keyword.
+        Creates the parts from ``data``, ``seed`` and the options, all by keyword.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Builder:
     def __call__(
         self, *, data: str | os.PathLike | None = None, seed: int = 0, **options: Any
     ) -> Task:
-        """Make the task; see `dendrosim.learn.tasks.load_task`."""
+        """Create the task; see `dendrosim.learn.tasks.load_task`."""
         for name in options:
             if name not in self.options:
                 raise DendrosimError(
@@ -87,7 +87,7 @@ class Builder:
 
 
 def whole(where: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return a whole number that is checked.
+    """Return a whole number after checking its range.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def whole(where: str, value: Any, least: int, most: int | None = None) -> int:
 
 
 def choice(where: str, value: Any, valid: Mapping[str, Any]) -> Any:
-    """Return what a name stands for.
+    """Return the value that belongs to a name.
 
     Raises
     ------

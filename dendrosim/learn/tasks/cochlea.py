@@ -1,9 +1,10 @@
-"""A cochlea: from sound to the spikes of bushy cells, counted in bins.
+"""A cochlea: converts sound to spike counts of bushy cells per bin.
 
 The basilar membrane is a bank of gammatone filters (Patterson et al. 1992; scipy's), evenly spaced
 on the scale of equivalent rectangular bandwidths (Glasberg and Moore 1990).  Hair cell, nerve and
-bushy cell are the model `hair_cell`, a layer without connections across channels.  The chain is
-that of the Heidelberg data sets (Cramer et al. 2022), whose membrane is a hydrodynamic one.
+bushy cell are the model `hair_cell`, a layer without connections across channels.  The processing
+chain is that of the Heidelberg data sets (Cramer et al. 2022), except that their membrane model is
+hydrodynamic.
 """
 
 from __future__ import annotations
@@ -18,29 +19,29 @@ from dendrosim.networks.network import Network
 
 Array = np.ndarray
 
-#: Level of an rms of 1 at the hair cell (Meddis 1986), dB SPL.
+#: Sound level in dB SPL that gives an rms of 1 at the hair cell (Meddis 1986).
 UNIT_LEVEL = 30.0
-_TOGETHER = 32  # clips at a time: 80 MB of membrane
+_TOGETHER = 32  # clips processed at a time: 80 MB for the membrane
 
 
 @dataclass(frozen=True)
 class Cochlea:
-    """A cochlea of a fixed number of channels and bins.
+    """A cochlea with a fixed number of channels and bins.
 
     Attributes
     ----------
     rate
-        Samples a second.
+        Sampling rate in Hz.
     hop
-        Samples a bin.
+        Samples per bin.
     frames
-        Number of bins; a sound is cut, or filled with silence, to ``frames*hop`` samples.
+        Number of bins; a sound is truncated or padded with silence to ``frames*hop`` samples.
     channels
         Number of channels.
     low, high
-        Centre of the first and of the last filter, in hertz.
+        Centre frequencies of the first and last filter, in hertz.
     level
-        Of each sound as a whole, dB SPL.
+        Overall level of each sound, dB SPL.
     """
 
     rate: int
@@ -53,12 +54,12 @@ class Cochlea:
 
     @property
     def centres(self) -> Array:
-        """Centre frequencies in hertz, from the low one."""
+        """Centre frequencies in hertz, ascending."""
         return frequency(np.linspace(erb_rate(self.low), erb_rate(self.high), self.channels))
 
     @property
     def network(self) -> Network:
-        """One hair cell with its bushy cell a channel."""
+        """One hair cell and its bushy cell per channel."""
         channels = np.eye(self.channels)
         step = {"step": 1 / self.rate}
         layer = Layer("hair_cell", self.channels, self.channels, input_weights={"s": channels},
@@ -66,12 +67,12 @@ class Cochlea:
         return Network([layer])
 
     def membrane(self, sounds: Sequence[Array]) -> Array:
-        """Return the movement of the membrane, 1 at an rms of 30 dB SPL.
+        """Return the movement of the membrane, scaled to 1 at an rms of 30 dB SPL.
 
         Parameters
         ----------
         sounds
-            Each of shape (samples,), of any unit.
+            Each of shape (samples,), in any unit.
 
         Returns
         -------
@@ -92,7 +93,7 @@ class Cochlea:
         return moved
 
     def __call__(self, sounds: Sequence[Array]) -> Array:
-        """Return how often each bushy cell fires in each bin.
+        """Return the number of spikes of each bushy cell in each bin.
 
         Returns
         -------
@@ -115,10 +116,10 @@ class Cochlea:
 
 
 def erb_rate(hertz: Array) -> Array:
-    """Return frequencies on the scale of equivalent rectangular bandwidths."""
+    """Convert frequencies to the scale of equivalent rectangular bandwidths."""
     return 21.4 * np.log10(1 + 0.00437 * np.asarray(hertz, float))
 
 
 def frequency(erbs: Array) -> Array:
-    """Return the frequencies of places on that scale, in hertz."""
+    """Convert values of that scale to frequencies in hertz."""
     return (10 ** (np.asarray(erbs, float) / 21.4) - 1) / 0.00437

@@ -1,7 +1,7 @@
 """The copy task: tokens, a stop signal, a delay, then the same tokens in the same order.
 
-The paper gives tokens, stop signal, delay and readout cue; that the cue holds while the tokens are
-recalled, one a step, and that a channel tells of the delay, are choices made here.
+The paper specifies tokens, stop signal, delay and readout cue.  Two choices were made here: the
+cue stays on while the tokens are recalled, one per step, and a channel signals the delay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def make(
     n_validation: int = 2_000,
     n_test: int = 2_000,
 ) -> Parts:
-    """Make sequences of ``2*length + 1 + delay`` steps; ``n_train`` is the size of an epoch."""
+    """Create sequences of ``2*length + 1 + delay`` steps; ``n_train`` is the size of an epoch."""
     where = "task copy_task:"
     whole(f"{where} length", length, least=1, most=1_000)
     whole(f"{where} alphabet", alphabet, least=2, most=1_000)

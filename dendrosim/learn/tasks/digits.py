@@ -1,4 +1,4 @@
-"""The 8 x 8 digits that ship with scikit-learn: real images for runs of a minute."""
+"""The 8 x 8 digits included in scikit-learn: real images for runs of about a minute."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dendrosim.learn.tasks.stream import Stream
 from dendrosim.learn.tasks.task import Later, Stored, set_apart
 
 SIDE, CLASSES, FULL = 8, 10, 16
-#: Shape of a sample by layout.
+#: Shape of a sample for each layout.
 LAYOUTS = {"rows": (SIDE, SIDE), "pixels": (SIDE * SIDE, 1)}
-#: A fifth; drawn once for all seeds, because the set has no test part of its own.
+#: A fifth; the same for all seeds, because the data set defines no test part.
 N_TEST = 360
 
 
 def make(*, data: None, seed: int, layout: str = "rows", n_validation: int = 200) -> Parts:
-    """Make the splits; the test part is the same for every seed."""
+    """Create the splits; the test part is the same for every seed."""
     shape = choice("task digits: layout", layout, LAYOUTS)
     x, y = _images()
     x = x.reshape(-1, *shape)

@@ -1,6 +1,6 @@
-"""Published files from their servers, kept in the user's cache: whole and with the right checksum.
+"""Download of published files to the user's cache, with verified checksums.
 
-``DENDROSIM_CACHE`` names another folder for the cache.
+The variable ``DENDROSIM_CACHE`` sets another folder for the cache.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dendrosim.progress import on_terminal
 
 
 def kept(name: str) -> Path:
-    """Return a folder of the cache, made where it is not there yet.
+    """Return a folder of the cache; create it if needed.
 
     Raises
     ------
     DendrosimError
-        If it cannot be made.
+        If it cannot be created.
     """
     folder = cache_folder() / name
     try:
@@ -39,21 +39,21 @@ def kept(name: str) -> Path:
 
 
 def fetch(url: str, checksum: str, instead: str) -> Path:
-    """Return a published file, downloaded where it is not in the cache yet.
+    """Return a published file; download it if it is not in the cache.
 
     Parameters
     ----------
     url
-        Where it is published.
+        Address of the file.
     checksum
-        Of the file, such as ``"md5:..."``.
+        Checksum of the file, such as ``"md5:..."``.
     instead
-        What one can do without a network, for the error.
+        Alternative without network access, for the error message.
 
     Raises
     ------
     DendrosimError
-        If it cannot be had, or is not the published file; nothing is left behind then.
+        If the download fails or the checksum differs; no file is kept then.
     """
     try:
         import pooch
@@ -63,7 +63,7 @@ def fetch(url: str, checksum: str, instead: str) -> Path:
         ) from None
     log = pooch.get_logger()
     level = log.level
-    log.setLevel(logging.WARNING)  # a bar on a terminal says it better
+    log.setLevel(logging.WARNING)  # a progress bar is shown on a terminal instead
     try:
         return Path(
             pooch.retrieve(
@@ -74,7 +74,7 @@ def fetch(url: str, checksum: str, instead: str) -> Path:
                 progressbar=on_terminal(),
             )
         )
-    except ValueError:  # what pooch raises for a wrong checksum
+    except ValueError:  # pooch raises this for a wrong checksum
         raise DendrosimError(f"{url}: not the published file ({checksum}); {instead}") from None
     except OSError as error:
         raise DendrosimError(
@@ -85,7 +85,7 @@ def fetch(url: str, checksum: str, instead: str) -> Path:
 
 
 def unzipped(archive: Path, name: str) -> Path:
-    """Return a file of a zip archive, unpacked beside the archive where it is not there yet.
+    """Return a file of a zip archive; extract it next to the archive if needed.
 
     Raises
     ------
@@ -105,14 +105,14 @@ def unzipped(archive: Path, name: str) -> Path:
 
 
 def untarred(archive: Path, folder: Path) -> Path:
-    """Return a folder with the files of a tar archive, unpacked where it is not there yet.
+    """Return a folder with the files of a tar archive; extract them if needed.
 
-    Links, devices and the like are passed over.
+    Links, devices and other special entries are skipped.
 
     Raises
     ------
     DendrosimError
-        If the archive is damaged, or a name leads out of it; nothing is left behind then.
+        If the archive is damaged, or a path points outside it; no file is kept then.
     """
     if folder.is_dir():
         return folder

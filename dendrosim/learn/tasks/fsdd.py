@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: six speakers say the digits, 8 kHz, for two kinds of ears."""
+"""Free Spoken Digit Dataset: digits by six speakers at 8 kHz, with two kinds of features."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dendrosim.learn.tasks.wav import read_wav
 
 CLASSES = 10
 RATE = 8_000
-#: 30 ms frames every 10 ms, as for Speech Commands.  The clips are cut tight, 0.44 s in the mean
-#: (20 of the 3,000 are longer than 1 s): what follows is no sound, and 0.
+#: 30 ms frames every 10 ms, as for Speech Commands.  The clips have no silence at their end and
+#: last 0.44 s on average (20 of the 3,000 are longer than 1 s); later frames are 0.
 FEATURES = LogMel(rate=RATE, window=240, hop=80, blank_end=True)
-#: The other ear has the steps and as many channels as there are bands: the task keeps its shape.
+#: Same number of steps and channels as the log-mel features, so the shape of the task is the same.
 COCHLEA = Cochlea(RATE, FEATURES.hop, FEATURES.frames, FEATURES.bands)
 KINDS = {
     "log_mel": lambda sounds: np.stack([FEATURES(sound) for sound in sounds]),
@@ -40,7 +40,7 @@ _WHAT = (
 
 
 class Clip(NamedTuple):
-    """A recording: what is said, by whom, which of that speaker's takes, and the sound."""
+    """A recording: the digit, the speaker, the number of the take, and the sound."""
 
     digit: int
     speaker: str
@@ -52,7 +52,7 @@ def make(
     *, data: str | os.PathLike | None, seed: int, held_out: str = "", n_validation: int = 300,
     features: str = "log_mel",
 ) -> Parts:  # fmt: skip
-    """Make the splits: official, or with all recordings of one speaker as test part."""
+    """Create the splits: the official ones, or all recordings of one speaker as the test part."""
     kind = choice("task fsdd: features", features, KINDS)
     if data is None:
         raise DendrosimError(f"task fsdd is not downloaded; {_WHAT}")
@@ -92,7 +92,7 @@ def read_clips(data: str | os.PathLike) -> tuple[list[Clip], str]:
     Raises
     ------
     DendrosimError
-        If there are none, or one is not what it should be.
+        If there are none, or one is invalid.
     """
     source = Source(data, (".wav",), _WHAT)
     names = [name for name in source.names if _NAME.fullmatch(name)]
@@ -116,7 +116,7 @@ def _heard(clips: list[Clip], kind: Callable) -> Split:
 
 BUILDER = Builder(
     name="fsdd",
-    title="Spoken digits (FSDD): 40 mel bands or channels of a cochlea, 10 ms a step",
+    title="Spoken digits (FSDD): 40 mel bands or channels of a cochlea, 10 ms per step",
     reference="Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0)",
     shape=(FEATURES.frames, FEATURES.bands, CLASSES),
     samples=(2_400, 300, 300),

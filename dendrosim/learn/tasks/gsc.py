@@ -34,10 +34,10 @@ _WHAT = (
 
 
 def make(*, data: str | os.PathLike | None, seed: int) -> Parts:
-    """Make the published splits.
+    """Create the published splits.
 
-    As in the published preparation, every other word is "unknown", and "silence" is the first
-    second of each long background file, in the training part alone; the seed changes nothing.
+    As in the published preparation, all other words are "unknown", and "silence" is the first
+    second of each long background file, only in the training part; the seed has no effect.
     """
     if data is None:
         archive = fetch(URL, f"sha256:{SHA256}", _WHAT)
@@ -54,7 +54,7 @@ def make(*, data: str | os.PathLike | None, seed: int) -> Parts:
 
 
 def _names(folder: Path) -> tuple[dict[str, list[str]], str]:
-    """Return the names (``word/file.wav``) of each part, sorted, and a checksum of the lists."""
+    """Return the file names (``word/file.wav``) of each part, sorted, and the checksum of all."""
     if not folder.is_dir():
         raise DendrosimError(f"{folder}: there is no such folder; {_WHAT}")
     missing = [name for name in (*WORDS, *LISTS.values()) if not (folder / name).exists()]
@@ -93,19 +93,19 @@ def _label(name: str) -> int:
 
 
 def _spectrograms(folder: Path, names: Sequence[str]) -> Split:
-    """Return a split whose spectrograms lie in a file of the cache, made at the first batch."""
+    """Return a split that stores its spectrograms in a cache file, created at the first batch."""
     labels = [_label(name) for name in names]
     return Later(len(names), lambda: Stored(_computed(folder, names), labels))
 
 
 def _computed(folder: Path, names: Sequence[str]) -> np.ndarray:
-    """Return the spectrograms of the files, mapped from the cache: 1.4 GB for the training part."""
+    """Return the spectrograms, memory-mapped from the cache: 1.4 GB for the training part."""
     path = kept("features") / f"gsc-{_key(folder, names)}.npy"
     if not path.is_file():
         shape = (len(names), FEATURES.frames, FEATURES.bands)
         with replacing(path) as temporary, progress_bar(None, "log-mel spectrograms") as tell:
             rows = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-            with temporary.open("r+b") as file:  # a full disk is an error now, not a signal later
+            with temporary.open("r+b") as file:  # a full disk raises an error here
                 os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
             for k, name in enumerate(names):
                 file = folder / name
@@ -117,7 +117,7 @@ def _computed(folder: Path, names: Sequence[str]) -> np.ndarray:
 
 
 def _key(folder: Path, names: Sequence[str]) -> str:
-    """Return what names a file of spectrograms: it changes with the features and any wav file."""
+    """Return the key of a spectrogram file; it depends on the features and on all wav files."""
     digest = hashlib.sha256(repr(FEATURES).encode())
     for name in names:
         state = (folder / name).stat()
@@ -127,7 +127,7 @@ def _key(folder: Path, names: Sequence[str]) -> str:
 
 BUILDER = Builder(
     name="gsc",
-    title="Google Speech Commands v2, 12 classes: 40 mel bands, 10 ms a step",
+    title="Google Speech Commands v2, 12 classes: 40 mel bands, 10 ms per step",
     reference="Warden (2018); Zhang et al. (2023), B.1",
     shape=(FEATURES.frames, FEATURES.bands, CLASSES),
     samples=(84_849, 9_981, 11_005),

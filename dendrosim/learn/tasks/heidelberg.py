@@ -32,7 +32,7 @@ KEYS = ("spikes/times", "spikes/units", "labels")
 
 
 class Spikes(Split):
-    """Samples of a file, binned when a batch asks for them: nothing but the labels is kept.
+    """Samples of a file, binned when a batch requests them: only the labels stay in memory.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Spikes(Split):
     classes
         Number of classes.
     binning
-        How spikes become steps.
+        Mapping from spikes to steps.
 
     Raises
     ------
     DendrosimError
-        If a key is missing, lengths differ or a label is not a class.
+        If a key is missing, lengths differ or a label is not a valid class.
     """
 
     def __init__(self, path: Path, classes: int, binning: Binning) -> None:
@@ -94,7 +94,7 @@ class Spikes(Split):
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a file and look for its keys; it is closed again, so that processes may share it."""
+    """Open a file and check its keys; closing it afterwards lets several processes share it."""
     import h5py
 
     try:
@@ -117,7 +117,7 @@ def make_shd(
     binning: str = "even",
     n_validation: int = 800,
 ) -> Parts:
-    """Make the published test part, and a validation part drawn from the training file."""
+    """Create the published test part, and a validation part drawn from the training file."""
     how = choice("task shd: binning", binning, BINNINGS)
     known, test = (Spikes(_file(data, name), 20, how) for name in ("shd_train.h5", "shd_test.h5"))
     whole("task shd: n_validation", n_validation, least=0, most=len(known))
@@ -126,14 +126,14 @@ def make_shd(
 
 
 def make_ssc(*, data: str | os.PathLike | None, seed: int, binning: str = "even") -> Parts:
-    """Make the published splits; the seed changes nothing."""
+    """Create the published splits; the seed has no effect."""
     how = choice("task ssc: binning", binning, BINNINGS)
     names = ("ssc_train.h5", "ssc_valid.h5", "ssc_test.h5")
     return Parts(CHANNELS, 35, how.steps, *(Spikes(_file(data, name), 35, how) for name in names))
 
 
 def _file(data: str | os.PathLike | None, name: str) -> Path:
-    """Return a file of the folder `data`, or of the cache."""
+    """Return a file from the folder `data`, or from the cache."""
     what = f"data (--data) should be a folder with {name}, unpacked, from {URL}"
     if data is None:
         return unzipped(fetch(f"{URL}{name}.zip", f"md5:{PUBLISHED[name]}", what), name)

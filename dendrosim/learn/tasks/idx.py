@@ -1,4 +1,4 @@
-"""The idx format of MNIST: a magic number, sizes, then bytes (LeCun, Cortes and Burges)."""
+"""The idx format of MNIST: magic number, sizes, then bytes (LeCun, Cortes and Burges)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _GZIP = b"\x1f\x8b"
 
 
 def unpacked(content: bytes, where: str, most: int) -> bytes:
-    """Return content without the gzip that may be around it.
+    """Return the content, decompressed if it is gzip.
 
     Parameters
     ----------
     content
-        The file.
+        Content of the file.
     where
-        Its name, for errors.
+        File name, for error messages.
     most
-        Bytes that it may unpack to; no more are unpacked, whatever it holds.
+        Maximum size in bytes after decompression; decompression stops there.
 
     Raises
     ------
     DendrosimError
-        If it begins like gzip and is not, or unpacks to more.
+        If it starts like gzip but is invalid, or is larger when decompressed.
     """
     if not content.startswith(_GZIP):
         return content
@@ -50,16 +50,16 @@ def read_idx(content: bytes, dimensions: int, where: str) -> np.ndarray:
     Parameters
     ----------
     content
-        The file.
+        Content of the file.
     dimensions
-        How many the array has to have: 3 for images, 1 for labels.
+        Required number of dimensions: 3 for images, 1 for labels.
     where
-        Name of the file, for the error.
+        File name, for error messages.
 
     Raises
     ------
     DendrosimError
-        If the magic number or the length is another.
+        If the magic number or the length is wrong.
     """
     start = 4 + 4 * dimensions
     magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])

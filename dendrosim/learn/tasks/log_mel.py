@@ -1,8 +1,8 @@
-"""Log-mel spectrograms: how loud each of a few bands is, every hundredth of a second.
+"""Log-mel spectrograms: the level in each of a few frequency bands, every 10 ms.
 
-The steps are those of the published Speech Commands preparation: magnitude spectrum in a Hann
-window, triangular bands of equal area on the mel scale of Slaney (1998, Auditory Toolbox), decibels
-below the loudest value, cut at -80, and a z-score over the utterance.
+The processing steps are those of the published Speech Commands preparation: magnitude spectrum in
+a Hann window, triangular bands of equal area on the mel scale of Slaney (1998, Auditory Toolbox),
+decibels below the maximum, limited to -80, and a z-score over the utterance.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 
 Array = np.ndarray
 
-#: The mel scale: linear up to 1 kHz, then logarithmic, 27 mels for a factor of 6.4.
+#: The mel scale: linear up to 1 kHz, then logarithmic with 27 mels per factor of 6.4.
 _LINEAR_HZ, _CORNER_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
 _CORNER_MEL = _CORNER_HZ / _LINEAR_HZ
-#: Least amplitude, and the range in decibels.
+#: Minimum amplitude, and the range in decibels.
 _FLOOR, _RANGE = 1e-10, 80.0
 _FULL_SCALE = 32768
 
 
 def mel(hertz: Array) -> Array:
-    """Return frequencies on the mel scale."""
+    """Convert frequencies in hertz to the mel scale."""
     hertz = np.asarray(hertz, float)
     above = np.log(np.maximum(hertz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
     return np.where(hertz < _CORNER_HZ, hertz / _LINEAR_HZ, _CORNER_MEL + above)
 
 
 def hertz(mels: Array) -> Array:
-    """Return the frequencies of places on the mel scale."""
+    """Convert values on the mel scale to frequencies in hertz."""
     mels = np.asarray(mels, float)
     above = _CORNER_HZ * np.exp(_LOG_STEP * np.maximum(mels - _CORNER_MEL, 0))
     return np.where(mels < _CORNER_MEL, mels * _LINEAR_HZ, above)
@@ -38,23 +38,23 @@ def hertz(mels: Array) -> Array:
 
 @dataclass(frozen=True)
 class LogMel:
-    """A log-mel spectrogram of a fixed number of frames.
+    """A log-mel spectrogram with a fixed number of frames.
 
     Attributes
     ----------
     rate
-        Samples a second.
+        Sampling rate in Hz.
     window, hop
-        Length of a frame and distance of two, in samples.
+        Frame length and distance between frames, in samples.
     bands
         Number of bands.
     low, high
-        Where the first begins and the last ends, in hertz.
+        Lower limit of the first and upper limit of the last band, in hertz.
     frames
-        Number of frames; the sound is cut, or filled with silence, to ``(frames - 1)*hop`` samples.
+        Number of frames; a sound is truncated or padded to ``(frames - 1)*hop`` samples.
     blank_end
-        Whether frames after the end of the sound are 0 and left out of the z-score.  Else the
-        silence is heard, as in the published preparation, where it is by far the lowest level.
+        Whether frames after the end of the sound are 0 and excluded from the z-score.
+        Otherwise this silence is included as the lowest level, as in the published preparation.
     """
 
     rate: int
@@ -68,17 +68,17 @@ class LogMel:
 
     @property
     def samples(self) -> int:
-        """Samples of sound that count."""
+        """Number of samples of sound that are used."""
         return (self.frames - 1) * self.hop
 
     @cached_property
     def edges(self) -> Array:
-        """Where the bands begin, peak and end, in hertz: band k spans edges k to k + 2."""
+        """Start, peak and end of the bands in hertz: band k spans edges k to k + 2."""
         return hertz(np.linspace(mel(self.low), mel(self.high), self.bands + 2))
 
     @cached_property
     def weights(self) -> Array:
-        """Weights of the frequencies of the spectrum in each band, (bands, window//2 + 1)."""
+        """Weights of the spectrum in each band, (bands, window//2 + 1)."""
         spectrum = np.fft.rfftfreq(self.window, 1 / self.rate)
         left, peak, right = self.edges[:-2, None], self.edges[1:-1, None], self.edges[2:, None]
         rising, falling = (spectrum - left) / (peak - left), (right - spectrum) / (right - peak)
@@ -95,12 +95,12 @@ class LogMel:
         Returns
         -------
         ndarray
-            float32, shape (frames, bands); zeros where all is silent.
+            float32, shape (frames, bands); zeros for complete silence.
         """
         from scipy.fft import rfft
         from scipy.signal import get_window
 
-        half = self.window // 2  # a frame is centred on its time; before and after is silence
+        half = self.window // 2  # frames are centred on their time
         padded = np.zeros(self.samples + 2 * half)
         heard = sound[: self.samples]
         padded[half : half + len(heard)] = heard / _FULL_SCALE

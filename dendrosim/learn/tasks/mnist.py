@@ -25,16 +25,16 @@ NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
 
 @dataclass(frozen=True)
 class Published:
-    """Checksums of the four files of a set of images.
+    """Checksums of the four files of an image set.
 
     Attributes
     ----------
     md5
-        Of the files as they are unpacked, in the order of `NAMES`.
+        Checksums of the decompressed files, in the order of `NAMES`.
     url
-        Where they are published, each with ``.gz``; empty where one has to bring them.
+        Address of the files, each with ``.gz``; empty if they cannot be downloaded.
     packed_md5
-        Of the files as they are published.
+        Checksums of the published files.
     """
 
     md5: tuple[str, ...]
@@ -71,10 +71,10 @@ PUBLISHED: Mapping[str, Published] = {
 
 
 def permutation() -> np.ndarray:
-    """Return the order of the pixels in PS-MNIST, int64, shape (784,): the same for ever.
+    """Return the fixed order of the pixels in PS-MNIST, int64, shape (784,).
 
-    The published codes draw one for each run and save none; the checksum of this one, as
-    little-endian 16-bit numbers, is among the facts of the task.
+    The published codes draw a new order for each run and do not save it.  The checksum of this
+    order, as little-endian 16-bit numbers, is in the facts of the task.
     """
     return Stream("ps_mnist", "permutation").orders(np.zeros(1, np.int64), SIDE * SIDE)[0]
 
@@ -92,7 +92,7 @@ def _rows(images: np.ndarray) -> np.ndarray:
 
 
 def _maker(name: str, arranged: Callable[[np.ndarray], np.ndarray]) -> Callable[..., Parts]:
-    """Return what makes a task of images (n, 28, 28) that are arranged as (n, steps, n_in)."""
+    """Return a function that creates a task from images arranged as (n, steps, n_in)."""
 
     def make(
         *,
@@ -105,7 +105,7 @@ def _maker(name: str, arranged: Callable[[np.ndarray], np.ndarray]) -> Callable[
         files = _Files(data, published, images)
         x, y = files.images(0), files.labels(1)
         test = files.labels(3)
-        files.images(2)  # told now if it is wrong, and read again when the test begins
+        files.images(2)  # check the file now; it is read again for the test
         whole(f"task {name}: n_validation", n_validation, least=0, most=len(y))
         rest, drawn = set_apart(y, n_validation, Stream("mnist", "validation", seed))
         x = arranged(x)
@@ -127,7 +127,7 @@ def _maker(name: str, arranged: Callable[[np.ndarray], np.ndarray]) -> Callable[
 
 
 class _Files:
-    """The four files, wherever they are; each is checked when it is read."""
+    """The four files from any source; each is checked when read."""
 
     def __init__(self, data: str | os.PathLike | None, published: Published, images: str) -> None:
         self._published = published

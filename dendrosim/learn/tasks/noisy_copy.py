@@ -1,8 +1,8 @@
-"""The noisy copy task: keep the tokens that a control signal marks, ignore the others.
+"""The noisy copy task: recall the tokens marked by a control signal and ignore the others.
 
-The paper gives 20 steps (5 data, 5 noise, 5 data, 5 noise), a control signal at each, and a readout
-signal; the size of the alphabet, noise of the same tokens as the data, and a channel each for
-"remember" and "ignore" are choices made here.
+The paper specifies 20 steps (5 data, 5 noise, 5 data, 5 noise), a control signal at each step, and
+a readout signal.  The following choices were made here: the size of the alphabet, noise from the
+same tokens as the data, and separate channels for "remember" and "ignore".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def make(
     n_validation: int = 2_000,
     n_test: int = 2_000,
 ) -> Parts:
-    """Make sequences of ``repeats`` times data and noise, then recall of all data in order."""
+    """Create sequences of ``repeats`` times data and noise, then recall of all data in order."""
     where = "task noisy_copy:"
     whole(f"{where} alphabet", alphabet, least=2, most=1_000)
     whole(f"{where} segment", segment, least=1, most=1_000)

@@ -1,4 +1,4 @@
-"""Tokens that are shown, kept through a delay or noise, and recalled in order at the end."""
+"""Recall of tokens: shown first, kept through a delay or noise, and recalled in order."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from dendrosim.learn.tasks.task import Batch, Split, within
 
 
 class Recall(Split):
-    """Sequences of one-hot tokens; fresh ones in every epoch.
+    """Sequences of one-hot tokens; new ones in every epoch.
 
     Parameters
     ----------
     length
         Number of sequences in an epoch.
     endless
-        Whether there is a next epoch of other sequences.
+        Whether each epoch has new sequences.
     signals
         The channels besides the tokens, the same in every sequence: shape (steps, channels).
     shown
-        At how many steps, from the first, a token is shown.
+        Number of steps, from the first, at which a token is shown.
     kept
-        Which of these tokens are asked for, at the last ``len(kept)`` steps.
+        Indices of the tokens to recall in the last ``len(kept)`` steps.
     alphabet
-        How many tokens there are.
+        Number of different tokens.
     name
+        Name of the stream of random numbers.
         What tells the stream of random numbers from others.
     """
 
@@ -46,7 +47,7 @@ class Recall(Split):
         return self.length
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Return sequences, tokens in the first channels, and the class of every step."""
+        """Return sequences, tokens in the first channels, and the class for every step."""
         indices = within(indices, None if self.endless else self.length)
         tokens = self._stream.below(indices, self.shown, self.alphabet)
         x = np.repeat(self._signals[None], len(indices), axis=0)
@@ -65,7 +66,7 @@ def recall_parts(
     sizes: dict[str, int],
     seed: int,
 ) -> Parts:
-    """Make the three splits of a task of recall, each from a stream of its own.
+    """Create the three splits of a recall task, each from its own random stream.
 
     Raises
     ------

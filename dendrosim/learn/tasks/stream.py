@@ -1,7 +1,7 @@
 """Random numbers by position: the same on every machine and with every version of numpy.
 
-A task's sample i is a function of the seed, of the split and of i alone.  So a split needs no
-memory, has no end, and a batch is the same in whatever order the samples are asked for.
+Sample i of a task depends only on the seed, the split and i.  Therefore a split stores no samples
+and has no end, and a batch does not depend on the order of requests.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 class Stream:
-    """SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), read at any place.
+    """SplitMix64 (Steele, Lea and Flood 2014, OOPSLA) with random access.
 
     Parameters
     ----------
     *name
-        What tells this stream from others, such as task, split and seed: text and numbers.
+        Identity of this stream, such as task, split and seed: texts and numbers.
     start
-        The state to start from, instead of a name.
+        Initial state, instead of a name.
     """
 
     def __init__(self, *name: str | int, start: int | None = None) -> None:
@@ -34,14 +34,14 @@ class Stream:
         self._start = np.uint64(start)
 
     def words(self, rows: Array, n: int) -> Array:
-        """Return rows of n words: row i holds the words from ``i*n`` of the stream.
+        """Return rows of n words: row i contains the words from position ``i*n`` of the stream.
 
         Parameters
         ----------
         rows
-            Which rows, shape (B,), from 0.
+            Row numbers, shape (B,), from 0.
         n
-            Words a row.
+            Words per row.
 
         Returns
         -------
@@ -55,13 +55,13 @@ class Stream:
         return z ^ (z >> np.uint64(31))
 
     def below(self, rows: Array, n: int, bound: int) -> Array:
-        """Return rows of n whole numbers from 0 to below `bound`, int64, shape (B, n).
+        """Return rows of n whole numbers from 0 to `bound` - 1, int64, shape (B, n).
 
-        `bound` is below 2**32; no number is likelier than another by more than 2**-32.
+        `bound` is below 2**32; probabilities differ by at most 2**-32.
         """
         high = self.words(rows, n) >> np.uint64(32)
         return (high * np.uint64(bound) >> np.uint64(32)).astype(np.int64)
 
     def orders(self, rows: Array, n: int) -> Array:
-        """Return rows that each are a random order of 0 to n - 1, int64, shape (B, n)."""
+        """Return rows with a random permutation of 0 to n - 1 each, int64, shape (B, n)."""
         return np.argsort(self.words(rows, n), axis=1, kind="stable")

@@ -1,4 +1,4 @@
-"""What a task is: three splits of samples."""
+"""A task and its three splits of samples."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from dendrosim.learn.tasks.stream import Stream
 
 Array = np.ndarray
 Batch = tuple[Array, Array]
-#: A step with this target is not scored.
+#: Target of a step that is not scored.
 UNSCORED = -1
 
 
 class Split(ABC):
-    """Samples that are made float32 one batch at a time; what is kept between batches is compact.
+    """Samples that are converted to float32 batch by batch, and stored in compact form.
 
     Attributes
     ----------
     endless
-        Whether `batch` takes every index from 0, however large: then the samples from
-        ``k*len(split)`` to ``(k + 1)*len(split)`` are those of epoch k, none of them seen before.
+        Whether `batch` accepts every index from 0: epoch k then consists of the samples from
+        ``k*len(split)`` to ``(k + 1)*len(split)``, which are all new.
     """
 
     endless: bool = False
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return the number of samples, of an epoch where there is no end."""
+        """Return the number of samples (for an endless split, per epoch)."""
 
     @abstractmethod
     def batch(self, indices: Array) -> Batch:
@@ -41,20 +41,20 @@ class Split(ABC):
         Parameters
         ----------
         indices
-            Which, shape (B,), whole numbers from 0.
+            Sample numbers, shape (B,), whole numbers from 0.
 
         Returns
         -------
         x : ndarray
             float32, shape (B, steps, n_in).
         y : ndarray
-            int64: shape (B,) for a class a sample, or (B, steps) for a class a step, -1 where
-            the step is not scored.
+            int64: shape (B,) for one class per sample, or (B, steps) for one class per step, with
+            -1 for steps that are not scored.
         """
 
 
 class Stored(Split):
-    """Samples that lie in an array.
+    """Samples stored in an array.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Stored(Split):
     y
         Class of each sample, shape (samples,).
     scale
-        What 1.0 is in `x`.
+        Value in `x` that is scaled to 1.0.
     """
 
     def __init__(self, x: Array, y: Array, scale: float = 1.0) -> None:
@@ -83,9 +83,9 @@ class Part(Split):
     Parameters
     ----------
     split
-        The other split.
+        The original split.
     indices
-        Which of its samples.
+        Sample numbers in that split.
     """
 
     def __init__(self, split: Split, indices: Array) -> None:
@@ -100,14 +100,14 @@ class Part(Split):
 
 
 class Later(Split):
-    """Samples that are read when the first of them is asked for.
+    """Samples that are loaded at the first batch.
 
     Parameters
     ----------
     length
-        How many there will be.
+        Number of samples.
     read
-        What reads them.
+        Function that loads them.
     """
 
     def __init__(self, length: int, read: Callable[[], Split]) -> None:
@@ -126,18 +126,18 @@ class Later(Split):
 
 @dataclass(frozen=True)
 class Task:
-    """Data to learn from.
+    """A benchmark task: data to train on and to test.
 
     Attributes
     ----------
     name, title, reference
         Short name, one line, and the source.
     n_in, n_out, steps
-        Input channels, classes, and steps of a sample.
+        Number of input channels, of classes, and of steps per sample.
     train, validation, test
-        The splits; nothing of the test split is computed before its first batch.
+        The splits; no test sample is computed before the first test batch.
     facts
-        Sizes, seed, options and checksums, as plain values that JSON can hold.
+        Sizes, seed, options and checksums, as plain JSON values.
     """
 
     name: str
@@ -153,12 +153,12 @@ class Task:
 
 
 def checked(task: Task, batch: Batch) -> Batch:
-    """Return samples, refusing what is not as their task says of itself.
+    """Return samples after checking them against the declaration of their task.
 
     Raises
     ------
     DendrosimError
-        Naming the task, what it gave and what it should.
+        With the task, the actual and the required value.
     """
     x, target = batch
     if x.shape[1:] != (task.steps, task.n_in):
@@ -178,12 +178,12 @@ def checked(task: Task, batch: Batch) -> Batch:
 
 
 def within(indices: Array, length: int | None) -> Array:
-    """Return indices as int64, shape (B,), checked as an array would: from 0 to below `length`.
+    """Return indices as int64, shape (B,); they must be from 0 to `length` - 1.
 
     Raises
     ------
     IndexError
-        If one is outside; without a `length`, only below 0.
+        If an index is outside; without a `length`, only if it is negative.
     """
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
     if indices.size and (indices.min() < 0 or (length is not None and indices.max() >= length)):
@@ -192,28 +192,28 @@ def within(indices: Array, length: int | None) -> Array:
 
 
 def set_apart(labels: Array, n: int, stream: Stream) -> tuple[Array, Array]:
-    """Draw n samples, of each class as many as its share is, to a rounding.
+    """Draw n samples with the class proportions of all samples, up to rounding.
 
     Parameters
     ----------
     labels
         Class of each sample.
     n
-        How many are drawn.
+        Number of samples to draw.
     stream
-        Where the random numbers come from.
+        Source of random numbers.
 
     Returns
     -------
     rest, drawn : ndarray
-        Indices, ascending; together all of them.
+        Indices, ascending; together they contain every sample once.
     """
     labels = np.asarray(labels)
     shuffled = stream.orders(np.zeros(1, np.int64), len(labels))[0]
     place = np.empty(len(labels))
     for label in np.unique(labels):
         of_class = shuffled[labels[shuffled] == label]
-        # the k-th of a class stands at (k + 1/2)/size: the first n of all are fair shares
+        # the k-th of a class is at (k + 1/2)/size: the first n then have the right proportions
         place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
     order = shuffled[np.argsort(place[shuffled], kind="stable")]
     return np.sort(order[n:]), np.sort(order[:n])

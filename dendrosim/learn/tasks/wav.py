@@ -1,4 +1,4 @@
-"""Sound from wav files: 16-bit PCM, one channel, at the rate that a task is defined for."""
+"""Sound from wav files: 16-bit PCM, one channel, at the sampling rate of the task."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dendrosim.errors import DendrosimError
 
 
 def read_wav(source: Path | bytes, rate: int, where: str, most: int | None = None) -> np.ndarray:
-    """Read a sound.
+    """Read a sound file.
 
     Parameters
     ----------
     source
         The file, or its content.
     rate
-        Samples a second that it has to have.
+        Required sampling rate in Hz.
     where
-        Name of the file, for the error.
+        File name, for error messages.
     most
-        Samples to read; by default all.
+        Maximum number of samples to read; by default all.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def read_wav(source: Path | bytes, rate: int, where: str, most: int | None = Non
     Raises
     ------
     DendrosimError
-        If it is no wav file, or one of another rate, width or number of channels, or cut short.
+        If it is not a wav file, has another rate, width or number of channels, or is cut short.
     """
     try:
         with wave.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:

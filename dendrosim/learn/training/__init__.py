@@ -1,4 +1,4 @@
-"""Training by a recipe: initial values, losses, schedules, logs, and runs that resume."""
+"""Training from a recipe: initial values, losses, schedules, logs, and resumable runs."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What must hold after every step of the optimiser: ranges of parameters, weights that stay 0."""
+"""Constraints applied after every optimiser step: parameter ranges, weights that stay 0."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dendrosim.learn.training.recipe import Recipe
 
 
 def constraints(recipe: Recipe, module: nn.Module) -> Callable[[], None]:
-    """Return what puts the weights back into their ranges.
+    """Return a function that applies the constraints to the weights and parameters.
 
     Parameters
     ----------
     recipe
         `limits`, `mask` and `self_weights` of its layers.
     module
-        The network as it starts; a masked weight that is 0 in it stays 0.
+        The initial network; a masked weight that is 0 in it stays 0.
     """
     ranges, masks = [], []
     for entry, layer in zip(recipe.layers, module.layers, strict=True):

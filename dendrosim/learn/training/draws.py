@@ -1,6 +1,6 @@
-"""Starting values: how weights and neuron parameters are drawn, as a recipe writes it.
+"""Initial values: random distributions of weights and neuron parameters in a recipe.
 
-``"xavier"``, ``"normal(150, 10)"``, ``0.95``: a name with its numbers, or one number for all.
+Examples: ``"xavier"``, ``"normal(150, 10)"`` (a name with its numbers), ``0.95`` (a constant).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def torch_uniform(rng: np.random.Generator, shape: tuple[int, ...], n_in: int) -> Array:
-    """Uniform within ``1/sqrt(n_in)``: what `torch.nn.Linear` starts from, weights and biases."""
+    """Uniform within ``1/sqrt(n_in)``: weights and biases of `torch.nn.Linear`."""
     return _within(rng, 1 / np.sqrt(n_in), shape)
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Rows or columns orthonormal: Saxe, McClelland and Ganguli 2014."""
+    """Orthonormal rows or columns: Saxe, McClelland and Ganguli 2014."""
     tall = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)
-    q = q * np.sign(np.diag(r))  # so that the law is uniform (Mezzadri 2007)
+    q = q * np.sign(np.diag(r))  # gives a uniform distribution (Mezzadri 2007)
     return q if shape[0] >= shape[1] else q.T
 
 
@@ -41,7 +41,7 @@ def _within(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> A
 
 @dataclass(frozen=True)
 class _Rule:
-    """A name of the grammar: its numbers, whether it needs a matrix, and what draws."""
+    """A rule of the grammar: its numbers, whether it needs a matrix, and the drawing function."""
 
     arguments: tuple[str, ...]
     matrix: bool
@@ -59,7 +59,7 @@ RULES: Mapping[str, _Rule] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """A checked rule of drawing.
+    """A checked rule for drawing values.
 
     Attributes
     ----------
@@ -80,11 +80,11 @@ class Draw:
         Parameters
         ----------
         rng
-            The generator.
+            The random generator.
         shape
-            Of the array; (targets, sources) for weights.
+            Shape of the array; (targets, sources) for weights.
         n_in
-            Sources of a target, where the shape does not end with it.
+            Number of sources per target, if the shape does not end with it.
         """
         if self.rule == "constant":
             return np.full(shape, self.numbers[0])
@@ -92,21 +92,21 @@ class Draw:
 
 
 def read_draw(value: Any, where: str, matrix: bool = False) -> Draw:
-    """Check what a recipe says.
+    """Check a value in a recipe and return its rule.
 
     Parameters
     ----------
     value
         A number or text.
     where
-        File and key, for the error.
+        File and key, for the error message.
     matrix
-        Whether a matrix is drawn; the rules of matrices are refused otherwise.
+        Whether a matrix is drawn; otherwise the rules for matrices are refused.
 
     Raises
     ------
     DendrosimError
-        Naming the place, the value and the valid forms.
+        With the key, the value and the valid forms.
     """
     known = [name for name, rule in RULES.items() if matrix or not rule.matrix]
     if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):

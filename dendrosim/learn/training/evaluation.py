@@ -1,7 +1,7 @@
-"""The accuracy of a saved network on a task, in torch or in Brian2: from the spikes alone.
+"""The accuracy of a saved network on a task, in torch or in Brian2, computed from its spikes.
 
-Scores are computed from the spikes by the same function for every device, in double precision, so
-where the spikes of two devices agree, so do their accuracies.
+All devices use the same function in double precision to compute scores from spikes.  If the spikes
+of two devices are the same, so are the accuracies.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well a network does a task.
+    """Performance of a network on a task.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Evaluation:
         Class of each sample, shape (N,), or of each step, shape (N, T); a target of -1 is not
         scored.
     rates
-        Spikes a step of each layer.
+        Spikes per step of each layer.
     meta
         Task, part, device, ``run_seconds``.
     """
@@ -58,17 +58,17 @@ class Evaluation:
 
     @property
     def hits(self) -> int:
-        """How many of them are right."""
+        """Number of correct scored samples or steps."""
         return int((self._right & (self.target != UNSCORED)).sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of scored samples or steps that are right."""
+        """Share of correct scored samples or steps."""
         return self.hits / self.count
 
     @property
     def whole(self) -> float:
-        """Share of samples whose scored steps are all right."""
+        """Share of samples with only correct scored steps."""
         right = self._right | (self.target == UNSCORED)
         return float(right.reshape(len(right), -1).all(1).mean())
 
@@ -77,7 +77,7 @@ class Evaluation:
         return self.predicted == self.target
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         told = {"accuracy": self.accuracy, "hits": self.hits, "count": self.count}
         if self.target.ndim == 2:
             told["whole_sequences"] = self.whole
@@ -95,31 +95,31 @@ def evaluate(
     threads: int = 1,
     progress: bool | None = None,
 ) -> Evaluation:
-    """Run a network over a part of a task.
+    """Run a network on a part of a task and score it.
 
     Parameters
     ----------
     network
-        As `train` saved it: its metadata hold the readout.
+        As saved by `train`: its metadata contain the readout.
     task
-        What `load_task` gave.
+        A task returned by `load_task`.
     device
         ``"torch"``, ``"numpy"``, ``"cython"`` or ``"cpp"``; all compute in float64.
     part
         ``"test"``, ``"validation"`` or ``"train"``.
     limit
-        Only so many samples, spread evenly over the part.
+        Maximum number of samples, spread evenly over the part.
     batch
-        Samples that run side by side.
+        Number of samples that run side by side.
     threads
-        Of device ``cpp``.
+        OpenMP threads, for device ``cpp``.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Raises
     ------
     DendrosimError
-        If network and task do not fit, the network holds no readout, or a name is unknown.
+        If network and task do not match, the network has no readout, or a name is unknown.
     """
     checks.instance(network, (Network, TrainedCells), "network")
     checks.instance(task, Task, "task")
@@ -151,12 +151,12 @@ def evaluate(
 
 
 def readout_of(network: Network | TrainedCells) -> Readout:
-    """Return the readout that a trained network's file holds.
+    """Return the readout stored in the file of a trained network.
 
     Raises
     ------
     DendrosimError
-        If it holds none.
+        If the file contains none.
     """
     if "readout" not in network.metadata:
         raise DendrosimError(
@@ -193,7 +193,7 @@ def _run(
             values = module(torch.from_numpy(x)).readout
         return values, [], time.perf_counter() - began
     n = len(x)
-    if n < side and device != "torch":  # filled up: a compiled program has one size
+    if n < side and device != "torch":  # fill the batch: a compiled program has a fixed size
         x = np.concatenate([x, np.zeros((side - n, *x.shape[1:]), x.dtype)])
     if device == "torch":
         out = run_torch(network, x)

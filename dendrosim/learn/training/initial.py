@@ -1,4 +1,4 @@
-"""The network that a recipe starts from: every weight and parameter drawn from one seed."""
+"""The initial network of a recipe: all weights and parameters drawn from one seed."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from dendrosim.networks.network import Network
 
 
 def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network:
-    """Draw the network of a recipe.
+    """Draw the initial network of a recipe.
 
     Parameters
     ----------
     recipe
-        Layers, readout and what they start from.
+        Layers, readout and their initial values.
     n_in, n_out
         Inputs and classes of the task.
     seed
-        Of the generator.
+        Seed of the random generator.
 
     Returns
     -------
     Network
-        Its readout is empty for the rule ``"rate"``, where the last layer is the output.
+        Without a readout for the rule ``"rate"``, where the last layer is the output.
 
     Raises
     ------
     DendrosimError
-        If a model does not suit a layer, or the last layer has not as many neurons as there are
-        classes where its rates are the scores.
+        If a layer does not support its model; or, if rates are the scores, if the last layer
+        does not have one neuron per class.
     """
     rng = np.random.default_rng(seed)
     layers = []
@@ -92,7 +92,7 @@ def _layer(
 def _disjoint(
     tables: dict[str, dict[str, np.ndarray]], n_in: int, rng: np.random.Generator
 ) -> None:
-    """Leave each neuron one port for each of its sources, as evenly as can be."""
+    """Keep one port for each source of a neuron, with equal numbers of sources per port."""
     inputs, back = tables["input_weights"], tables.get("recurrent_weights", {})
     n, ports = len(next(iter(inputs.values()))), list(inputs)
     sources = np.arange(n_in + (n if back else 0))
@@ -107,7 +107,7 @@ def _tables(
     value: Any, ports: tuple[str, ...], shape: tuple[int, ...], n_in: int,
     rng: np.random.Generator, where: str,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Draw one array a port."""
+    """Draw one array per port."""
     each = value if isinstance(value, Mapping) else dict.fromkeys(ports, value)
     return {
         port: read_draw(each[port], where, matrix=len(shape) == 2)(rng, shape, n_in)

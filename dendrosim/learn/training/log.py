@@ -1,4 +1,4 @@
-"""What is told about a training run: rows of numbers, a bar on a terminal, where and with what."""
+"""Records of a training run: rows of numbers, a progress bar, and provenance."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PACKAGES = ("dendrosim", "torch", "numpy", "brian2")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of numbers as CSV, whole or not at all."""
+    """Write rows of numbers as CSV atomically."""
     import pandas as pd
 
     with replacing(path) as temporary:
@@ -37,7 +37,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def provenance(device: str, threads: int) -> dict[str, Any]:
-    """Return when, where and with what something runs: commit, machine, versions."""
+    """Return time, machine, versions and commit of the current run."""
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
@@ -52,7 +52,7 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Return the commit of the checkout that runs, with ``+`` if it was changed since."""
+    """Return the commit of the running checkout, with ``+`` if it has uncommitted changes."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
@@ -71,7 +71,7 @@ def commit() -> str | None:
 
 
 def machine(device: str) -> str:
-    """Return processor, cores and, where it is used, the GPU."""
+    """Return the processor, the number of cores and, if used, the GPU."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -87,17 +87,17 @@ def training_bar(show: bool | None, what: str, total: int) -> Iterator[Callable 
     Parameters
     ----------
     show
-        Whether to show it; None shows it where standard error is a terminal.
+        Whether to show it; None shows it if standard error is a terminal.
     what
-        What runs.
+        Name of the run.
     total
-        Steps.
+        Number of steps.
 
     Yields
     ------
     callable or None
-        To be called with the steps done and a function that gives loss, hits and count so far,
-        which is asked twice a second at most; None where nothing is shown.
+        Call it with the number of steps done and a function that returns loss, hits and count
+        so far; this function is called at most twice per second.  None if no bar is shown.
     """
     if not (on_terminal() if show is None else show):
         yield None
@@ -122,14 +122,14 @@ def training_bar(show: bool | None, what: str, total: int) -> Iterator[Callable 
 
 
 class Board:
-    """Event files for TensorBoard, where it is installed; nothing where it is not.
+    """Event files for TensorBoard; without TensorBoard, nothing is written.
 
     Parameters
     ----------
     folder
-        Where they go.
+        Folder of the event files.
     epoch
-        What an unfinished run wrote from this epoch on is not shown.
+        Hide events that an interrupted run wrote from this epoch on.
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""From what a network gives to the scores of the classes, the loss and the hits."""
+"""Scores of the classes, loss and hits from the output of a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dendrosim.learn.training.recipe_parts import Readout
 
 
 class Sums(NamedTuple):
-    """Sums over scored samples or steps: of the loss, of hits, and how many; scalars."""
+    """Sums over scored samples or steps, as scalars: loss, hits and count."""
 
     loss: Tensor
     hits: Tensor
@@ -29,11 +29,12 @@ def scores(values: Tensor, spikes: Tensor | None, readout: Readout) -> Tensor:
     values
         The linear readout of every step, shape (B, T, n_out).
     spikes
-        Of the last layer, shape (B, T, n); the rule ``"rate"`` alone reads them.
+        Spikes of the last layer, shape (B, T, n); only the rule ``"rate"`` uses them.
     readout
-        ``last``: the last step.  ``sum``, ``mean``, ``max``: over the steps.  ``softmax_sum``: sum
-        over the steps of the softmax (Yin et al. 2021).  ``rate``: spikes a step of the output
-        neurons.  ``steps``: every step by itself.  Times `scale`, from step `start` on.
+        ``last``: the last step.  ``sum``, ``mean``, ``max``: over the steps.  ``softmax_sum``:
+        sum over the steps of the softmax (Yin et al. 2021).  ``rate``: spikes per step of the
+        output neurons.  ``steps``: every step separately.  Multiplied by `scale`, from step
+        `start` on.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def sums(found: Tensor, target: Tensor, smoothing: float = 0.0) -> Sums:
     found
         Shape (B, n_out) or (B, T, n_out).
     target
-        Shape (B,) or (B, T), `UNSCORED` where a step does not count.
+        Shape (B,) or (B, T), `UNSCORED` for a step that does not count.
     smoothing
         Label smoothing.
     """
@@ -81,7 +82,7 @@ def sums(found: Tensor, target: Tensor, smoothing: float = 0.0) -> Sums:
 
 
 def check_targets(readout: Readout, target: Tensor, steps: int, where: str) -> None:
-    """Refuse a readout that does not fit the targets of the task.
+    """Refuse a readout that does not match the targets of the task.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Memory of a training: every step takes the same arrays, so what one frees the next one gets."""
+"""Memory reuse in training: every step allocates arrays of the same sizes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
-# glibc's names of what `mallopt` sets
+# options of glibc's `mallopt`
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Keep freed memory in the process for a while.
+    """Keep freed memory in the process within this context.
 
-    glibc gives large arrays back as soon as they are freed, and the system hands out fresh pages,
-    zeroed one by one: nearly half of a step of S-MNIST.  Afterwards all is given back.  Elsewhere
-    than with glibc nothing is done.
+    Normally glibc returns large arrays to the system at once, and each new page is zeroed again:
+    nearly half of the time of an S-MNIST step.  At the end all memory is returned.  Without glibc
+    this does nothing.
     """
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
@@ -27,7 +27,7 @@ def kept() -> Iterator[None]:
     try:
         yield
     finally:
-        # What glibc's own rule, which an option switches off, comes to with large arrays
+        # setting an option disables glibc's own rule, so set the values that it would reach
         library.mallopt(_MMAP_MAX, 65536)
         library.mallopt(_MMAP_THRESHOLD, 32 << 20)
         library.mallopt(_TRIM_THRESHOLD, 64 << 20)

@@ -1,7 +1,7 @@
-"""Several processes that train one network together, started by ``torchrun``.
+"""Several processes that train one network, started by ``torchrun``.
 
-Each takes its share of every batch, torch's DistributedDataParallel adds up the gradients, and the
-first process writes the files.  Without ``torchrun`` there is one process and nothing to add up.
+Each process computes a share of every batch, torch's DistributedDataParallel combines the
+gradients, and the first process writes the files.  Without ``torchrun`` there is only one process.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dendrosim.errors import DendrosimError
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train together.
+    """The processes of a training run.
 
     Attributes
     ----------
     rank, size
-        Number of this process from 0, and how many there are.
+        Number of this process from 0, and number of processes.
     local_rank
-        Its number on this machine, which is that of its GPU.
+        Number of this process on its machine, which is also that of its GPU.
     """
 
     rank: int = 0
@@ -41,11 +41,11 @@ class World:
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> np.ndarray:
-        """Return the part of a batch that this process takes."""
+        """Return the part of a batch for this process."""
         return indices[self.rank :: self.size]
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Return a module whose gradients are those of all processes together."""
+        """Return a module with gradients averaged over all processes."""
         if self.size == 1:
             return module
         return nn.parallel.DistributedDataParallel(module)
@@ -57,14 +57,14 @@ class World:
         return values
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes reach this point."""
         if self.size > 1:
             dist.barrier()
 
 
 @contextlib.contextmanager
 def world(device: str) -> Iterator[World]:
-    """Join the processes that ``torchrun`` started.
+    """Join the processes started by ``torchrun``.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def world(device: str) -> Iterator[World]:
     Raises
     ------
     DendrosimError
-        If the environment of ``torchrun`` is broken.
+        If the environment variables of ``torchrun`` are invalid.
     """
     size = _number("WORLD_SIZE", 1)
     if size == 1:

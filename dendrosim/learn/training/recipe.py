@@ -1,4 +1,4 @@
-"""A recipe: what is trained on which task and how, as a frozen value read from a TOML file."""
+"""A recipe: task, network and training settings as a frozen value, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from dendrosim.model.toml import load_model
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What is trained and how.
+    """The settings of a training run.
 
     Attributes
     ----------
     name, title, reference
         Short name, one line, and the source.
     deviations
-        Where it departs from the source, a sentence each.
+        Differences from the source, one sentence each.
     task, task_options
-        Name of the task and what `load_task` is given.
+        Name of the task and options for `load_task`.
     layers, readout, surrogate, training, schedule
         The sections, see `dendrosim.learn.training.recipe_parts`.
     anneal
-        Name of a parameter to how it moves.
+        Name of a parameter to its annealing.
     text
-        The recipe as TOML, with every change.
+        The recipe as TOML, including all changes.
     folder
-        Where its file is; paths of models are looked up beside it.
+        Folder of its file; paths of models are relative to it.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Recipe:
     folder: Path | None = None
 
     def __repr__(self) -> str:
-        """Short: name, layers and task."""
+        """Short form: name, layers and task."""
         sizes = "-".join(str(layer.n) for layer in self.layers)
         return f"<Recipe {self.name}: {sizes} on {self.task}>"
 
     def model(self, name: str) -> Model:
-        """Return the model that a layer of the recipe names."""
+        """Return the model of a layer by its name in the recipe."""
         return load_model(shelves.beside(name, self.folder))
 
     @property
@@ -93,13 +93,13 @@ def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -
     name
         Name on the shelf, or path of a TOML file.
     changes
-        Such as ``"training.lr=1e-3"``: a dotted key and a TOML value.  ``layers.0.n`` is of one
-        layer, ``layers.n`` of all.
+        Such as ``"training.lr=1e-3"``: a dotted key and a TOML value.  ``layers.0.n`` changes
+        one layer, ``layers.n`` all layers.
 
     Raises
     ------
     DendrosimError
-        Naming the file, the key, the value and what is valid.
+        With the file, the key, the value and the valid values.
     """
     changes = checks.texts([*changes] if isinstance(changes, Iterator) else changes, "changes")
     if isinstance(name, Recipe):
@@ -163,7 +163,7 @@ def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -
 def _check_cells(
     layers: tuple[LayerRecipe, ...], readout: Readout, anneal: Mapping[str, Anneal], where: str
 ) -> None:
-    """Refuse what torch's units have not: spikes, ports, parameters, starting values of ours."""
+    """Refuse keys that torch's units do not support: spikes, ports, parameters, our draws."""
     for k, layer in enumerate(layers):
         if layer.model != layers[0].model:
             raise DendrosimError(
@@ -189,7 +189,7 @@ def _check_cells(
 def _check_names(
     layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str, folder: Path | None
 ) -> None:
-    """Refuse a port or parameter that the model of the layer has not."""
+    """Refuse a port or parameter that the model of the layer does not have."""
     fixed: set[str] = set()
     for k, layer in enumerate(layers):
         model = load_model(shelves.beside(layer.model, folder))

@@ -1,4 +1,4 @@
-"""The sections of a recipe: one frozen class each, whose fields are the keys of the file."""
+"""The sections of a recipe: one frozen class each, with the keys of the file as fields."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "step", "milestones", "cosine", "plateau")
 MASKS = ("none", "disjoint")
 
-#: A number, the text of a draw, or a table of them by port.
+#: A number, the text of a draw, or a table of these by port.
 Start = str | float | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class LayerRecipe:
-    """Neurons of one model and what they start from.
+    """Neurons of one model and their initial values.
 
     Attributes
     ----------
     model
-        Name of a discrete model, its path (from the folder of the recipe), or ``lstm`` or
-        ``srnn_relu``: torch's units, which have only `n` and `dropout` besides.
+        Name of a discrete model, its path (relative to the folder of the recipe), or ``lstm``
+        or ``srnn_relu``: torch's units, which support only `n` and `dropout`.
     n
         Number of neurons.
     recurrent
-        Whether the layer sees its own spikes.
+        Whether the layer has recurrent weights.
     weights, recurrent_weights, bias
-        Starting values, see `dendrosim.learn.training.draws`: one for all ports, or one per port.
+        Initial values, see `dendrosim.learn.training.draws`: one for all ports, or one per port.
     mask
-        ``"disjoint"``: each source, a neuron of the layer itself too, reaches one port of a neuron,
-        drawn at random for each, and no other.  With fewer ports in `weights` there are fewer.
+        ``"disjoint"``: each source, including the neurons of the layer itself, is connected to
+        only one port of each neuron, chosen at random per neuron.  `weights` can restrict the
+        ports.
     self_weights
-        Whether a neuron's recurrent weight onto itself may differ from 0.
+        Whether a neuron may have a nonzero recurrent weight to itself.
     dropout
-        Share of the inputs that are 0 in a training step, anew in every time step.
+        Share of the inputs that are set to 0 during training, drawn again in every time step.
     parameters
-        Name to a number or a draw, one value a neuron.
+        Name to a number or a draw, one value per neuron.
     limits
-        Name of a trained parameter to the lowest and highest value that training may give it.
+        Name of a trained parameter to its minimum and maximum during training.
     fixed
-        Trainable parameters that are left as they start.
+        Trainable parameters that keep their initial values.
     """
 
     model: str
@@ -65,7 +66,7 @@ class LayerRecipe:
     fixed: tuple[str, ...] = ()
 
     def check(self, where: str) -> None:
-        """Refuse a size, a share, a draw or limits that cannot be."""
+        """Refuse an invalid size, share, draw or limit."""
         in_range(self.n, 1, None, f"{where}: n")
         in_range(self.dropout, 0, 1, f"{where}: dropout", open_high=True)
         choice(self.mask, MASKS, f"{where}: mask")
@@ -86,7 +87,7 @@ class LayerRecipe:
 
 @dataclass(frozen=True)
 class Readout:
-    """How the scores of the classes are read from what the network gives.
+    """The computation of the class scores from the output of the network.
 
     Attributes
     ----------
@@ -95,9 +96,9 @@ class Readout:
     start
         First step that counts.
     scale
-        Number that the scores are multiplied by.
+        Factor of the scores.
     weights, bias
-        What the linear readout starts from, see `dendrosim.learn.training.draws`.
+        Initial values of the linear readout, see `dendrosim.learn.training.draws`.
     """
 
     rule: str = "last"
@@ -124,7 +125,7 @@ class Surrogate:
     detach_reset: bool = False
 
     def check(self, where: str) -> None:
-        """Refuse an unknown name or a width that is not above 0."""
+        """Refuse an unknown name or a width that is not positive."""
         choice(self.name, SURROGATES, f"{where}: name")
         if self.width is not None:
             in_range(self.width, 0, None, f"{where}: width", open_low=True)
@@ -132,20 +133,20 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Training:
-    """The optimiser and its numbers.
+    """The optimiser and its settings.
 
     Attributes
     ----------
     epochs, batch
-        Passes through the training part; samples of one step, over all processes.
+        Passes through the training part; samples per step, over all processes.
     lr, neuron_lr
-        Learning rate, and what it is multiplied by for the parameters of neurons.
+        Learning rate, and its factor for the parameters of neurons.
     optimizer, betas, weight_decay
-        Adam, or AdamW; the decay spares biases and the parameters of neurons.
+        Adam or AdamW; weight decay excludes biases and the parameters of neurons.
     clip
-        Largest norm of the whole gradient; 0 does not clip.
+        Maximum norm of the whole gradient; 0 means no clipping.
     label_smoothing
-        Of the cross-entropy.
+        Label smoothing of the cross-entropy.
     """
 
     epochs: int
@@ -175,20 +176,20 @@ class Training:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate falls, see `dendrosim.learn.training.schedules`.
+    """The decrease of the learning rate, see `dendrosim.learn.training.schedules`.
 
     Attributes
     ----------
     rule
         One of `SCHEDULES`.
     factor
-        What the rate is multiplied by, for step, milestones and plateau.
+        Factor of the rate at each decrease, for step, milestones and plateau.
     every
-        Epochs between two falls, for step.
+        Epochs between two decreases, for step.
     epochs
-        Epochs after which it falls, for milestones.
+        Epochs after which the rate decreases, for milestones.
     patience
-        Epochs without a better validation accuracy that are waited for, for plateau.
+        Epochs to wait for a better validation accuracy, for plateau.
     """
 
     rule: str = "constant"
@@ -211,14 +212,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Anneal:
-    """How a parameter that is not trained moves during training.
+    """The change of an untrained parameter during training.
 
     Attributes
     ----------
     start, end
         First and last value.
     first, last
-        Epochs at whose ends it begins to move and arrives; it moves linearly with every step.
+        Epochs at whose ends the change starts and stops; it is linear in the steps.
     """
 
     start: float
@@ -227,7 +228,7 @@ class Anneal:
     first: float = 0.0
 
     def check(self, where: str) -> None:
-        """Refuse epochs that do not follow each other."""
+        """Refuse epochs in the wrong order."""
         in_range(self.first, 0, None, f"{where}: first")
         for name in ("start", "end", "last"):
             in_range(getattr(self, name), None, None, f"{where}: {name}")
@@ -251,7 +252,7 @@ def section(kind: type[Section], table: Any, where: str) -> Section:
     Raises
     ------
     DendrosimError
-        Naming the key, the value and what would be valid.
+        With the key, the value and the valid values.
     """
     declared = {f.name: f for f in fields(kind)}
     check_keys(table, {name: _TYPES[f.type] for name, f in declared.items()}, where)
@@ -275,7 +276,7 @@ def section(kind: type[Section], table: Any, where: str) -> Section:
 
 
 def choice(value: str, valid: Iterable[str], where: str) -> None:
-    """Refuse a name that is none of the valid ones."""
+    """Refuse a name that is not valid."""
     valid = list(valid)
     if value not in valid:
         raise DendrosimError(f"{where} = {value!r}; {did_you_mean(value, valid)}")
@@ -285,7 +286,7 @@ def in_range(
     value: float, low: float | None, high: float | None, where: str,
     open_low: bool = False, open_high: bool = False,
 ) -> None:  # fmt: skip
-    """Refuse a number outside a range, or that is not finite."""
+    """Refuse a number that is outside a range or not finite."""
     below = low is not None and (value < low or (open_low and value == low))
     above = high is not None and (value > high or (open_high and value == high))
     if below or above or not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The state of a training run in one file: written whole or not at all, read without running it."""
+"""The state of a training run in one file: written atomically, read without executing code."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FORMAT = "dendrosim training 1"
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
-    Whatever is random is drawn anew from (seed, epoch, step), so no generator has a state to keep,
-    and schedules are functions of the history.
+    Random numbers are drawn again from (seed, epoch, step) and schedules depend only on the
+    history, so no generator state is saved.
 
     Attributes
     ----------
     epoch, step
-        Epochs done, and steps done in the one that runs.
+        Number of completed epochs, and of completed steps in the current one.
     skipped
-        Steps of this epoch that were left out because their gradient was not finite.
+        Steps of this epoch without an update because their gradient was not finite.
     norms
-        Sum of the norms of the gradients of its other steps, before they are clipped.
+        Sum of the gradient norms of the other steps, before clipping.
     totals
-        Loss, hits and count summed over these steps, shape (3,).
+        Loss, hits and count summed over the steps, shape (3,).
     seconds
         Time spent so far.
     history
-        One row for each epoch that is done.
+        One row per completed epoch.
     best
-        ``epoch``, ``accuracy``, ``loss`` and ``weights`` of the best on the validation part.
+        ``epoch``, ``accuracy``, ``loss`` and ``weights`` of the best validation result.
     """
 
     epoch: int = 0
@@ -51,7 +51,7 @@ class Progress:
     best: dict[str, Any] = field(default_factory=dict)
 
     def close(self, network: nn.Module, row: dict[str, Any]) -> None:
-        """End an epoch: keep its row, and the weights if none were better."""
+        """End an epoch: store its row, and the weights if they are the best so far."""
         quality = row["validation_accuracy"], -row["validation_loss"]
         if not self.best or quality > (self.best["accuracy"], -self.best["loss"]):
             weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
@@ -70,14 +70,14 @@ def save_state(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> N
     path
         The file.
     identity
-        Plain values by which the run is known again: hashes of recipe and models, seed.
+        Plain values that identify the run: hashes of recipe and models, seed.
     state
         Tensors and plain values.
 
     Raises
     ------
     DendrosimError
-        If the folder cannot be written.
+        If the folder is not writable.
     """
     content = {"format": FORMAT, "identity": identity, **state}
     write_made(path, lambda file: torch.save(content, file))
@@ -89,13 +89,13 @@ def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     DendrosimError
-        If the file is something else, or the state of another recipe or seed.
+        If the file has another format, or belongs to another recipe or seed.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken or hostile pickle makes the reader raise
+    except Exception as error:  # a broken or hostile pickle can raise any error
         raise DendrosimError(
             f"{path}: not the state of a training run ({type(error).__name__}); nothing was run"
         ) from None
@@ -107,7 +107,7 @@ def load_state(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_identity(path: Path, state: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Refuse the state of a run of another recipe, model, seed or task.
+    """Refuse the state of a run with another recipe, model, seed or task.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def check_identity(path: Path, state: dict[str, Any], identity: dict[str, Any]) 
     """
     for key, value in identity.items():
         found = state["identity"].get(key)
-        if found != value and not (key == "task" and found is None):  # not kept in earlier states
+        if found != value and not (key == "task" and found is None):  # missing in earlier states
             raise DendrosimError(
                 f"{path}: is of a run with {key} {_short(found)}, not {_short(value)}; give "
                 "another --out, or resume with the same recipe, changes, data and seed"

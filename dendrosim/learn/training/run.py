@@ -1,4 +1,4 @@
-"""Train a recipe: the public function, and what it refuses before anything is begun."""
+"""The public function for training, with checks of its arguments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def train(
     progress: bool | None = None,
     on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> TrainingResult:
-    """Train a recipe; validation chooses the epoch, the test part is touched once, at the end.
+    """Train a recipe; the epoch is chosen by validation, and the test part is used once at the end.
 
     Parameters
     ----------
@@ -51,25 +51,25 @@ def train(
     out
         Folder of the result; ``runs/<recipe>`` by default.
     seed
-        Of starting weights, order of samples and dropout.
+        Seed of initial weights, order of samples and dropout.
     resume
-        Go on with the run in `out`, or start it if there is none.
+        Continue the run in `out`, or start it if there is none.
     changes
-        Changes of the recipe, such as ``"training.epochs=3"``.
+        Changes to the recipe, such as ``"training.epochs=3"``.
     task, data
-        A task instead of the recipe's; the folder of its files.
+        A task instead of that of the recipe; the folder of its files.
     device
+        ``"cpu"`` or ``"cuda"``; by default the GPU if there is one.
         ``"cpu"`` or ``"cuda"``; the GPU where there is one.
     threads
-        Of torch on the CPU; a run resumes bit for bit only with the number it began with, which is
-        kept.
+        Torch threads on the CPU.  The number is saved, because only the same number gives
+        bit-identical results after resuming.
     precision
         ``"float32"``, or ``"bf16"``: matrix products in bfloat16, on a GPU only.
     save_seconds, save_steps
-        The state is saved after every epoch and besides when so much time has gone by, or so many
-        steps.
+        Save the state after this time or number of steps, in addition to the end of each epoch.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
     on_epoch
         Called with the row of each epoch.
 
@@ -80,12 +80,12 @@ def train(
     Raises
     ------
     DendrosimError
-        If the recipe, the task or an option is wrong, the folder holds another run, or the loss is
-        no longer finite.
+        If the recipe, the task or an option is invalid, the folder contains another run, or the
+        loss is no longer finite.
 
     Notes
     -----
-    Under ``torchrun`` each process takes its share of every batch.
+    With ``torchrun``, each process computes a share of every batch.
     """
     recipe = load_recipe(recipe, changes)
     place = _device(device, precision)
@@ -137,7 +137,7 @@ def _device(device: str | None, precision: str) -> str:
 
 @contextlib.contextmanager
 def _threads(number: int | None) -> Iterator[None]:
-    """Set the threads of torch for a while."""
+    """Set the number of torch threads within this context."""
     before = torch.get_num_threads()
     if number is not None:
         torch.set_num_threads(number)

@@ -1,8 +1,8 @@
 """The folder of a training run: its state, its log, the network of its best epoch, its result.
 
-The state is one file, `last.pt`; the log and the network are written from it.  Everything random is
-drawn from (seed, epoch, step), so a run that was killed and goes on does what the unbroken one
-does.
+The state is one file, `last.pt`; the log and the network are derived from it.  All random numbers
+depend only on (seed, epoch, step), so a run that was killed and resumed gives the same results
+as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What a training run gave.
+    """Results of a training run.
 
     Attributes
     ----------
     network
-        Of the epoch with the best accuracy on the validation part.
+        Network of the epoch with the best validation accuracy.
     folder
-        Where `run.json`, `log.csv`, `last.pt`, `best.safetensors` and `result.json` are.
+        Folder with `run.json`, `log.csv`, `last.pt`, `best.safetensors` and `result.json`.
     history
-        One row for each epoch.
+        One row per epoch.
     meta
         Recipe, seed, best epoch, accuracies, seconds, commit and machine.
     """
@@ -59,7 +59,7 @@ class TrainingResult:
 
     @property
     def accuracy(self) -> float:
-        """Share of the test part that is right."""
+        """Share of correct results in the test part."""
         return self.meta["test_accuracy"]
 
 
@@ -71,7 +71,7 @@ class RunFolder:
     recipe, seed, device, precision, processes
         As for `Trainer`.
     folder
-        Where the files are.
+        Folder of the files.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class RunFolder:
     ) -> None:  # fmt: skip
         self.recipe, self.folder, self.seed = recipe, folder, seed
         self.processes, self.device, self.precision = processes, device, precision
-        self.made: bool | None = None  # whether the folder is of this run
-        self._held: int | None = None  # the folder's lock
+        self.made: bool | None = None  # whether this run created the folder
+        self._held: int | None = None  # lock of the folder
         models = {layer.model for layer in recipe.layers} - CELLS.keys()
         self.identity = {"recipe": recipe.hash, "seed": seed}
         self.identity |= {f"model {name}": recipe.model(name).hash for name in sorted(models)}
@@ -89,7 +89,7 @@ class RunFolder:
     def open(
         self, resume: bool, task: Task | None, data: str | os.PathLike | None, keep_threads: bool
     ) -> None:
-        """Make the folder or go on with the run that is in it; no other process may."""
+        """Create the folder, or continue the run in it, and lock it against other processes."""
         new = self.processes.first and not self.folder.exists()
         if self.processes.first:
             _make(self.folder)
@@ -98,7 +98,7 @@ class RunFolder:
             self._open(resume, task, data, keep_threads)
         except BaseException:
             if new:
-                with contextlib.suppress(OSError):  # something is in it by now
+                with contextlib.suppress(OSError):  # the folder is no longer empty
                     self.folder.rmdir()
             raise
         self.made = new
@@ -124,9 +124,9 @@ class RunFolder:
         )
         if state:
             self.trainer.restore(state)
-        self.processes.wait()  # no process may see what the first one is about to write
+        self.processes.wait()  # all processes must read before the first one writes
         if self.processes.first:
-            for left in self.folder.glob(".*-*"):  # what a killed run had begun to write
+            for left in self.folder.glob(".*-*"):  # temporary files of a killed run
                 left.unlink(missing_ok=True)
             self._write_run()
             if self.trainer.progress.history:
@@ -136,7 +136,7 @@ class RunFolder:
         self, save_seconds: float, save_steps: int | None, show: bool | None,
         on_epoch: Callable[[Mapping[str, Any]], None] | None,
     ) -> None:  # fmt: skip
-        """Train the epochs that are left."""
+        """Train the remaining epochs."""
         trainer, progress = self.trainer, self.trainer.progress
         total = trainer.steps * self.recipe.training.epochs
         what = f"{self.recipe.name}, seed {self.seed}"
@@ -166,17 +166,17 @@ class RunFolder:
             board.close()
 
     def leave(self) -> None:
-        """Take away what a run that never got to a state of its own has written."""
+        """Remove the files of a run that never saved a state."""
         if not self.processes.first or (self.folder / "last.pt").exists() or self.made is None:
             return
         (self.folder / "run.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
         if self.made:
-            with contextlib.suppress(OSError):  # something else is in it by now
+            with contextlib.suppress(OSError):  # the folder is no longer empty
                 self.folder.rmdir()
 
     def close(self) -> None:
-        """Let other processes train in the folder again."""
+        """Release the lock of the folder."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -213,7 +213,7 @@ class RunFolder:
         return told | {key: run[key] for key in ("commit", "machine", "threads", "processes")}
 
     def _write_run(self) -> None:
-        """Write what runs, where and with what; each time that it goes on is added."""
+        """Write the description of the run, with an entry for each start and resumption."""
         path = self.folder / "run.json"
         now = provenance(self.device, torch.get_num_threads())
         if path.is_file():
@@ -260,7 +260,7 @@ def _hash(task: Task) -> str:
 
 
 def _hold(folder: Path) -> int | None:
-    """Lock a folder for this process; None where its file system has no locks.
+    """Lock a folder for this process; None if its file system does not support locks.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Learning rates and annealed parameters as functions of the progress: nothing to save or resume.
+"""Learning rates and annealed parameters as functions of the progress, without saved state.
 
-The epoch counts from 0; what an epoch is trained with depends on the epochs before it only.
+Epochs count from 0; the values for an epoch depend only on earlier epochs.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from collections.abc import Sequence
 
 from dendrosim.learn.training.recipe_parts import Anneal, Schedule
 
-#: A validation accuracy is better if it is higher by more than this share of the best.
+#: Minimum relative increase for a better validation accuracy.
 BETTER = 1e-4
 
 
 def rate_factor(schedule: Schedule, epoch: int, epochs: int, accuracies: Sequence[float]) -> float:
-    """Return what the learning rate is multiplied by in an epoch.
+    """Return the factor of the learning rate in an epoch.
 
     Parameters
     ----------
     schedule
-        ``constant``; ``step``: by `factor` every so many epochs; ``milestones``: by `factor` after
-        each of them; ``cosine``: from 1 to 0 in half a cosine over all epochs (Loshchilov and
-        Hutter 2017, without restarts); ``plateau``: by `factor` after more than `patience` epochs
-        without a better validation accuracy.
+        ``constant``; ``step``: times `factor` after every `every` epochs; ``milestones``: times
+        `factor` after each given epoch; ``cosine``: half a cosine from 1 to 0 over all epochs
+        (Loshchilov and Hutter 2017, without restarts); ``plateau``: times `factor` after more
+        than `patience` epochs without a better validation accuracy.
     epoch, epochs
-        The epoch from 0, and how many there are.
+        Number of the epoch from 0, and number of epochs.
     accuracies
-        Validation accuracy of every epoch before it.
+        Validation accuracy of every earlier epoch.
     """
     match schedule.rule:
         case "step":
@@ -59,9 +59,9 @@ def annealed(anneal: Anneal, progress: float) -> float:
     Parameters
     ----------
     anneal
-        From where to where, and when.
+        Values and epochs of the annealing.
     progress
-        Epochs done, with the share of the one that runs.
+        Number of completed epochs, including the fraction of the current one.
     """
     share = (progress - anneal.first) / (anneal.last - anneal.first)
     return anneal.start + (anneal.end - anneal.start) * min(1.0, max(0.0, share))

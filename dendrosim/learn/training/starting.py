@@ -1,4 +1,4 @@
-"""The torch module that a recipe starts from: weights drawn, some frozen, dropout in place."""
+"""The initial torch module of a recipe: drawn weights, frozen parameters, dropout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dendrosim.learn.training.recipe import Recipe
 
 
 def starting_module(recipe: Recipe, n_in: int, n_out: int, seed: int) -> nn.Module:
-    """Return the module that is trained: a `TorchNetwork`, or a `CellNetwork` of torch's units.
+    """Return the module to train: a `TorchNetwork`, or a `CellNetwork` of torch's units.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def starting_module(recipe: Recipe, n_in: int, n_out: int, seed: int) -> nn.Modu
     n_in, n_out
         Inputs and classes of the task.
     seed
-        Of the weights.
+        Seed of the weights.
     """
     if recipe.layers[0].model in CELLS:
         sizes = [n_in, *(layer.n for layer in recipe.layers)]

@@ -1,4 +1,4 @@
-"""The loop of training: one network, one task, epoch after epoch."""
+"""The training loop: one network, one task, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class Scorer(nn.Module):
-    """A network and what its classes score: what is wrapped to train in several processes."""
+    """A network and the scores of its classes: the module to wrap for several processes."""
 
     def __init__(self, network: nn.Module, readout: Readout) -> None:
         super().__init__()
         self.network, self.readout = network, readout
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores, and the mean spikes a step of each layer."""
+        """Return scores, and the mean spikes per step of each layer."""
         out = self.network(x)
         rates = [spikes.detach().mean() for spikes in out.spikes]
         last = out.spikes[-1] if out.spikes else None
@@ -47,25 +47,25 @@ class Scorer(nn.Module):
 
 
 class Trainer:
-    """A network that is trained on a task by a recipe.
+    """Training of a network on a task with the settings of a recipe.
 
     Parameters
     ----------
     recipe, task
-        What is trained on what.
+        Settings and data.
     seed
-        Of starting weights, order of samples and dropout.
+        Seed of initial weights, order of samples and dropout.
     device
         ``"cpu"`` or ``"cuda"``.
     precision
         ``"float32"``, or ``"bf16"`` for matrix products in bfloat16 on a GPU.
     processes
-        The processes that train together.
+        The processes of the run.
 
     Attributes
     ----------
     progress
-        How far it is.
+        Progress of the run.
     """
 
     def __init__(
@@ -98,17 +98,17 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch; a last batch that is too small for the processes is left out."""
+        """Steps per epoch; a last batch that is too small for the processes is skipped."""
         whole, rest = divmod(len(self.task.train), self.recipe.training.batch)
         return whole + (rest >= self.processes.size)
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are done."""
+        """Whether all epochs are completed."""
         return self.progress.epoch >= self.recipe.training.epochs
 
     def train_epoch(self, after_step: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Finish the epoch that runs, validate, and return its row of the log.
+        """Finish the current epoch, validate, and return its row of the log.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Trainer:
         return row
 
     def _order(self) -> np.ndarray:
-        """Return which samples the epoch takes, in its order."""
+        """Return the samples of the epoch in training order."""
         epoch, train = self.progress.epoch, self.task.train
         order = np.random.default_rng([self.seed, epoch]).permutation(len(train))
         return order + epoch * len(train) if train.endless else order
@@ -156,13 +156,13 @@ class Trainer:
         found = self._sums(self.task.train, self.processes.share(indices), self.parallel)[0]
         whole = self.processes.total(torch.stack([part.detach().double() for part in found]))
         self.optimizer.zero_grad(set_to_none=True)
-        # The gradients are averaged over the processes, so their sum is divided by the whole count
+        # processes average their gradients, so divide the sum of each by the mean count per process
         (found.loss * (self.processes.size / whole[2].clamp(min=1)).to(found.loss)).backward()
         norm = nn.utils.clip_grad_norm_(
             self.network.parameters(), training.clip or math.inf
-        )  # without a limit only the norm is taken
+        )  # an infinite limit only computes the norm
         progress.totals += whole
-        if not torch.isfinite(norm):  # a gradient beyond every number says no direction
+        if not torch.isfinite(norm):  # no update: the direction is undefined
             progress.skipped += 1
             return
         progress.norms += norm.item()
@@ -183,7 +183,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Return loss, accuracy and the activity of each layer on the validation part."""
+        """Return loss, accuracy and activity of each layer on the validation part."""
         self._anneal(math.inf)
         self.scorer.eval()
         split, batch = self.task.validation, self.recipe.training.batch
@@ -218,7 +218,7 @@ class Trainer:
         return row | self.validate()
 
     def check_finite(self) -> None:
-        """Refuse to go on with a loss that is not finite.
+        """Stop if the loss is not finite.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class Trainer:
             )
 
     def best_network(self, metadata: Mapping[str, Any]) -> Network | TrainedCells:
-        """Return the network of the best epoch, with what is needed to evaluate it."""
+        """Return the network of the best epoch, with the metadata for its evaluation."""
         if isinstance(self.network, CellNetwork):
             module = copy.deepcopy(self.network).cpu()
             module.load_state_dict(self.progress.best["weights"])
@@ -244,7 +244,7 @@ class Trainer:
         return Network(best.layers, best.readout_weights, best.readout_bias, metadata)
 
     def state(self) -> dict[str, Any]:
-        """Return what is saved."""
+        """Return the state to save."""
         self.check_finite()
         return {
             "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
@@ -252,16 +252,16 @@ class Trainer:
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what was saved."""
+        """Continue from a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        since = {"norms": math.nan}  # a run from before they were kept does not know its own
+        since = {"norms": math.nan}  # not in the states of older versions
         self.progress = Progress(**since | state["progress"])
         self.progress.totals = self.progress.totals.to(self.device)
 
 
 def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser: weights decay, biases and parameters of neurons do not."""
+    """Return the optimiser, with weight decay only for weights."""
     training = recipe.training
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
