@@ -105,8 +105,9 @@ def convert(
 
 def _read(source: str, nir: dict, checkpoint: dict) -> tuple[Any, dict, list[str]]:
     """Return the network, and what went where for machines and for people."""
-    from dendrosim.networks.convert import import_state_dict, is_network_file
+    from dendrosim.networks.convert import import_state_dict
     from dendrosim.networks.files import load_network
+    from dendrosim.networks.tensors import is_network_file
 
     path = Path(source)
     is_nir = path.suffix in (".nir", ".h5", ".hdf5")

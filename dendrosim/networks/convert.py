@@ -23,7 +23,7 @@ from dendrosim.model.toml import as_model
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.mapping import TARGET, propose
 from dendrosim.networks.network import Network
-from dendrosim.networks.tensors import FORMAT, is_quantised, read_safetensors
+from dendrosim.networks.tensors import is_quantised, read_safetensors
 from dendrosim.tables import aligned
 
 Array = np.ndarray
@@ -173,17 +173,6 @@ def export_state_dict(network: Network, path: str | os.PathLike) -> list[str]:
     return list(tensors)
 
 
-def is_network_file(path: Path) -> bool:
-    """Whether a safetensors file was written by `Network.save`.
-
-    Raises
-    ------
-    DendrosimError
-        If the file is not a readable safetensors file.
-    """
-    return read_safetensors(path)[0].get("format") == FORMAT
-
-
 def _read(path: Path) -> tuple[dict[str, Array], list[str]]:
     if not path.is_file():
         raise DendrosimError(f"{path}: there is no such file")
@@ -200,10 +189,10 @@ def _read(path: Path) -> tuple[dict[str, Array], list[str]]:
 
 
 def _models(model: Model | str | Sequence[Model | str]) -> list[Model]:
-    names = [model] if isinstance(model, Model | str | os.PathLike) else list(model)
-    if not names:
+    names = [model] if isinstance(model, Model | str | os.PathLike) else model
+    if not (models := [as_model(name) for name in names]):
         raise DendrosimError("the layers need a model")
-    return [as_model(name) for name in names]
+    return models
 
 
 def _filled(

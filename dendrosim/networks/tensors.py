@@ -12,6 +12,8 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.files import is_file, replacing
 from dendrosim.model.toml import to_table
+from dendrosim.networks.network import Network
+from dendrosim.networks.tensors import FORMAT, is_quantised, read_safetensors
 from dendrosim.networks.values import Array
 
 if TYPE_CHECKING:
@@ -81,3 +83,14 @@ def is_quantised(dtype: np.dtype) -> bool:
     64-bit integers are not: Python and numpy use them for numbers written by hand.
     """
     return dtype.kind in "biu" and dtype.itemsize < 8
+
+
+def is_network_file(path: Path) -> bool:
+    """Whether a safetensors file was written by `Network.save`.
+
+    Raises
+    ------
+    DendrosimError
+        If the file is not a readable safetensors file.
+    """
+    return read_safetensors(path)[0].get("format") == FORMAT

@@ -69,9 +69,6 @@ class Protocol(Pickled):
             checks.text(value, f"protocol: {key}")
         where = source or name
         stimuli = _listed(stimuli, where)
-        for stimulus in stimuli:
-            if not isinstance(stimulus, Stimulus):
-                raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
         if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
             raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
         recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
@@ -107,7 +104,7 @@ class Protocol(Pickled):
             If the window does not lie in the protocol.
         """
         end = float(self.duration)
-        default = self._driven(end)
+        default = _driven(self.stimuli, end)
         start, stop = (
             float(self.given_measure.get(key, value))
             for key, value in zip(("start", "stop"), default, strict=True)
@@ -118,15 +115,6 @@ class Protocol(Pickled):
                 f"not lie in the protocol of {describe(self.duration)}"
             )
         return start, stop
-
-    def _driven(self, end: float) -> tuple[float, float]:
-        """Return the window that is measured where the protocol does not say which."""
-        windows = [s.recording.driven for s in self.stimuli if s.shape == "recorded"]
-        # with another stimulus beside it, the command is not all that drives the neuron
-        if len(windows) < len(self.stimuli) or not windows:
-            return 0.0, end
-        start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
-        return (start, stop) if start < stop else (0.0, end)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -161,12 +149,7 @@ class Protocol(Pickled):
         found = []
         for name in self.sizes:
             _, k, key = name.split(".")
-            stimulus = self.stimuli[int(k)]
-            if key == "sweeps":
-                value = stimulus.options["sweeps"] or range(stimulus.sizes["sweeps"])
-            else:
-                value = stimulus.values.get(key, stimulus.options.get(key))
-            found.append((name, value if isinstance(value, Quantity) else quantity(list(value))))
+            found.append((name, self.stimuli[int(k)].grid(key)))
         return found
 
     @property
@@ -275,6 +258,16 @@ class Protocol(Pickled):
         )
 
 
+def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
+    """Return the window that is measured where the protocol does not say which."""
+    windows = [s.recording.driven for s in stimuli if s.shape == "recorded"]
+    # with another stimulus beside it, the command is not all that drives the neuron
+    if len(windows) < len(stimuli) or not windows:
+        return 0.0, end
+    start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
+    return (start, stop) if start < stop else (0.0, end)
+
+
 def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
     """Return start and stop of the measured window, where they are given."""
     shelves.check_keys(measure, _MEASURE, f"{where}: measure")
@@ -293,7 +286,11 @@ def _listed(stimuli: Any, where: str) -> tuple:
     unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
     if unordered or not isinstance(stimuli, Iterable):
         raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")
-    return tuple(stimuli)
+    listed = tuple(stimuli)
+    for stimulus in listed:
+        if not isinstance(stimulus, Stimulus):
+            raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+    return listed
 
 
 _MEASURE = {"start": (str, Quantity), "stop": (str, Quantity)}

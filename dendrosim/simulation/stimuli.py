@@ -159,6 +159,14 @@ class Stimulus(Pickled):
             sizes["sweeps"] = self.recording.command.shape[1]
         return sizes
 
+    def grid(self, key: str) -> Quantity:
+        """Return the values of a grid that `sizes` names."""
+        if key == "sweeps":
+            value = self.options["sweeps"] or range(self.sizes["sweeps"])
+        else:
+            value = self.values.get(key, self.options.get(key))
+        return value if isinstance(value, Quantity) else quantity(list(value))
+
     def samples(
         self, duration: float, neurons: int, stream: int = 0
     ) -> tuple[np.ndarray, float] | None:

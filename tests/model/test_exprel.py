@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dendrosim.devices.compiler import compiler
-from dendrosim.learn.kernels.adjoint import SUPPORT, library
+from dendrosim.learn.kernels.support import SUPPORT, library
 from dendrosim.learn.step.functions import exprel as torch_exprel
 from dendrosim.model import exprel
 from dendrosim.model.syntax import FUNCTIONS

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from dendrosim.learn.kernels import cpp_library, spike_products
-from dendrosim.learn.kernels.adjoint import SUPPORT, library
 from dendrosim.learn.kernels.kernel import Kernel, each_step_back
+from dendrosim.learn.kernels.support import SUPPORT, library
 
 #: Minimum number of neuron-steps for which a second thread is worth its start-up time.
 WORTHWHILE = 8_000

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dendrosim.learn.kernels.adjoint import SUPPORT, library
 from dendrosim.learn.kernels.cuda_parts import parts_of
 from dendrosim.learn.kernels.step_code import StepCode
+from dendrosim.learn.kernels.support import SUPPORT, library
 
 #: Maximum number of neurons of a sample per block.
 WIDEST = 512
