@@ -12,8 +12,6 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.files import is_file, replacing
 from dendrosim.model.toml import to_table
-from dendrosim.networks.network import Network
-from dendrosim.networks.tensors import FORMAT, is_quantised, read_safetensors
 from dendrosim.networks.values import Array
 
 if TYPE_CHECKING:
