@@ -69,6 +69,10 @@ EXTRAS = {
         "myst-nb>=1.3",
         "furo>=2024.8",
         "ipykernel>=6.29",
+        # what `make notebooks` uses itself; the others bring them
+        "nbclient>=0.10",
+        "nbformat>=5.9",
+        "pillow>=10",
     ],
 }
 EXTRAS["test"] = [

@@ -28,9 +28,9 @@ def write(folder: Path) -> None:
 def _benchmarks() -> str:
     parts = [
         "# Benchmarks",
-        "Each table is read from a file in `benchmarks/results/`, which its script wrote together "
-        "with the machine. A load above 2 on 2 cores means that other programs ran beside it: the "
-        "ratios hold then, the nanoseconds do not.",
+        "Each table is read from a file in `benchmarks/results/`. A script wrote it, together with "
+        "a description of the machine. A load above 2 on 2 cores means that other programs ran at "
+        "the same time. The ratios are valid then, but the nanoseconds are not.",
     ]
     for path in sorted(RESULTS.glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -52,10 +52,10 @@ def _results() -> str:
     runs = [{"name": p.stem, **json.loads(p.read_text(encoding="utf-8"))} for p in
             sorted((RESULTS / "training").glob("*.json"))]  # fmt: skip
     intro = (
-        "Validation chooses the epoch; the test part is touched once. Each line is three files in "
-        "`benchmarks/results/training/`: NAME`.json` has the log of every epoch, NAME`.toml` the "
-        "recipe that ran, NAME`.safetensors` the network. Hits in C++ are those of the same "
-        "network in Brian2's C++ standalone. To train again, and to count again:"
+        "The validation part decides which epoch is best; the test part is used once. Each row has "
+        "three files in `benchmarks/results/training/`: NAME`.json` has the log of every epoch, "
+        "NAME`.toml` the recipe, NAME`.safetensors` the network. Hits in C++ are those of the same "
+        "network in Brian2's C++ standalone. To train such a network, and to count its hits again:"
     )
     how = (
         "```console\n$ dendrosim train benchmarks/results/training/NAME.toml --seed SEED\n"

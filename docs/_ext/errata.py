@@ -20,9 +20,9 @@ def write(path: Path) -> None:
     told = read()
     parts = [
         "# Errata",
-        "What is wrong in print, found while the models, networks and numbers of these papers were "
-        "rebuilt. Each line names the tests that show it; their source stands below, and "
-        "`make test` runs them.",
+        "Errors in these papers. They were found while their models, networks and numbers were "
+        "rebuilt. Each row links to the tests that show the error. The source of these tests is "
+        "below, and `make test` runs them.",
     ]
     tests: dict[str, None] = {}
     for key, paper in told["papers"].items():

@@ -17,9 +17,9 @@ from dendrosim.model.quantities import describe
 CIRCUITS = ("two_compartment", "lstm_lif", "lstm_lif_code", "lrmm", "lrmm_alif")
 GROUPS = {
     "From ion channels": "Differential equations with units.",
-    "From channels to circuits": "The discrete two-compartment neuron and what was trained of it.",
-    "Neurons to compare with": "Published rules, each checked against an independent loop.",
-    "For exchange": "The neurons of NIR, with the step that is exact for them.",
+    "From channels to circuits": "The discrete two-compartment neuron, and circuits to train.",
+    "Neurons to compare with": "Published neurons, each compared with an independent loop.",
+    "For exchange": "The neurons of NIR, each with its exact step.",
 }
 
 
@@ -49,8 +49,8 @@ def _group(model: ds.Model) -> str:
 def _index(groups: dict[str, list[ds.Model]]) -> str:
     parts = [
         "# Models",
-        "Every page below is made from the model's file when these pages are built: the equations "
-        "are typeset from the text that runs, and the figure is a run of it.",
+        "Each page is made from the file of its model. The equations are typeset from the text "
+        "that runs, and the figure is a run of it.",
     ]
     for name, models in groups.items():
         rows = [(f"[{m.name}]({m.name}.md)", m.title, m.reference.partition(")")[0] + ")")
