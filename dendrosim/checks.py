@@ -1,7 +1,7 @@
-"""What an argument has to be: numbers, a whole number, one of several names.
+"""Checks of arguments: numbers, a whole number, one of several names.
 
-Each check returns the argument in the form that is meant, or says in a sentence which argument it
-is, what was given and what would be valid.
+Each check returns the argument in standard form, or raises an error with the name of the argument,
+its value and the valid values.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from dendrosim.errors import DendrosimError, did_you_mean
 
-#: The largest whole number that is taken: one more does not fit into 64 bits.
+#: The largest whole number accepted: larger ones do not fit into 64 bits.
 LARGEST = 2**63 - 1
 
 _SHAPES = {0: "a number", 1: "one row of numbers", 2: "a table of numbers"}
 
 
 def short(value: Any) -> str:
-    """Return what was given as text of 60 characters at most."""
+    """Return a value as text of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -32,28 +32,28 @@ def numbers(
     value: Any, name: str, *, ndim: int | None = None, dim: Any = None, kinds: str = "iuf",
     finite: bool = False,
 ) -> NDArray:  # fmt: skip
-    """Return an argument as an array of numbers in SI units; one that is float64 is not copied.
+    """Return an argument as an array of numbers in SI units; a float64 array is not copied.
 
     Parameters
     ----------
     value
         Numbers, lists of them, an array or a quantity.
     name
-        Of the argument, for the error.
+        Name of the argument, for the error message.
     ndim
         Number of dimensions; any by default.
     dim
-        Dimension that a quantity has to have; plain numbers are in SI units.  Any by default.
+        Required dimension of a quantity; plain numbers are in SI units.  Any by default.
     kinds
-        Kinds of numpy's types that are taken: with ``"c"`` complex numbers, and the result is
-        complex where they are.
+        Accepted kinds of numpy types; with ``"c"``, complex numbers are accepted and give a
+        complex result.
     finite
-        Whether NaN and infinity are refused.
+        Whether to refuse NaN and infinity.
 
     Raises
     ------
     DendrosimError
-        If it does not hold numbers, such as texts, None, bools, or lists of different lengths.
+        If it does not hold numbers, for example texts, None, bools, or lists of different lengths.
     """
     wanted = "numbers" if ndim is None else _SHAPES[ndim]
     refuse_unit(value, name, dim)
@@ -78,9 +78,10 @@ def numbers(
 
 
 def refuse_unit(value: Any, name: str, dim: Any = None) -> None:
-    """Refuse a quantity of another dimension, and one of another package that is not in SI units.
+    """Refuse a quantity with a wrong dimension, or one of another package that is not in SI units.
 
-    Neo's spike trains are such: numpy sees their numbers without the unit, milliseconds as seconds.
+    For example, numpy reads the numbers of Neo's spike trains without their unit: milliseconds
+    would become seconds.
 
     Raises
     ------
@@ -103,23 +104,23 @@ def refuse_unit(value: Any, name: str, dim: Any = None) -> None:
 
 
 def number(value: Any, name: str, *, dim: Any = None, finite: bool = True) -> float:
-    """Return an argument as one number in SI units.
+    """Return an argument as a single number in SI units.
 
     Parameters
     ----------
     value
-        A number, or a quantity that is one.
+        A number, or a scalar quantity.
     name
-        Of the argument, for the error.
+        Name of the argument, for the error message.
     dim
-        Dimension that a quantity has to have.
+        Required dimension of a quantity.
     finite
-        Whether infinity is refused; NaN always is.
+        Whether to refuse infinity; NaN is always refused.
 
     Raises
     ------
     DendrosimError
-        If it is no number.
+        If it is not a number.
     """
     result = _plain(value, name, dim)
     if math.isnan(result) or (finite and math.isinf(result)):
@@ -142,12 +143,12 @@ def _plain(value: Any, name: str, dim: Any) -> float:
 def positive(
     value: Any, name: str, *, dim: Any = None, finite: bool = True, zero: bool = False
 ) -> float:
-    """Return an argument as a number above 0, or from 0 where `zero` is.
+    """Return an argument as a positive number; with `zero`, 0 is also valid.
 
     Raises
     ------
     DendrosimError
-        If it is another, or no number.
+        If it is not such a number.
     """
     result = _plain(value, name, dim)
     if not (result > 0 or (result == 0 and zero)) or (finite and math.isinf(result)):
@@ -164,7 +165,7 @@ def whole(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
     Raises
     ------
     DendrosimError
-        If it is another, or no whole number.
+        If it is not a whole number in this range.
     """
     given = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not given or value < least:
@@ -175,12 +176,12 @@ def whole(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
 
 
 def window(start: Any, stop: Any, name: str, *, dim: Any = None) -> tuple[float, float]:
-    """Return the beginning and the end of a window, the end after the beginning.
+    """Return start and end of a window; the end must be after the start.
 
     Raises
     ------
     DendrosimError
-        If one is no number, or the window is empty.
+        If one of them is not a number, or the window is empty.
     """
     start = number(start, f"{name}: start", dim=dim)
     stop = number(stop, f"{name}: stop", dim=dim)
@@ -190,21 +191,21 @@ def window(start: Any, stop: Any, name: str, *, dim: Any = None) -> tuple[float,
 
 
 def one_of(value: Any, valid: Iterable[str], said: str) -> str:
-    """Return an argument that is one of several texts.
+    """Return an argument that must be one of several texts.
 
     Parameters
     ----------
     value
         The argument.
     valid
-        The texts.
+        The valid texts.
     said
-        How the error begins: ``"unknown device"``.
+        Start of the error message: ``"unknown device"``.
 
     Raises
     ------
     DendrosimError
-        If it is none of them.
+        If it is not one of them.
     """
     valid = tuple(valid)
     if not isinstance(value, str) or value not in valid:
@@ -214,12 +215,12 @@ def one_of(value: Any, valid: Iterable[str], said: str) -> str:
 
 
 def text(value: Any, name: str) -> str:
-    """Return an argument that is text.
+    """Return an argument that must be text.
 
     Raises
     ------
     DendrosimError
-        If it is something else.
+        If it is not text.
     """
     if not isinstance(value, str):
         raise DendrosimError(f"{name} = {short(value)} should be text")
@@ -227,12 +228,12 @@ def text(value: Any, name: str) -> str:
 
 
 def texts(value: Any, name: str) -> list[str]:
-    """Return an argument that is several texts, or one, as a list.
+    """Return an argument that is one or several texts, as a list.
 
     Raises
     ------
     DendrosimError
-        If it is something else.
+        If it has another type.
     """
     if isinstance(value, str):
         return [value]
@@ -243,19 +244,19 @@ def texts(value: Any, name: str) -> list[str]:
 
 
 def is_row(value: Any) -> bool:
-    """Whether an argument is a list or another sequence: no text, no number, no set, no table."""
-    if hasattr(value, "ndim"):  # an array, a series, a tensor
+    """Whether an argument is a sequence such as a list; not text, a number, a set or a table."""
+    if hasattr(value, "ndim"):  # an array, a series or a tensor
         return value.ndim == 1
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def flag(value: Any, name: str) -> bool:
-    """Return an argument that is True or False.
+    """Return an argument that must be True or False.
 
     Raises
     ------
     DendrosimError
-        If it is something else.
+        If it is neither.
     """
     if not isinstance(value, bool | np.bool_):
         raise DendrosimError(f"{name} = {short(value)} should be True or False")
@@ -263,12 +264,12 @@ def flag(value: Any, name: str) -> bool:
 
 
 def instance(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
-    """Return an argument that is an object of a class, or of one of several.
+    """Return an argument that must be an instance of a class, or of one of several classes.
 
     Raises
     ------
     DendrosimError
-        If it is something else.
+        If it has another type.
     """
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)

@@ -1,4 +1,4 @@
-"""What dendrosim says when something is wrong: one sentence, never a traceback for a user."""
+"""Errors and warnings of dendrosim: one sentence each, without a traceback for the user."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MAX_MESSAGE = 600
 
 
 class DendrosimError(ValueError):
-    """Bad input, told in one sentence that names the file, the key, the value and what is valid.
+    """Invalid input: one sentence with the file, the key, the value and the valid values.
 
-    The sentence is one line of printable characters; a long value is cut in its middle.
+    The message is one line of printable characters; a long value is shortened in the middle.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -28,10 +28,10 @@ def _one_line(text: str) -> str:
 
 
 def not_a_bug_of_brian2() -> None:
-    """Let Brian2 not ask for a report where a script ends with a `DendrosimError`.
+    """Prevent Brian2 from asking for a bug report when a script ends with a `DendrosimError`.
 
-    Its hook for uncaught exceptions calls every one an error of its own; one of another program,
-    such as IPython's, stays as it is.
+    Brian2's hook reports every uncaught exception as an error of Brian2.  Hooks of other programs,
+    such as IPython, are not changed.
     """
     hook = sys.excepthook
     if getattr(hook, "__module__", None) != "brian2.utils.logger":
@@ -45,27 +45,27 @@ def not_a_bug_of_brian2() -> None:
 
 
 class DivergenceError(DendrosimError):
-    """A run whose state has diverged: it is not finite, or beyond any that can be meant."""
+    """The state of a run has diverged: it is not finite, or larger than any meaningful value."""
 
 
 class DendrosimWarning(UserWarning):
-    """What was done, and what in it is doubtful: told, and no reason to stop."""
+    """A doubtful result or action that does not stop the run."""
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return the end of a sentence: the nearest valid name, or all of them.
+    """Return the end of an error message: the nearest valid name, or all valid names.
 
     Parameters
     ----------
     name
-        What was asked for.
+        The requested name.
     valid
-        What exists.
+        The existing names.
 
     Returns
     -------
     str
-        ``"did you mean 'x'?"`` where one name is close, else ``"valid: a, b, c"``.
+        ``"did you mean 'x'?"`` if one name is close, otherwise ``"valid: a, b, c"``.
     """
     valid = sorted(map(str, valid))
     close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.75)

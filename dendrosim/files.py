@@ -1,4 +1,4 @@
-"""Paths and files: what a path names, and files that are written whole or not at all."""
+"""Paths and files: checks of paths, and atomic writing of files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def path_text(name: Any, what: str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; a path that cannot be looked at has none."""
+    """Whether a file exists; False if the path cannot be accessed."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # no permission, a name too long, a null byte
@@ -37,17 +37,18 @@ def is_file(path: Path) -> bool:
 
 
 def target(path: str | os.PathLike) -> Path:
-    """Return the file that writing to a path changes: of a link, the file it points to.
+    """Return the file that writing to a path would change: for a link, its destination.
 
     Parameters
     ----------
     path
-        The file to make or to replace.
+        The file to create or replace.
 
     Raises
     ------
     DendrosimError
-        If its folder is not there, or it is a folder, a device, read-only, or a link in a circle.
+        If the folder does not exist, or the path is a folder, a device, read-only, or a circular
+        link.
     """
     path = Path(path_text(path, "file"))
     try:
@@ -63,7 +64,7 @@ def target(path: str | os.PathLike) -> Path:
             raise DendrosimError(f"{path}: cannot be written: it is a folder")
         if not stat.S_ISREG(mode):
             raise DendrosimError(f"{path}: cannot be written: it is a device or a pipe, not a file")
-        # to the superuser every file is writable: what counts is that somebody took the right away
+        # the superuser can write every file, so check whether the write permissions were removed
         if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(real, os.W_OK):
             raise DendrosimError(
                 f"{path}: cannot be written: it is read-only; take another name, or chmod u+w"
@@ -76,15 +77,15 @@ def target(path: str | os.PathLike) -> Path:
 
 
 class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as temporary)
-    """Write a file under a temporary name beside it and rename it when all went well.
+    """Write a file under a temporary name in the same folder and rename it on success.
 
-    A file that is there keeps its permissions, a link stays a link: what it points to is
-    replaced.  A file that is read-only is not replaced.
+    An existing file keeps its permissions.  A link stays a link, and its destination is
+    replaced.  A read-only file is not replaced.
 
     Parameters
     ----------
     path
-        The file to make.
+        The file to create.
 
     Raises
     ------
@@ -101,7 +102,7 @@ class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as tempora
         name = f".{self.target.stem[:100]}-{secrets.token_hex(4)}{self.target.suffix}"
         self.temporary = self.target.with_name(name)
         try:
-            # made by the kernel with the permissions that the user's mask leaves
+            # the kernel applies the user's permission mask
             os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             if self.target.exists():
                 self.temporary.chmod(stat.S_IMODE(self.target.stat().st_mode))
@@ -111,7 +112,7 @@ class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as tempora
         return self.temporary
 
     def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
-        """Rename, or take the temporary file away."""
+        """Rename the temporary file, or delete it after an error."""
         try:
             if kind is None:
                 self.temporary.replace(self.target)
@@ -124,24 +125,24 @@ class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as tempora
 
 
 def write_made(path: str | os.PathLike, make: Callable[[BinaryIO], Any]) -> None:
-    """Write what a library makes: in memory first, then whole or not at all.
+    """Write a file created by a library: in memory first, then to disk atomically.
 
-    It is for libraries that do not say in an `OSError` that a disk is full (torch), or end the
-    process later (HDF5).  It takes the file's size in memory.
+    Some libraries do not raise an `OSError` for a full disk (torch), or end the process later
+    (HDF5).  Needs memory for the whole file.
 
     Parameters
     ----------
     path
         The file.
     make
-        Is called with an open binary file.
+        Function that gets an open binary file.
 
     Raises
     ------
     DendrosimError
-        As `replacing`.
+        As for `replacing`.
     """
-    target(path)  # what cannot be written need not be made
+    target(path)  # check the path before creating the content
     buffer = io.BytesIO()
     make(buffer)
     with replacing(path) as temporary:

@@ -1,9 +1,9 @@
-"""What is looked at in an HDF5 file before this process opens it.
+"""Checks of an HDF5 file before this process opens it.
 
-The HDF5 library trusts the numbers in a file: a wrong one can make it run for ever, take all memory
-or crash, and nothing within a process ends that.  So every reader of the package calls `check_hdf5`
-first.  It walks the global heaps itself, then lets a process of its own read the file
-(`dendrosim.hdf5_probe`), which has a limit of time and memory.
+The HDF5 library trusts the numbers in a file.  A wrong number can cause an endless loop, fill the
+memory or crash the process, and nothing inside the process can stop that.  Therefore every reader
+of the package calls `check_hdf5` first.  It checks the global heaps itself and then reads the file
+in a separate process (`dendrosim.hdf5_probe`) with limits of time and memory.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 
 from dendrosim.errors import DendrosimError
 
-#: Beginning of a global heap: its name, version 1 and three zeros (HDF5 file format, III.E).
+#: Start of a global heap: signature, version 1 and three zeros (HDF5 file format, III.E).
 _HEAP = b"GCOL\x01\x00\x00\x00"
 _HEAD = 16
 _OBJECT = 16
-#: No global heap is smaller.
+#: Minimum size of a global heap.
 _LEAST = 4096
 _PROBE = Path(__file__).with_name("hdf5_probe.py")
 
 
 def check_hdf5(path: Path) -> None:
-    """Refuse an HDF5 file that cannot be read to its end with a limit of time and memory.
+    """Refuse an HDF5 file that cannot be read completely within limits of time and memory.
 
     Raises
     ------
     DendrosimError
-        If an object of a global heap does not lie in its heap, or the file cannot be read.
+        If an object of a global heap is not inside its heap, or the file is not readable.
     """
     check_heaps(path)
     said = _probes.ask(path)
@@ -45,15 +45,15 @@ def check_hdf5(path: Path) -> None:
 
 
 def check_heaps(path: Path) -> None:
-    """Refuse a file in whose global heaps the HDF5 library would walk for ever.
+    """Refuse a file whose global heaps would cause an endless loop in the HDF5 library.
 
-    It walks from object to object by the lengths that these name; a length of 0 or just below
-    2**64 leads nowhere.
+    The library steps from object to object by the length of each; a length of 0 or just below
+    2**64 makes no progress.
 
     Raises
     ------
     DendrosimError
-        If an object of a global heap does not lie in its heap, or the file cannot be read.
+        If an object of a global heap is not inside its heap, or the file is not readable.
     """
     try:
         with path.open("rb") as file:
@@ -75,11 +75,11 @@ def _check_heap(content: mmap.mmap, start: int, path: Path) -> None:
         return
     (size,) = struct.unpack_from("<Q", content, start + 8)
     if size < _LEAST or start + size > len(content):
-        return  # the library refuses it itself, or these bytes are data and no heap
+        return  # the library refuses this itself, or these bytes are data and not a heap
     at = _HEAD
     while at + _OBJECT <= size:
         number, length = struct.unpack_from("<H6xQ", content, start + at)
-        # What is free is object 0, whose length counts its own head
+        # free space is object 0, whose length includes its header
         step = length if number == 0 else _OBJECT + -(-length // 8) * 8
         if step < _OBJECT or at + step > size:
             raise DendrosimError(
@@ -90,17 +90,17 @@ def _check_heap(content: mmap.mmap, start: int, path: Path) -> None:
 
 
 class _Probes:
-    """The process that reads files first: started when needed, and anew after its end."""
+    """The process that reads files first: started when needed, and restarted after it ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
-        self._owner = 0  # a process that was forked has its parent's pipes, and starts its own
+        self._owner = 0  # a forked process inherits its parent's pipes and must start its own
 
     def ask(self, path: Path) -> str:
-        """Return why a file cannot be read, or an empty text."""
+        """Return the reason why a file cannot be read, or an empty text."""
         with self._lock:
-            for _ in range(2):  # a process that had ended before is no fault of the file
+            for _ in range(2):  # again if the process had already ended before
                 fresh = self._process is None or self._owner != os.getpid()
                 if fresh:
                     self._start()
@@ -132,14 +132,14 @@ class _Probes:
             line = self._process.stdout.readline()
         except OSError:
             return None
-        except BaseException:  # Ctrl-C: its answer would be taken for that of the next file
+        except BaseException:  # Ctrl-C: the next file would get this late answer
             self._process.kill()
             self.end()
             raise
         return json.loads(line) if line else None
 
     def end(self) -> int | None:
-        """Close the pipes, by which the process ends, and return its status."""
+        """Close the pipes, which ends the process, and return its status."""
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return None

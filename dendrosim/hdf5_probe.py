@@ -1,7 +1,7 @@
-"""A process that reads HDF5 files before the package does, so that only it can hang or crash.
+"""A process that reads HDF5 files before the package does, so that only this process can crash.
 
-Started by `dendrosim.hdf5` with nothing else of the package.  It takes a path a line, as JSON, and
-answers with a line: an empty text, or why the file cannot be read.
+`dendrosim.hdf5` starts it without the rest of the package.  It reads one path per line, as JSON,
+and answers with one line: an empty text, or the reason why the file cannot be read.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-#: Processor time and memory that a file may take, and bytes of data that are read of it.
+#: Limits of processor time and memory per file, and of bytes of data that are read.
 SECONDS = 20
 MEMORY = 3_000_000_000
 READ = 64_000_000
 
 
 def probe(path: str) -> str:
-    """Read what is in a file, up to `READ` bytes of data; return why that fails, or nothing."""
+    """Read a file, up to `READ` bytes of data; return the reason of a failure, or an empty text."""
     try:
         with h5py.File(path, "r") as file:
             left = [READ]
@@ -38,7 +38,7 @@ def probe(path: str) -> str:
 
 
 def _items(group: h5py.Group, depth: int) -> Any:
-    if depth > 30:  # a circle; the readers have bounds of their own
+    if depth > 30:  # a circular link; the readers have their own limits
         return
     for key in group:
         if isinstance(group.get(key, getlink=True), h5py.HardLink):
@@ -73,12 +73,12 @@ def _data(item: h5py.Dataset, left: list[int]) -> None:
 
 
 def main() -> None:
-    """Answer line after line until there are no more."""
+    """Answer line by line until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     _limit_memory()
     for line in sys.stdin:
-        if hasattr(signal, "setitimer"):  # the kernel ends a loop in the library too
+        if hasattr(signal, "setitimer"):  # the kernel also stops a loop inside the library
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
         said = probe(json.loads(line))
         if hasattr(signal, "setitimer"):
@@ -94,7 +94,7 @@ def _limit_memory() -> None:
         limit = pages * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):  # a system without it
+    except (ImportError, OSError, ValueError):  # not supported by this system
         return
 
 

@@ -1,7 +1,6 @@
-"""Pickling of values that Python and Brian2 do not pickle as they are.
+"""Pickling of values that Python and Brian2 do not pickle correctly.
 
-A view of a table (``MappingProxyType``) cannot be pickled at all, and a dimensionless `Quantity`
-comes back as a plain number.
+A ``MappingProxyType`` cannot be pickled, and a dimensionless `Quantity` becomes a plain number.
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ from brian2 import Quantity
 
 @dataclass
 class _Table:
-    """A view of a table, as a table."""
+    """The contents of a ``MappingProxyType``."""
 
     items: dict[Any, Any]
 
 
 @dataclass
 class _Number:
-    """A dimensionless quantity, as numbers."""
+    """The numbers of a dimensionless quantity."""
 
     value: np.ndarray
 
 
 class Pickled:
-    """A frozen dataclass whose copies, also in other processes, are like itself."""
+    """A frozen dataclass with exact copies, also in other processes."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields as what can be pickled."""
+        """Return the fields in a form that can be pickled."""
         return {name: _packed(value) for name, value in vars(self).items()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """Take the fields as they were."""
+        """Restore the fields."""
         for name, value in state.items():
             object.__setattr__(self, name, _unpacked(value))
 

@@ -1,4 +1,4 @@
-"""A bar on the terminal while something long runs."""
+"""A progress bar on the terminal."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from dendrosim import checks
 
 
 def on_terminal() -> bool:
-    """Return whether standard error is a terminal; a daemon may have none at all."""
+    """Return whether standard error is a terminal; a daemon may have no standard error."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
 def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], None] | None]:
-    """Show a bar on a terminal while something runs.
+    """Show a progress bar on a terminal.
 
     Parameters
     ----------
     show
-        Whether to show it; None shows it where standard error is a terminal.
+        Whether to show it; None shows it if standard error is a terminal.
     what
-        What runs.
+        Name of the task.
 
     Raises
     ------
     DendrosimError
-        If `show` is something else.
+        If `show` is not a truth value or None.
 
     Yields
     ------
     callable or None
-        To be called with the finished fraction; None where nothing is shown.
+        Call it with the finished fraction; None if no bar is shown.
     """
     if not (on_terminal() if show is None else checks.flag(show, "progress")):
         yield None

@@ -1,4 +1,4 @@
-"""The shelves of model and protocol files: find a file by name or path and read it as TOML."""
+"""The shelves of model and protocol files: locate a file by name or path and read it as TOML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PARTS = 100
 
 
 def shelf(kind: str) -> Path:
-    """Return the folder that holds the shipped files of a kind.
+    """Return the folder with the included files of a kind.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def shelf(kind: str) -> Path:
 
     Notes
     -----
-    In an installed package the shelf lies inside ``dendrosim``; in a checkout, beside it.
+    In an installed package the shelf is inside ``dendrosim``; in a checkout it is next to it.
     """
     package = Path(str(files("dendrosim")))
     inside = package / kind
@@ -44,12 +44,12 @@ def names(kind: str) -> list[str]:
 
 
 def find(name: str | os.PathLike, kind: str) -> Path:
-    """Return the file of a name on the shelf, or of a path.
+    """Return the file for a name on the shelf, or for a path.
 
     Raises
     ------
     DendrosimError
-        If there is no such name or file.
+        If the name or file does not exist.
     """
     text = path_text(name, kind[:-1])
     is_path = text.endswith(".toml") or os.sep in text
@@ -64,9 +64,9 @@ def find(name: str | os.PathLike, kind: str) -> Path:
 
 
 def beside(name: str, folder: Path | None) -> str:
-    """Return the path of a file that a file in `folder` names, and any other name as it is.
+    """Return the path of a file that is named in a file in `folder`; return other names unchanged.
 
-    A relative path is looked up beside the file that names it first, then where the user is.
+    A relative path is relative to `folder`, or otherwise to the working directory.
     """
     path, dot, variant = name.partition(".toml")
     if folder is None or not dot or Path(path).is_absolute():
@@ -80,7 +80,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     DendrosimError
-        If it cannot be read, is over a megabyte, is not UTF-8 or not TOML, or nested deep.
+        If it is not readable, larger than a megabyte, not UTF-8, not TOML, or nested too deeply.
     """
     try:
         with path.open("rb") as file:
@@ -88,7 +88,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         if len(content) > MAX_BYTES:
             raise DendrosimError(f"{path}: longer than the {MAX_BYTES:,} bytes that are read")
         text = content.decode("utf-8")
-        # tomllib takes time and memory with the square of the parts of one dotted key
+        # tomllib needs time and memory quadratic in the number of parts of a dotted key
         if any(part.count(".") > MAX_PARTS for part in re.split(r"[\n=,{}\[\]]", text)):
             raise DendrosimError(f"{path}: a key of more than {MAX_PARTS} parts")
         table = tomllib.loads(text)
@@ -107,12 +107,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def toml_value(text: str, where: str) -> Any:
-    """Return a value that is written as in TOML; what is no TOML is text.
+    """Parse a value in TOML syntax; anything else is returned as text.
 
     Raises
     ------
     DendrosimError
-        If it is nested deep, or a whole number of more than 64 bits.
+        If it is nested too deeply, or is a whole number of more than 64 bits.
     """
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
@@ -125,7 +125,7 @@ def toml_value(text: str, where: str) -> Any:
 
 
 def _check_parts(table: dict[str, Any], where: str) -> None:
-    """Refuse deep nesting, and whole numbers that TOML has no room for."""
+    """Refuse deep nesting, and whole numbers outside the range of TOML."""
     if _deeper_than(table, MAX_DEPTH):
         raise DendrosimError(f"{where}: nested more than {MAX_DEPTH} deep")
     rest: list[tuple[str, Any]] = list(table.items())
@@ -157,7 +157,7 @@ def check_keys(table: Any, allowed: dict[str, type | tuple[type, ...]], where: s
     Raises
     ------
     DendrosimError
-        Naming the file, the key, and what would be valid.
+        With the file, the key, and the valid keys or types.
     """
     if not isinstance(table, dict):
         raise DendrosimError(f"{where}: {table!r} is not a table of keys and values")
@@ -181,7 +181,7 @@ _TOML_NAMES = {str: "text", dict: "a table", list: "a list", bool: "true or fals
 
 
 def toml_text(table: dict[str, Any]) -> str:
-    """Return what `read_toml` gave, or a table like it, as TOML that means the same."""
+    """Return a table as TOML text with the same meaning."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = [_toml_pair(*pair) for pair in plain.items()]
     for key, value in table.items():
@@ -199,7 +199,7 @@ def _toml_key(key: str) -> str:
 
 
 def _toml_string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows it
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # not escaped in JSON
 
 
 def _toml_value(value: Any) -> str:
@@ -208,14 +208,14 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     if isinstance(value, str):
-        # Several lines stay lines; other signs that do not print are written as escapes
+        # keep line breaks; write other characters that are not printable as escapes
         lines = "\n" in value and value.replace("\n", "").replace("\t", "").isprintable()
         whole = lines and "'''" not in value and not value.endswith("'")
         return f"'''\n{value}'''" if whole else _toml_string(value)
-    if isinstance(value, date | time):  # a date with a time is a date
+    if isinstance(value, date | time):  # a datetime is also a date
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # inf and nan, which JSON writes otherwise
+        return str(value)  # inf and nan, which JSON writes differently
     return json.dumps(value)
 
 
@@ -223,21 +223,21 @@ T = TypeVar("T")
 
 
 def loaded(value: Any, kind: type[T], load: Callable[[Any], T], what: str) -> T:
-    """Return an argument of a kind, or what `load` makes of a text or path.
+    """Return an argument of a given type, or load it from a text or path.
 
     Parameters
     ----------
     value
         The argument.
     kind, load
-        What is needed, and what reads it.
+        The required type, and the function that loads it.
     what
-        The end of the error: ``"a model, nor the name or path of one"``.
+        End of the error message: ``"a model, nor the name or path of one"``.
 
     Raises
     ------
     DendrosimError
-        If it is something else, or `load` refuses it.
+        If it has another type, or `load` refuses it.
     """
     if isinstance(value, kind):
         return value

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-#: Between two columns.
+#: Gap between two columns.
 GAP = "  "
 
 
 def number(value: Any) -> str:
-    """Return a value as short text: four significant digits, ``-`` for what does not exist.
+    """Return a value as short text: four significant digits, ``-`` for a missing value.
 
     >>> [number(value) for value in (198.5961, 18, 1e-05, float("nan"), None, "rk4", True)]
     ['198.6', '18', '1e-05', '-', '-', 'rk4', 'yes']
@@ -30,19 +30,19 @@ def number(value: Any) -> str:
 
 
 def aligned(columns: Mapping[str, Sequence[Any]], width: int = 100, keys: int = 1) -> list[str]:
-    """Return the lines of a table: text to the left, numbers to the right.
+    """Return the lines of a table: text aligned left, numbers aligned right.
 
-    Columns that do not fit beside each other get headings of several lines, and if that does not
-    help are continued below, each part with the key columns again.
+    If the columns do not fit side by side, headings are broken into several lines.  If that is
+    not sufficient, the table is continued below, with the key columns repeated.
 
     Parameters
     ----------
     columns
         Heading to values, all of one length.
     width
-        Characters a line.
+        Characters per line.
     keys
-        How many columns, from the left, tell what a row is.
+        Number of columns, from the left, that identify a row.
     """
     names = list(columns)
     bodies = [_body(values, width // 2) for values in columns.values()]
@@ -85,7 +85,7 @@ def _block(head: list[str], body: list[str], values: list[Any]) -> list[str]:
 
 
 def _wrapped(name: str, most: int) -> list[str]:
-    """Break a heading after blanks, underscores and hyphens."""
+    """Break a heading after spaces, underscores and hyphens."""
     lines = [""]
     for piece in re.findall(r"[^ _-]*[ _-]?", name):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > most:

@@ -156,7 +156,7 @@ def burst_phase(
     onsets
         Times of events in s, shape (n,): `Bursts.onsets` or spikes.
     frequency
-        Of the sinusoid, in Hz.
+        Frequency of the sinusoid, in Hz.
     cycles
         Instead of `frequency`: start of each cycle in s, shape (c,), for example the upward
         zero crossings of a chirp.  Phase is interpolated linearly within a cycle; onsets before

@@ -41,9 +41,9 @@ def input_resistance_and_tau(
     voltage
         In V, shape (n,).
     step_start, step_stop
-        Of the step, in s.
+        Start and end of the step, in s.
     amplitude
-        Of the step, in A/m^2, of either sign.
+        Amplitude of the step, in A/m^2, of either sign.
 
     Returns
     -------

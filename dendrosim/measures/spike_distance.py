@@ -74,7 +74,7 @@ def coincidence_factor(a: ArrayLike, b: ArrayLike, precision: float, duration: f
     precision
         Delta in s: spikes at most this far apart coincide, each with at most one partner.
     duration
-        Of the recording, in s.
+        Duration of the recording, in s.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def victor_purpura(a: ArrayLike, b: ArrayLike, cost: float) -> float:
     a, b
         Spike times in s, shapes (n,) and (m,).
     cost
-        Of moving a spike, in 1/s; 0 compares spike counts.
+        Cost of moving a spike, in 1/s; 0 compares spike counts.
 
     Returns
     -------

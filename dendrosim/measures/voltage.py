@@ -192,7 +192,7 @@ def exclude_spikes(
     Parameters
     ----------
     times
-        Of the samples, in s, any shape.
+        Times of the samples, in s, any shape.
     spikes
         Spike times in s, shape (k,); to exclude the spikes of two cells, concatenate them.
     before, after

@@ -57,7 +57,7 @@ def n_parameters(
     Parameters
     ----------
     sizes
-        Of input, hidden layers and readout: ``"1-64-256-256-10"``.
+        Sizes of input, hidden layers and readout: ``"1-64-256-256-10"``.
     recurrent
         Whether the hidden layers have dense recurrent weights: one value for all or one per layer.
     ports

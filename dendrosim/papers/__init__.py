@@ -1,7 +1,7 @@
-"""What the two papers claim, computed from the text of the models: reproduced, refuted or neither.
+"""The claims of the two papers, tested with the text of the models: reproduced, refuted or open.
 
-The claims are data, ``lstm_lif.toml`` (Zhang et al. 2023) and ``lrmm.toml`` (anonymous 2025); each
-names the function that computes it.
+The claims are data, ``lstm_lif.toml`` (Zhang et al. 2023) and ``lrmm.toml`` (anonymous 2025).  Each
+claim names the function that tests it.
 
 >>> from dendrosim import papers
 >>> papers.reproduce("papers")                    # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Statements on the biophysical neuron of LSTM-LIF's supplement A: eqs 16-19 and Table 3."""
+"""Claims about the biophysical neuron of LSTM-LIF's supplement A: eqs 16-19 and Table 3."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from dendrosim.papers.claims import Found
 
-#: Into the dendrite: four spikes a burst with the reference values.
+#: Current into the dendrite: four spikes per burst with the reference values.
 DRIVE, DURATION = "1 uA/cm**2", "450 ms"
-#: Seconds of the first response, which are left out, and the longest interval inside a burst.
+#: Initial response in seconds, which is excluded, and the longest interval inside a burst.
 FIRST, INSIDE = 0.15, 0.02
 
 
 def still_bursts(variant: str) -> Found:
-    """Tell whether the neuron bursts as printed; without the misprint it does."""
+    """Test whether the printed neuron bursts; without the misprint it does."""
     right, printed = (_spikes_per_burst(name) for name in ("", f":{variant}"))
     return Found(
         printed >= 2, f"{printed:.1f} spikes a burst as printed, {right:.1f} without the misprint"
@@ -23,7 +23,7 @@ def still_bursts(variant: str) -> Found:
 
 
 def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
-    """Tell whether eqs 6-7 have these signs of beta_1 and beta_2 when they are derived."""
+    """Test whether the derivation of eqs 6-7 gives these signs of beta_1 and beta_2."""
     from dendrosim.model.toml import load_model
     from dendrosim.reduction.reduction import reduce
 

@@ -1,4 +1,4 @@
-"""Claims as values: read from the files of the papers, compared with what is found."""
+"""Claims as values: read from the files of the papers and compared with computed results."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from dendrosim.errors import DendrosimError, did_you_mean
 
 REPRODUCED, REFUTED, UNREACHED = "reproduced", "refuted", "not reachable here"
 VERDICTS = (REPRODUCED, REFUTED, UNREACHED)
-#: The papers, by the name of their file.
+#: The papers, by file name.
 PAPERS = ("lstm_lif", "lrmm")
 
 
 class NotReachableError(Exception):
-    """What a claim needs is not here; the message says what."""
+    """A requirement of a claim is missing; the message describes it."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a function found.
+    """The result of a function that tests a claim.
 
     Attributes
     ----------
     value
-        A number to compare with the printed one, or whether a statement holds.
+        A number to compare with the printed one, or whether a statement is true.
     evidence
-        A sentence with the numbers behind it.
+        A sentence with the underlying numbers.
     lower_is_open
-        Whether a smaller number than the printed one decides nothing: an accuracy that training
-        does not reach here may be reached elsewhere.
+        Whether a number below the printed one leaves the claim open: for example, a longer
+        training may reach a higher accuracy.
     """
 
     value: float | bool
@@ -44,32 +44,32 @@ class Found:
 
 @dataclass(frozen=True)
 class Claim:
-    """One number or statement of a paper.
+    """A number or statement of a paper.
 
     Attributes
     ----------
     id, where, says
-        Short name, place in the paper, and the claim in a sentence.
+        Short name, position in the paper, and the claim in one sentence.
     by, options
-        Name of the function that computes it (`dendrosim.papers.functions`) and its arguments;
-        without one it is not reachable.
+        Name of the function that tests it (`dendrosim.papers.functions`) and its arguments;
+        without a function the claim is not reachable.
     printed
-        The number as it is printed, "2,834.7"; empty for a statement.
+        The printed number, such as "2,834.7"; empty for a statement.
     unit
-        Of the number.
+        Unit of the number.
     tolerance
-        Largest distance that counts as reproduced; by default the printed digits decide.
+        Largest difference that counts as reproduced; by default the printed digits decide.
     at_least
-        Whether a larger number reproduces it, too, as for an accuracy.
+        Whether a larger number also reproduces the claim, as for an accuracy.
     why
-        Why it is refuted.
+        Reason if it is refuted.
     missing
-        What is missing, for a claim that is not reachable, or that what is here does not decide
-        unless it bears it out.
+        What is missing, for a claim that is not reachable, or for a claim that can be
+        reproduced but not refuted here.
     slow
-        Whether it needs a network that is trained for it.
+        Whether it needs a newly trained network.
     section
-        Heading over it and what follows; empty where the one before goes on.
+        Heading of this claim and the following ones; empty within a section.
     """
 
     id: str
@@ -88,34 +88,34 @@ class Claim:
 
     @property
     def number(self) -> float:
-        """The printed number."""
+        """The printed number as a float."""
         return float(self.printed.replace(",", ""))
 
     def agrees(self, value: float) -> bool:
-        """Whether a number is the printed one: to its digits, rounded or cut, or in tolerance."""
+        """Whether a number agrees with the printed digits (rounded or cut) or the tolerance."""
         if self.at_least and value >= self.number:
             return True
         if self.tolerance is not None:
             return abs(value - self.number) <= self.tolerance * (1 + 1e-9)
         unit = 10.0 ** -len(self.printed.partition(".")[2])
-        above = (value - self.number) / unit  # rounded: to 0.5 either side; cut: up to 1 above
+        above = (value - self.number) / unit  # rounded: 0.5 to either side; cut: up to 1 above
         return -0.5 - 1e-6 <= above < 1 - 1e-6
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A claim and what became of it.
+    """A claim and its verdict.
 
     Attributes
     ----------
     claim
-        What was claimed.
+        The claim.
     verdict
         One of `VERDICTS`.
     found
-        The number found, as text; empty for a statement.
+        The computed number, as text; empty for a statement.
     because
-        Evidence, and why it is refuted or what is missing.
+        Evidence, and the reason for a refutation or what is missing.
     """
 
     claim: Claim
@@ -131,11 +131,12 @@ class Paper:
     Attributes
     ----------
     name, title, model
-        Name of its file, title, and the model whose file cites it.
+        File name, title, and the model whose file cites the paper.
     claims
         In the order of the paper.
     networks
-        Name to the layers whose energy the paper gives, arguments of `energy.operations`.
+        Name to the layers of networks with a published energy, as arguments of
+        `energy.operations`.
     """
 
     name: str
@@ -146,12 +147,12 @@ class Paper:
 
 
 def check_apart(a: float, b: float, error: float, told: str) -> None:
-    """Refuse to tell two means apart that differ by less than two standard errors.
+    """Refuse to order two means that differ by less than two standard errors.
 
     Raises
     ------
     NotReachableError
-        With `told`, a sentence with both.
+        With `told`, a sentence with both means.
     """
     if abs(a - b) < 2 * error:
         raise NotReachableError(f"{told}: too little to tell")
@@ -172,7 +173,7 @@ def judged(claim: Claim, found: Found) -> Checked:
 
 
 def unreached(claim: Claim, missing: str) -> Checked:
-    """Return a claim that could not be looked at."""
+    """Return the verdict for a claim that cannot be tested."""
     return Checked(claim, UNREACHED, "", missing)
 
 
@@ -182,7 +183,7 @@ def load_papers(name: str | None = None) -> tuple[Paper, ...]:
     Raises
     ------
     DendrosimError
-        If there is no such paper, or a file is wrong.
+        If the paper does not exist, or a file is invalid.
     """
     if name is not None and name not in PAPERS:
         raise DendrosimError(f"{name!r} is not a paper; valid: {', '.join(PAPERS)}")
@@ -229,7 +230,7 @@ def _claim(entry: Any, networks: Mapping[str, Any], where: str) -> Claim:
 
 
 def _network(value: Any, networks: Mapping[str, Any], where: str) -> Any:
-    """Return what ``"@name"`` stands for."""
+    """Return the network for ``"@name"``."""
     if not isinstance(value, str) or not value.startswith("@"):
         return value
     if value[1:] not in networks:
@@ -238,12 +239,12 @@ def _network(value: Any, networks: Mapping[str, Any], where: str) -> Any:
 
 
 def _shown(value: float, printed: str) -> str:
-    """Return a number with the decimals of the printed one, or one more where it says more."""
+    """Return a number with the decimals of the printed one, or with one more if it is not 0."""
     decimals = len(printed.partition(".")[2])
     text = f"{value:,.{decimals + 1}f}"
     return text if 0 < decimals < 3 and not text.endswith("0") else f"{value:,.{decimals}f}"
 
 
 def joined(parts: list[str]) -> str:
-    """Return the parts that are not empty as one sentence."""
+    """Join the parts that are not empty into one sentence."""
     return "; ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""The figures of both papers, drawn from what is computed here."""
+"""The figures of both papers, drawn from results computed here."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dendrosim.energy.conventions import Count
     from dendrosim.papers.workshop import Workshop
 
-#: Table 7 of the AAAI supplement: initial coefficients, trained ones where given, accuracy.
+#: Table 7 of the AAAI supplement: initial coefficients, trained ones if given, accuracy.
 PUBLISHED = (
     ((-0.2, 0.2), (-0.184, 0.146), "98.40"), ((-0.8, 0.4), None, "99.20"),
     ((-0.2, 0.8), None, "89.36"),
 )  # fmt: skip
-#: Paper to the title over its energies.
+#: Paper to the title of its energy figure.
 ENERGIES = {"lstm_lif": "Table 2: energy of a step on S-MNIST",
             "lrmm": "Tables 3 and 4: energy of a step on SHD"}  # fmt: skip
 NAMES = {"lif": "LIF", "alif": "ALIF", "lstm_lif": "LSTM-LIF", "lrmm": "LRMM",
@@ -34,7 +34,7 @@ NAMES = {"lif": "LIF", "alif": "ALIF", "lstm_lif": "LSTM-LIF", "lrmm": "LRMM",
 
 
 def coupling_map(shop: Workshop, paper: Paper) -> Figure:
-    """Draw Fig. 2: what a step does to a gradient, over both coefficients, without reset."""
+    """Draw Fig. 2: effect of a step on a gradient, over both coefficients, without reset."""
     axis = np.linspace(-1, 1, 201 if shop.full else 81)
     found = theory.coupling_map(axis, axis)
     panels = {
@@ -64,7 +64,7 @@ def _from_quadrant(shop: Workshop, name: str) -> figures.Mark:
 
 
 def reset(shop: Workshop, paper: Paper) -> Figure:
-    """Draw what the reset changes: determinant and spectral radius over the somatic potential."""
+    """Draw the effect of the reset: determinant and spectral radius over the somatic potential."""
     from dendrosim.learn.gradients.linearised import Linearised
 
     u = np.linspace(-0.5, 2.5, 301)
@@ -103,7 +103,7 @@ def landscapes(shop: Workshop, paper: Paper) -> Figure:
 
 
 def energies(shop: Workshop, paper: Paper) -> Figure:
-    """Draw the energies that the paper gives, and corrected ones."""
+    """Draw the energies given in the paper, and corrected ones."""
     counts: dict[str, Count] = {}
     printed: dict[str, float] = {}
     for name, networks in paper.networks.items():
@@ -127,7 +127,7 @@ def energies(shop: Workshop, paper: Paper) -> Figure:
 
 
 def retention(shop: Workshop, paper: Paper) -> Figure:
-    """Draw Fig. 4: what is kept of a gradient over more and more steps."""
+    """Draw Fig. 4: gradient retention over increasing numbers of steps."""
     horizons = np.array(theory.HORIZONS)
     curves = {
         NAMES[name]: (horizons, theory.retention(shop, name))
@@ -145,7 +145,7 @@ def retention(shop: Workshop, paper: Paper) -> Figure:
 
 
 def loop_gain(shop: Workshop, paper: Paper) -> Figure:
-    """Draw Fig. 6: the gain of a step with the memory loop and without."""
+    """Draw Fig. 6: the gain of a step with and without the memory loop."""
     horizon = 32
     (run,) = shop.paths("lrmm")
     found = run.loop(surrogate="triangle", width=1.0)
@@ -187,7 +187,7 @@ def _learning(shop: Workshop, names: tuple[str, ...], title: str) -> Figure:
     )  # fmt: skip
 
 
-#: Paper to name of a figure to what draws it; those that train nothing stand in `QUICK`.
+#: Paper to figure name to drawing function; figures without training are in `QUICK`.
 DRAWINGS: Mapping[str, Mapping[str, Callable[..., Figure]]] = {
     "lstm_lif": {
         "fig_2": coupling_map, "reset": reset, "fig_3": learning_curves, "fig_4": landscapes,

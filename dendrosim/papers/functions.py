@@ -1,4 +1,4 @@
-"""The functions that claims name, and how one is called."""
+"""The functions that test claims, and how they are called."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ FUNCTIONS: Mapping[str, Callable[..., Found]] = {f.__name__: f for f in _NAMED}
 
 
 def check(claim: Claim, shop: Workshop) -> Checked:
-    """Compute a claim and judge it.
+    """Test a claim and return the verdict.
 
     Raises
     ------
     DendrosimError
-        If the claim names no function, or arguments that it does not take.
+        If the claim names an unknown function or wrong arguments.
     """
     if not claim.by:
         return unreached(claim, claim.missing)
@@ -62,7 +62,7 @@ def check(claim: Claim, shop: Workshop) -> Checked:
 
 
 def what_is_missing(error: Exception) -> str:
-    """Return what is not here, if that is what an error says; raise it again if not.
+    """Return what is missing, if an error reports that; otherwise raise the error again.
 
     Raises
     ------

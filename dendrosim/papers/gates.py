@@ -1,4 +1,4 @@
-"""Gates and spikes of LRMM while it keeps tokens and ignores noise (Fig. 5)."""
+"""Gates and spikes of LRMM while it stores tokens and ignores noise (Fig. 5)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-#: Names of the gates' currents in the text of LRMM, by the paper's letters.
+#: Names of the gate currents in the text of LRMM, by the letters of the paper.
 GATES = {"I": "I_I", "F": "I_F", "O": "I_O"}
 SAMPLES = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """What a trained network does in the noisy copy task.
+    """Activity of a trained network in the noisy copy task.
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ class Dynamics:
     spikes
         ``"N_M"`` and ``"N_C"`` to the spikes of one sample, shape (T, n).
     same
-        Share of neurons of which N_C and N_M do the same in a step, shape (B, T).
+        Share of neurons whose N_C and N_M agree in a step, shape (B, T).
     agreement
-        Share of neurons of which N_C in step t (rows) does what N_M does in step t' (columns), mean
+        Share of neurons whose N_C in step t (rows) agrees with N_M in step t' (columns), mean
         over samples; shape (T, T).
     accuracy, chance
-        Of the network on the test part, and of guessing.
+        Accuracy of the network on the test part, and of guessing.
     task
-        Its size in words.
+        Size of the task in words.
     """
 
     phase: Array
@@ -53,7 +53,7 @@ class Dynamics:
 
 
 def dynamics(shop: Workshop) -> Dynamics:
-    """Run the network that was trained for it on test samples."""
+    """Run the network trained on the noisy copy task on test samples."""
     return shop.once("dynamics", make=lambda: _dynamics(shop))
 
 
@@ -78,14 +78,14 @@ def _dynamics(shop: Workshop) -> Dynamics:
 
 
 def gate_is_lower(shop: Workshop, gate: str, during: str, than: str) -> Found:
-    """Tell whether a gate is lower in one phase than in another."""
+    """Test whether a gate is lower in one phase than in another."""
     found = dynamics(shop)
     low, high, told = _phases(found, f"gate {gate}", found.gates[gate], during, than)
     return Found(low < high, told)
 
 
 def agree_more(shop: Workshop, during: str = "noise", than: str = "data") -> Found:
-    """Tell whether N_M and N_C fire more alike in one phase than in another."""
+    """Test whether spikes of N_M and N_C agree more in one phase than in another."""
     found = dynamics(shop)
     more, less, told = _phases(found, "agreement", found.same, during, than)
     return Found(more > less, told)
@@ -94,7 +94,7 @@ def agree_more(shop: Workshop, during: str = "noise", than: str = "data") -> Fou
 def _phases(
     found: Dynamics, name: str, values: Array, first: str, second: str
 ) -> tuple[float, float, str]:
-    """Return the means in two phases and a sentence.
+    """Return the means in two phases and a sentence with both.
 
     Raises
     ------

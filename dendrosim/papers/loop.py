@@ -1,4 +1,4 @@
-"""Statements on the loop of LRMM: eqs 10-21, A.6 and Fig. 6."""
+"""Claims about the loop of LRMM: eqs 10-21, A.6 and Fig. 6."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def leak_or_nothing() -> Found:
-    """Tell whether with the boxcar a neuron's gain is its leak or 0 (eq. 12)."""
+    """Test whether, with the boxcar, the gain of a neuron is its leak or 0 (eq. 12)."""
     from dendrosim.learn.gradients.linearised import Linearised
 
     potentials = np.linspace(-1, 3, 401)
@@ -23,7 +23,7 @@ def leak_or_nothing() -> Found:
 
 
 def loop_operator(samples: int = 200) -> Found:
-    """Tell whether M_t of A.6, with the gains of eqs 20-21, is what the text of LRMM gives."""
+    """Test whether M_t of A.6, with the gains of eqs 20-21, follows from the text of LRMM."""
     from dendrosim.learn.gradients.linearised import Linearised
 
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def loop_operator(samples: int = 200) -> Found:
 
 
 def always_active(shop: Workshop, most: float = 0.01) -> Found:
-    """Tell whether the gain of N_C is hardly ever 0 (eq. 20): in at most a share of the steps."""
+    """Test whether the gain of N_C is rarely 0 (eq. 20): in at most this share of the steps."""
     (run,) = shop.paths("lrmm")
     inside = run.variables.index("U_C")
     gains = run.matrices(surrogate="boxcar", width=1.0)[..., inside, inside]
@@ -59,7 +59,7 @@ def always_active(shop: Workshop, most: float = 0.01) -> Found:
 
 
 def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
-    """Tell whether the loop of LRMM makes a step's gain larger than `least` (Fig. 6)."""
+    """Test whether the loop of LRMM increases the gain of a step above `least` (Fig. 6)."""
     found = loop_gains(shop, horizon)
     gain = float(np.median(found)) if found.size else float("nan")
     boxcar = relative_factors(*_loop(shop, "boxcar"), [horizon])[horizon]
@@ -71,7 +71,7 @@ def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
 
 
 def loop_gains(shop: Workshop, horizon: int) -> np.ndarray:
-    """Return the gain of a step that the loop of LRMM adds, where the ratio exists."""
+    """Return the gain per step added by the loop of LRMM, where the ratio is defined."""
     ratios = relative_factors(*_loop(shop, "triangle"), [horizon])[horizon].ravel()
     return geometric_gain(ratios[np.isfinite(ratios)], horizon)
 

@@ -1,4 +1,4 @@
-"""Every claim and figure of both papers into a folder, each number beside the printed one."""
+"""Test every claim and draw every figure of both papers, with the printed numbers."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ LEFT_OUT = "it takes a network that is trained for it, which --quick leaves out"
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
-    """What became of every claim.
+    """The verdicts on all claims, and the figures.
 
     Attributes
     ----------
     papers
         Paper to its claims with their verdicts.
     figures
-        Paper and name of a figure to its file, or to why there is none.
+        Paper and figure name to its file, or to the reason why there is none.
     folder
-        Where they are.
+        Folder of the files.
     """
 
     papers: Mapping[str, tuple[Checked, ...]]
@@ -51,14 +51,14 @@ class Reproduction:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many claims of each paper have each verdict."""
+        """Number of claims with each verdict, per paper."""
         counted = {
             name: Counter(c.verdict for c in checked) for name, checked in self.papers.items()
         }
         return {name: {v: counter[v] for v in VERDICTS} for name, counter in counted.items()}
 
     def rows(self) -> list[dict[str, str]]:
-        """Return one row a claim, with the columns `COLUMNS`."""
+        """Return one row per claim, with the columns `COLUMNS`."""
         return [
             {
                 "paper": name, "where": c.claim.where, "claim": c.claim.says,
@@ -69,7 +69,7 @@ class Reproduction:
         ]  # fmt: skip
 
     def text(self) -> str:
-        """Return a table for people: place, claim, printed, found, verdict."""
+        """Return a table as text: position, claim, printed, found, verdict."""
         lines: list[str] = []
         for name, checked in self.papers.items():
             told = ", ".join(f"{n} {verdict}" for verdict, n in self.counts[name].items())
@@ -84,7 +84,7 @@ class Reproduction:
         return "\n".join([*lines, f"report, table and figures are in {self.folder}"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for machines."""
+        """Return plain values for JSON."""
         drawn = {f"{paper}_{name}": str(path) for (paper, name), path in self.figures.items()}
         return {"counts": self.counts, "claims": self.rows(), "figures": drawn}
 
@@ -93,7 +93,7 @@ def reproduce(
     out: str | os.PathLike, *, paper: str | None = None, full: bool = False, quick: bool = False,
     runs: str | os.PathLike | None = None, progress: bool | None = None,
 ) -> Reproduction:  # fmt: skip
-    """Compute every claim and figure of both papers into a folder.
+    """Test every claim and draw every figure of both papers; write the results to a folder.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def reproduce(
     paper
         ``"lstm_lif"`` or ``"lrmm"``; both by default.
     full
-        Whether to train four times as long and to draw finer.
+        Whether to train four times as long and to draw at a higher resolution.
     quick
-        Whether to leave out what trains networks.
+        Whether to skip everything that trains networks.
     runs
-        Folder with logged training runs; ``benchmarks/results`` of the checkout by default.
+        Folder with logged training runs; by default ``benchmarks/results`` of the checkout.
     progress
-        Whether to show a progress bar; on a terminal by default.
+        Whether to show a progress bar; by default only on a terminal.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def reproduce(
     Raises
     ------
     DendrosimError
-        If the folder cannot be written or there is no such paper.
+        If the folder is not writable or there is no such paper.
     """
     papers = load_papers(paper)
     folder = _folder(out)
@@ -141,7 +141,7 @@ def _tasks(
     papers: Sequence[Paper], shop: Workshop, folder: Path, quick: bool,
     checked: dict[str, list[Checked]], figures: dict[tuple[str, str], Path | str],
 ) -> Iterator[Any]:  # fmt: skip
-    """Yield what is to be done, a function without arguments each."""
+    """Yield the tasks to do, as functions without arguments."""
     from dendrosim.figures.style import save_figure
     from dendrosim.papers.drawings import DRAWINGS, QUICK
 
@@ -217,7 +217,7 @@ def _report(found: Reproduction, papers: Sequence[Paper]) -> str:
 
 
 def _line(one: Checked) -> str:
-    """Return a claim as a line of a table in Markdown."""
+    """Return a claim as one row of a Markdown table."""
     unit = f" {one.claim.unit}" if one.claim.unit else ""
     numbers = [text and text + unit for text in (one.claim.printed, one.found)]
     cells = [one.claim.where, one.claim.says, *numbers, one.verdict, one.because]

@@ -1,4 +1,4 @@
-"""Numbers of the papers that follow from sizes and rates alone: energies and parameter counts."""
+"""Numbers of the papers that depend only on sizes and rates: energies and parameter counts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def parameters(
     sizes: str, recurrent: bool | Sequence[bool] = False, ports: int = 1,
     recurrent_bias: bool = False, unit: float = 1e3, a_neuron: int = 0, a_class: int = 0,
 ) -> Found:  # fmt: skip
-    """Count what is trained in a network, in thousands or another unit.
+    """Count the trained numbers of a network, in thousands or another unit.
 
     Parameters
     ----------
     sizes, recurrent, ports, recurrent_bias
-        As `architecture.n_parameters` takes them: weights and biases.
+        Arguments of `architecture.n_parameters`, for weights and biases.
     unit
-        What the printed number counts.
+        Unit of the printed number.
     a_neuron, a_class
-        Trained numbers of a hidden neuron and of a readout besides.
+        Additional trained numbers per hidden neuron and per readout.
     """
     count = n_parameters(sizes, recurrent, ports, recurrent_bias)
     _, *hidden, classes = sizes_of(sizes)
@@ -37,19 +37,19 @@ def parameters(
 def spent(
     of: Sequence[Mapping[str, Any]], quantity: str = "nJ", part: str = "", layer: int | None = None
 ) -> Found:
-    """Sum the energy, or one kind of operations, of networks whose layers may be given apart.
+    """Sum the energy, or one kind of operation, of networks; layers may be given separately.
 
     Parameters
     ----------
     of
-        Arguments of `energy.operations`, or of `energy.lstm_operations` where the model is
+        Arguments of `energy.operations`, or of `energy.lstm_operations` if the model is
         ``"lstm"``.
     quantity
         ``"nJ"``, ``"AC"`` or ``"MAC"``.
     part
-        Parts to take, joined by ``+``; all by default.
+        Parts to include, joined by ``+``; all by default.
     layer
-        Which of the networks to take, where the layers are given apart; all by default.
+        Index of the network to use if layers are given separately; all by default.
     """
     total = _operations(of if layer is None else [of[layer]], part)
     found = {"nJ": total.nanojoules(), "AC": total.ac, "MAC": total.mac}[quantity]
@@ -60,7 +60,7 @@ def ratio(
     above: Sequence[Mapping[str, Any]], below: Sequence[Mapping[str, Any]], quantity: str = "nJ",
     saving: bool = False,
 ) -> Found:  # fmt: skip
-    """Divide what two networks spend; or return what the upper saves, in per cent of the lower."""
+    """Divide the costs of two networks; or return the saving of `above` in per cent."""
     a, b = (spent(one, quantity).value for one in (above, below))
     value = 100 * (1 - a / b) if saving else a / b
     return Found(value, f"{a:,.2f} against {b:,.2f} {quantity}")
@@ -69,13 +69,13 @@ def ratio(
 def less(
     one: Sequence[Mapping[str, Any]], than: Sequence[Mapping[str, Any]], quantity: str = "nJ"
 ) -> Found:
-    """Tell whether one network spends less than another."""
+    """Test whether one network costs less than another."""
     a, b = (spent(network, quantity).value for network in (one, than))
     return Found(a < b, f"{a:,.2f} against {b:,.2f} {quantity}")
 
 
 def surplus(of: Mapping[str, Any], over: Mapping[str, Any], ac: float, mac: float) -> Found:
-    """Tell whether a network takes so many accumulates and multiplications more than another."""
+    """Test whether a network needs this many more accumulates and multiplications than another."""
     a, b = (_operations([one], "") for one in (of, over))
     found = (a.ac - b.ac, a.mac - b.mac)
     return Found(
@@ -84,7 +84,7 @@ def surplus(of: Mapping[str, Any], over: Mapping[str, Any], ac: float, mac: floa
 
 
 def fewer_parameters(one: Mapping[str, Any], than: Mapping[str, Any], factor: float) -> Found:
-    """Tell whether a network has at most `factor` times the parameters of another."""
+    """Test whether a network has at most `factor` times the parameters of another."""
     a, b = (n_parameters(**network) for network in (one, than))
     return Found(a <= factor * b, f"{a:,} against {b:,} parameters")
 
@@ -95,12 +95,12 @@ def difference(a: float, b: float) -> Found:
 
 
 def stated(value: float, where: str) -> Found:
-    """Return the same number as it stands elsewhere."""
+    """Return the same number as given at another position."""
     return Found(value, f"{where}: {value:,g}")
 
 
 def happens(epochs: int, milestones: Sequence[int]) -> Found:
-    """Tell whether a training of so many epochs comes to all the epochs where its rate falls."""
+    """Test whether a training is long enough for all epochs at which its rate decreases."""
     late = [str(milestone) for milestone in milestones if milestone >= epochs]
     return Found(not late, f"{epochs} epochs end before {', '.join(late)}" if late else "")
 

@@ -1,4 +1,4 @@
-"""Statements on gradients: eqs 9-15 of LSTM-LIF, and what models keep of one (Fig. 4 of LRMM)."""
+"""Claims about gradients: eqs 9-15 of LSTM-LIF, and gradient retention (Fig. 4 of LRMM)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from dendrosim.learn.gradients.maps import ParameterMap
     from dendrosim.papers.workshop import Workshop
 
-#: Eqs 9-10 from eqs 6-7: no leak.
+#: Eqs 9-10 follow from eqs 6-7 without leak.
 NO_LEAK = {"alpha_1": 1.0, "alpha_2": 1.0}
-#: Coefficients between 0 and 1, ends left out.
+#: Coefficients between 0 and 1, without the end points.
 _BETWEEN = np.linspace(0.02, 0.98, 49)
 HORIZONS = (1, 2, 4, 8, 16, 32, 48)
 
@@ -32,7 +32,7 @@ def coupling_map(beta_1: Sequence[float], beta_2: Sequence[float]) -> ParameterM
 
 
 def eq_13() -> Found:
-    """Tell whether eq. 13 is the one-step Jacobian or its square."""
+    """Test whether eq. 13 is the one-step Jacobian or its square."""
     found = coupling_map([-0.5], [0.5])
     one, printed = found.jacobian[0, 0], found.total[0, 0]
     same = bool(np.allclose(printed, one) or np.allclose(printed, one @ one))
@@ -43,13 +43,13 @@ def eq_13() -> Found:
 
 
 def printed_norm(beta_1: float, beta_2: float) -> Found:
-    """Return eq. 14."""
+    """Return the value of eq. 14."""
     found = coupling_map([beta_1], [beta_2])
     return Found(float(found.printed_norm[0, 0]), f"at ({beta_1:g}, {beta_2:g})")
 
 
 def eq_14_is_a_norm() -> Found:
-    """Tell whether eq. 14 is the norm of eq. 13 over the second quadrant."""
+    """Test whether eq. 14 is the norm of eq. 13 in the second quadrant."""
     found = coupling_map(-_BETWEEN, _BETWEEN)
     apart = ~np.isclose(found.norm, found.printed_norm)
     k = np.unravel_index(np.argmax(found.norm - found.printed_norm), apart.shape)
@@ -61,13 +61,13 @@ def eq_14_is_a_norm() -> Found:
 
 
 def eq_14_above_1() -> Found:
-    """Tell whether eq. 14 is above 1 in the second quadrant."""
+    """Test whether eq. 14 is above 1 in the second quadrant."""
     least = coupling_map(-_BETWEEN, _BETWEEN).printed_norm.min()
     return Found(bool(least > 1), f"least value {least:.4f}")
 
 
 def a_norm_above_1_suffices() -> Found:
-    """Tell whether a norm above 1 keeps products from vanishing, with a leak as the example."""
+    """Test whether a norm above 1 prevents vanishing products, with a leak as the example."""
     from dendrosim.learn.gradients.maps import parameter_map
 
     leak = {"alpha_1": 0.9, "alpha_2": 0.9}
@@ -80,7 +80,7 @@ def a_norm_above_1_suffices() -> Found:
 
 
 def on_the_circle() -> Found:
-    """Tell whether without spikes the eigenvalues of LSTM-LIF have modulus 1, determinant 1."""
+    """Test whether, without spikes, LSTM-LIF has determinant 1 and eigenvalues of modulus 1."""
     found = coupling_map(-_BETWEEN, _BETWEEN)
     off = np.abs(found.spectral_radius - 1).max()
     determinant = np.abs(np.linalg.det(found.jacobian) - 1).max()
@@ -92,7 +92,7 @@ def on_the_circle() -> Found:
 
 
 def with_reset() -> Found:
-    """Tell whether the reset leaves the determinant of a step at 1."""
+    """Test whether the determinant of a step is still 1 with the reset."""
     from dendrosim.learn.gradients.linearised import Linearised
 
     at = np.linspace(-0.5, 2.5, 61)
@@ -105,7 +105,7 @@ def with_reset() -> Found:
 
 
 def quadrant(beta_1: int, beta_2: int, gradients: str) -> Found:
-    """Tell whether gradients explode, vanish or do neither in a quadrant of (beta_1, beta_2)."""
+    """Test whether gradients explode, vanish or neither in a quadrant of (beta_1, beta_2)."""
     found = coupling_map(beta_1 * _BETWEEN, beta_2 * _BETWEEN)
     low, high = found.spectral_radius.min(), found.spectral_radius.max()
     holds = {"explode": low > 1 + 1e-6, "vanish": high < 1 - 1e-6, "neither": high < 1 + 1e-6}
@@ -117,14 +117,14 @@ def quadrant(beta_1: int, beta_2: int, gradients: str) -> Found:
 
 
 def eq_15() -> Found:
-    """Tell whether eq. 15 has the coefficients of the text: of the state, the input and a spike."""
+    """Test whether eq. 15 has the coefficients of the text: of the state, the input and a spike."""
     from dendrosim.learn.gradients.linearised import Linearised
 
     step = Linearised("lstm_lif")
     values = {"beta_1": -0.7, "beta_2": 0.3, "gamma": 0.4, "V_th": 1.2}
     b1, b2, gamma, v_th = values.values()
     away = step.jacobian(values=values)[1]
-    reset = step.jacobian({"U_S": v_th}, values=values)[1] - away  # the slope there is 1
+    reset = step.jacobian({"U_S": v_th}, values=values)[1] - away  # the surrogate slope is 1
     by_input = step.ports(values=values)[0][1, 0]
     text = np.array([away[1], away[0], by_input, -reset[1]])
     printed = np.array([1 + b1 * b2, b2, b2, b2 * gamma + v_th])
@@ -132,9 +132,10 @@ def eq_15() -> Found:
 
 
 def keeps_longer(shop: Workshop, one: str, than: Sequence[str]) -> Found:
-    """Tell whether a trained network of one model keeps more of a gradient than those of others.
+    """Test whether a trained network retains more of a gradient than those of other models.
 
-    At every horizon of `HORIZONS` from 8 on, in the median over samples, steps and neurons.
+    The retention is the median over samples, steps and neurons, at every horizon of `HORIZONS`
+    from 8 on.
     """
     kept = {name: retention(shop, name) for name in (one, *than)}
     far = [k for k, h in enumerate(HORIZONS) if h >= 8]
@@ -144,13 +145,13 @@ def keeps_longer(shop: Workshop, one: str, than: Sequence[str]) -> Found:
 
 
 def retention(shop: Workshop, name: str) -> np.ndarray:
-    """Return the absolute factor of a small trained network's last layer for each horizon."""
+    """Return the absolute retention in the last layer of a small trained network, per horizon."""
     slope = shop.trained(name).surrogate
     return absolute_retention(shop.paths(name)[-1].matrices(**slope), HORIZONS)
 
 
 def lif_vanishes(shop: Workshop) -> Found:
-    """Tell whether LIF loses gradients exponentially: by the leak a step far from threshold."""
+    """Test whether LIF loses gradients exponentially: by the leak per step far from threshold."""
     slope = shop.trained("lif").surrogate
     factors = retention_factors(shop.paths("lif")[-1].matrices(**slope), [1, 48])
     one, far = (float(np.median(factors[h])) for h in (1, 48))

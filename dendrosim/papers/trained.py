@@ -1,4 +1,4 @@
-"""Claims on training: accuracies from logged runs, behaviour from small networks."""
+"""Claims about training: accuracies from logged runs, behaviour of small networks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from dendrosim.papers.workshop import Trained, Workshop
 
 TASK = "8 x 8 digits, a pixel a step"
-#: Accuracy of guessing, and what a network has to reach to have learned at all.
+#: Accuracy of guessing, and the minimum accuracy that counts as learning.
 CHANCE, LEAST = 0.1, 0.3
-#: Coefficients in the middle of the four quadrants, in the order in which they are counted.
+#: Coefficients at the centre of the four quadrants, in counting order.
 QUADRANTS = {
     "first": (0.4, 0.4),
     "second": (-0.4, 0.4),
@@ -27,16 +27,16 @@ QUADRANTS = {
 
 
 def logged(shop: Workshop, recipe: str, task: Mapping[str, Any] | None = None) -> Found:
-    """Return the accuracy of a recipe's finished runs in per cent: the median of the longest.
+    """Return the accuracy of a recipe's finished runs in per cent: the median of the longest runs.
 
     Parameters
     ----------
     shop
-        Where the runs are.
+        Workshop with the runs.
     recipe
         Name of the recipe.
     task
-        Options that the task must have had; a run with others is of another task.
+        Required options of the task; runs with other options are ignored.
     """
     runs = shop.logged(recipe, task or {})
     if not runs:
@@ -51,7 +51,7 @@ def logged(shop: Workshop, recipe: str, task: Mapping[str, Any] | None = None) -
 
 
 def learns_faster(shop: Workshop, one: str, than: str, accuracy: float = 0.4) -> Found:
-    """Tell whether one model reaches a validation accuracy in fewer epochs than another."""
+    """Test whether one model reaches a validation accuracy in fewer epochs than another."""
     epochs = {}
     for name in (one, than):
         reached = [row["epoch"] for row in shop.trained(name).history
@@ -62,7 +62,7 @@ def learns_faster(shop: Workshop, one: str, than: str, accuracy: float = 0.4) ->
 
 
 def is_better(shop: Workshop, one: str, than: str) -> Found:
-    """Tell whether one model has the higher test accuracy after the same training."""
+    """Test whether one model has the higher test accuracy after the same training."""
     a, b = (shop.trained(name).accuracy for name in (one, than))
     error = standard_error(a, b, len(shop.digits().test))
     told = f"{TASK}: {one} {a:.1%}, {than} {b:.1%} (standard error of the difference {error:.1%})"
@@ -76,14 +76,14 @@ def standard_error(a: float, b: float, n: int) -> float:
 
 
 def smoother(shop: Workshop, one: str = "lstm_lif", than: str = "lif") -> Found:
-    """Tell whether the loss around one trained network is smoother than around another."""
+    """Test whether the loss around one trained network is smoother than around another."""
     rough = {name: landscape_of(shop, name).roughness for name in (one, than)}
     told = ", ".join(f"{name} {value:.4f}" for name, value in rough.items())
     return Found(bool(rough[one] < rough[than]), f"roughness on {TASK}: {told}")
 
 
 def landscape_of(shop: Workshop, name: str) -> Landscape:
-    """Return the loss around a small trained network, over test samples."""
+    """Return the loss around a small trained network, on test samples."""
     return shop.once("landscape", name, make=lambda: _landscape(shop, name))
 
 
@@ -98,10 +98,10 @@ def _landscape(shop: Workshop, name: str) -> Landscape:
 
 
 def quadrant_learns(shop: Workshop, name: str, learns: bool = True) -> Found:
-    """Tell whether eqs 6-8 without leak learn (or fail to) from coefficients in a quadrant.
+    """Test whether eqs 6-8 without leak learn (or fail to) from coefficients in a quadrant.
 
-    They learn if they come more than halfway from chance to what is learned from the second
-    quadrant, which has to come to `LEAST` itself.
+    They learn if their accuracy is more than halfway from chance to that of the second quadrant.
+    The second quadrant itself must reach `LEAST`.
     """
     accuracies = {
         one: made.accuracy if (made := from_quadrant(shop, one)) else 0.0
@@ -116,7 +116,7 @@ def quadrant_learns(shop: Workshop, name: str, learns: bool = True) -> Found:
 
 
 def from_quadrant(shop: Workshop, name: str) -> Trained | None:
-    """Return a network of eqs 6-8 without leak, from coefficients in a quadrant; None: diverged."""
+    """Return a network of eqs 6-8 without leak, started in a quadrant; None if it diverged."""
     return shop.once("quadrant", name, make=lambda: _from_quadrant(shop, name))
 
 

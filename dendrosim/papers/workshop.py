@@ -1,7 +1,8 @@
-"""What several claims and figures share: networks that are trained once, and logged runs.
+"""Resources shared by claims and figures: networks that are trained once, and logged runs.
 
-The small networks learn the 8 x 8 digits of scikit-learn, a pixel a step: 64 steps, seconds each.
-It is no task of the papers, so it can show what a claim says of behaviour, never its accuracy.
+The small networks learn the 8 x 8 digits of scikit-learn, one pixel per step: 64 steps, a few
+seconds each.  The papers do not use this task, so it can only test claims about behaviour, not
+their accuracies.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-#: Name to the recipe and what is changed in it.
+#: Name to the recipe and its changes.
 SMALL: dict[str, tuple[str, tuple[str, ...]]] = {
     "lif": ("digits_lif", ()),
     "alif": ("digits_lif", (
@@ -39,7 +40,7 @@ SMALL: dict[str, tuple[str, tuple[str, ...]]] = {
         "layers.weights='uniform(-3, 3)'", "layers.recurrent_weights='uniform(-0.5, 0.5)'",
     )),
 }  # fmt: skip
-#: Ablations of LRMM (Table 2) and what else is changed in a network.
+#: Ablations of LRMM (Table 2) and the additional changes to a network.
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "no_feedback": ("layers.model='lrmm:no_feedback'",),
     "no_recurrence": ("layers.model='lrmm:no_recurrence'", "layers.recurrent=false"),
@@ -57,18 +58,18 @@ NOISY_COPY = {
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network that was trained here.
+    """A network trained by a workshop.
 
     Attributes
     ----------
     network
-        Of the best epoch.
+        Network of the best epoch.
     history
-        One row an epoch.
+        One row per epoch.
     accuracy
-        On the test part.
+        Accuracy on the test part.
     surrogate
-        ``surrogate`` and ``width`` that it was trained with.
+        ``surrogate`` and ``width`` of the training.
     """
 
     network: Network
@@ -78,14 +79,14 @@ class Trained:
 
 
 class Workshop:
-    """Networks by name, each trained at most once.
+    """Networks by name, each trained only once.
 
     Parameters
     ----------
     full
-        Whether to train four times as long and draw finer.
+        Whether to train four times as long and to draw at a higher resolution.
     runs
-        Folder with logged training runs; ``benchmarks/results`` of the checkout by default.
+        Folder with logged training runs; by default ``benchmarks/results`` of the checkout.
     """
 
     def __init__(self, full: bool = False, runs: Path | None = None) -> None:
@@ -94,7 +95,7 @@ class Workshop:
         self._made: dict[tuple[str, ...], Any] = {}
 
     def once(self, *key: str, make: Callable[[], Any]) -> Any:
-        """Return what `make` makes, made the first time that it is asked for by this key."""
+        """Return the result of `make`, computed on the first call with this key."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -107,7 +108,7 @@ class Workshop:
         return self.once("trained", name, make=lambda: self.train(recipe, changes))
 
     def noisy_copy(self) -> tuple[Trained, Task]:
-        """Return a network that was trained on the noisy copy task, and the task."""
+        """Return a network trained on the noisy copy task, and the task."""
         return self.once("noisy copy", make=self._noisy_copy)
 
     def _noisy_copy(self) -> tuple[Trained, Task]:
@@ -126,7 +127,7 @@ class Workshop:
         return self._run(load_recipe(recipe, ["task.layout='pixels'", length, *changes]))
 
     def _run(self, plan: Recipe) -> Trained:
-        """Train in a folder that is thrown away."""
+        """Train in a temporary folder."""
         from dendrosim.learn import train
 
         with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +146,7 @@ class Workshop:
         return self.once("digits", make=lambda: load_task("digits", layout="pixels"))
 
     def paths(self, name: str) -> list[LayerRun]:
-        """Return what each layer of a small network goes through on a few test samples."""
+        """Return states and currents of each layer of a small network on a few test samples."""
         return self.once("paths", name, make=lambda: self._paths(self.trained(name).network))
 
     def _paths(self, network: Network) -> list[LayerRun]:
@@ -161,7 +162,7 @@ class Workshop:
         recipe
             Name of the recipe.
         task
-            Options of its task that a run must have had.
+            Required options of the task.
         """
         found = [
             told for told in self.once("logged", make=self._finished)
@@ -182,5 +183,5 @@ class Workshop:
 
 
 def _had(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the task of a run."""
+    """Return the options of the task in a run."""
     return tomllib.loads(told.get("recipe_text", "")).get("task", {})

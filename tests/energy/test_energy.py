@@ -1,7 +1,7 @@
-"""Paper's numbers and laws of the energy accounting and of parameter counts.
+"""Published numbers and laws of the energy accounting and of parameter counts.
 
-The printed formulas of both papers stand here a second time, as the oracle: the package has them
-from the text of the models.
+The printed formulas of both papers are written here a second time, as the reference.  The package
+derives them from the text of the models.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TestSeed000:
         assert found(n_out=10, input_rate=1) == pytest.approx(28.1827584)
         asked = ({}, {"n_out": 10}, {"n_out": 10, "input_rate": 1})
         assert [round(found(**more), 1) for more in asked] == [28.1, 28.1, 28.2]
-        # with which the LIF network is not the printed 23.8 any more
+        # counted like this, the LIF network no longer gives the printed 23.8
         assert energy.lif_network(
             SIZES, RECURRENT, RATES["lif"], n_out=10, input_rate=1
         ) == pytest.approx(23.904864)
@@ -104,7 +104,7 @@ class TestSeed002:
         assert layers == pytest.approx(accumulates(128, 1), rel=1e-12)
 
     def test_baselines_as_printed(self):
-        """Each layer by itself: the printed sums give a layer two different output rates."""
+        """Each layer separately: the printed sums use two different output rates for one layer."""
 
         def total(model, rates_in, rate):
             layers = [
@@ -160,7 +160,7 @@ TABLES = [
     ("2-128-128-10", (True, False), 34_698),
     ("2-128-128-10", True, 51_210),
 ]
-#: Of LRMM: one bias a gate, no scalars of the units.
+#: LRMM: one bias per gate, no scalars in the units.
 LRMM_TABLES = [
     ("1-128-128-10", True, 149_898), ("700-128-128-20", True, 419_604),
     ("700-128-128-35", True, 421_539), ("2-128-128-10", True, 150_282),
@@ -207,7 +207,7 @@ class TestParameters:
 
 
 def by_hand(model, sizes, own, rates, input_rate, n_out):
-    """Tables 2 and 6 of seed 000, with the recurrence only where it is."""
+    """Tables 2 and 6 of seed 000, with recurrence only in recurrent layers."""
     c = {"lif": 1, "lstm_lif": 2}[model]
     ac, mac = 0.0, 0.0
     below = input_rate
@@ -247,7 +247,7 @@ class TestLaws:
         assert found.total.mac == 7 * (7 if convention == "text" else 4)
 
 
-#: One step, with S fired at 0.25: accumulates and multiply-and-accumulates by hand.
+#: One step with S at a rate of 0.25: accumulates and multiply-and-accumulates by hand.
 COUNTED = [
     ("U = 0.5*U + I - S", 0.25, 1),
     ("U = U + I - S", 0.25, 0),
@@ -296,7 +296,7 @@ class TestText:
 
 @pytest.fixture(scope="module")
 def ran():
-    """A layer of LRMM over one of LSTM-LIF, their input and their run."""
+    """A layer of LRMM after one of LSTM-LIF, with input and run."""
     layers = [ds.Layer("lstm_lif", 3, 6, True), ds.Layer("lrmm", 6, 4, True, parameters={"w_I": 2})]
     network = ds.Network.random(layers, n_out=2, seed=3)
     x = np.random.default_rng(0).normal(size=(5, 20, 3)) * 3
@@ -359,7 +359,7 @@ class TestCount:
             energy.count(ds.Network([ds.Layer("lif", 1, 4)]), recording)
 
     def test_inner_spikes_are_those_of_their_neurons(self):
-        """Columns in another order count the same; without a neuron there is no count."""
+        """The order of columns does not change the count; a missing neuron gives an error."""
         drive = [ds.Stimulus("I", "constant", amplitude="[2, 9, 0.1]")]
         network = ds.Network([ds.Layer("lrmm", 1, 3)])
         options = {"device": "numpy", "progress": False, "record": ["S_I", "S_M", "S_C"]}

@@ -1,4 +1,4 @@
-"""Each integration method has its order, for inputs that stand still and that change; and the
+"""Each integration method has its theoretical order, for constant and changing inputs; and the
 linear models obey superposition."""
 
 import numpy as np
@@ -11,18 +11,18 @@ import dendrosim as ds
 ORDERS = {
     "euler": 1, "exponential_euler": 1, "rush_larsen": 1,
     "rk2": 2, "rush_larsen2": 2, "rk4": 4,
-    "heun": 1,  # Brian2's treats the noise by Heun and all that is not noise by Euler
+    "heun": 1,  # Brian2 uses Heun for the noise term only, and Euler for the rest
 }  # fmt: skip
-#: Steps in ms: each half of the one before, within the range where the order shows.
+#: Steps in ms: each is half of the previous one, in the range where the order is visible.
 STEPS = (0.025, 0.0125, 0.00625)
 FINER = {"rush_larsen2": 0.5}
 INPUTS = ["constant", "ramp", "chirp", "alpha"]
 
 
 def smooth_inputs():
-    """One neuron for each input: constant; and with a ramp, a chirp or an alpha function too.
+    """One neuron per input: constant; and with a ramp, a chirp or an alpha function.
 
-    All begin on the grid of every step, and the ramp and the chirp jump at their ends.
+    All inputs start on the grid of every step; the ramp and the chirp jump at their ends.
     """
     return ds.Protocol(
         duration="2.5 ms",
@@ -76,7 +76,7 @@ def test_methods_agree_in_the_limit():
 
 
 def two_inputs(places, unit, dt):
-    """Four neurons: nothing, one stimulus, the other, and both."""
+    """Four neurons: without stimulus, with each of two stimuli, with both."""
     return ds.Protocol(
         duration=f"{200 * dt} ms",
         stimuli=[

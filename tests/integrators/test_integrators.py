@@ -1,4 +1,4 @@
-"""The exponential methods: laws that any equation shows, and an independent loop."""
+"""The exponential methods: general laws, and comparison with an independent loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def numpy_target(monkeypatch):
 
 
 def advance(text, start, dt, steps, method="rush_larsen2", n=1):
-    """Return the variables of a plain Brian2 group of n neurons after some steps of dt seconds."""
+    """Return the variables of a plain Brian2 group of n neurons after steps of dt seconds."""
     group = b2.NeuronGroup(n, text, method=method, dt=dt * b2.second)
     for name, value in start.items():
         setattr(group, name, value)
@@ -47,18 +47,18 @@ def advance(text, start, dt, steps, method="rush_larsen2", n=1):
 
 
 def order(text, start, exact, dt, method="rush_larsen2"):
-    """Return the order that two runs to the same time show against the exact solution."""
+    """Return the order of convergence of two runs to the same time, from the exact solution."""
     errors = [np.abs(advance(text, start, dt / k, 8 * k, method) - exact).max() for k in (1, 2)]
     assert errors[1] > 1e-12  # above rounding
     return np.log2(errors[0] / errors[1])
 
 
 class TestOrder:
-    """Of third order in what a variable does to itself, of second in what others do to it."""
+    """Third order in the effect of a variable on itself, second order in effects of others."""
 
     @pytest.mark.parametrize("text", ["exp(-v)", "s"])
     def test_alone(self, text):
-        """dv/dt = exp(-v) has v = log(1 + t)."""
+        """dv/dt = exp(-v) has the solution v = log(1 + t)."""
         text = f"dv/dt = {text}/second : 1\ns = exp(-v) : 1"
         exact = np.log(1 + 8 * 0.1)
         assert order(text, {"v": 0}, exact, 0.1) == pytest.approx(3, abs=0.1)
@@ -68,7 +68,7 @@ class TestOrder:
         assert order(text, {"v": 0}, exact, 0.02, "rush_larsen") == pytest.approx(1, abs=0.1)
 
     def test_coupled(self):
-        """A turn in the plane is all coupling."""
+        """A rotation in the plane consists of coupling only."""
         text = "dx/dt = -4*y/second : 1\ndy/dt = 4*x/second : 1"
         exact = [np.cos(4 * 8 * 0.03), np.sin(4 * 8 * 0.03)]
         assert order(text, {"x": 1, "y": 0}, exact, 0.03) == pytest.approx(2, abs=0.1)
@@ -101,7 +101,7 @@ class TestOrder:
         assert_allclose(spikes[method][1], spikes["exact"][1], rtol=1e-12)
 
     def test_what_has_no_slope_is_held(self):
-        """dv/dt = -|v|: a step of Ralston's method, to rounding."""
+        """For dv/dt = -|v|, a step of Ralston's method, to rounding."""
         dt = 0.1
         found = advance("dv/dt = -abs(v)/second : 1", {"v": 1.0}, dt, 1)
         stage = 1 - 2 / 3 * dt
@@ -117,7 +117,7 @@ class TestOrder:
 class TestBounds:
     @pytest.mark.parametrize("method", EXPONENTIAL)
     def test_a_gate_stays_between_0_and_1_for_any_step(self, method):
-        """Its rates jump within the step from one pair to another; only rates times dt matter."""
+        """The rates jump within the step from one pair to another; only rates times dt matter."""
         rng, n = np.random.default_rng(3), 10_000
         text = """
         dx/dt = (a*(1 - x) - b*x)/second : 1
@@ -146,7 +146,7 @@ class TestBounds:
 
 
 def trees_of(model):
-    """Return the trees of a model's equations, its names known to sympy only."""
+    """Return the trees of a model's equations, with names as plain sympy symbols."""
     return EquationTrees(Equations("\n".join(e.text for e in model.equations)))
 
 
@@ -155,7 +155,7 @@ class TestSlopes:
     @settings(max_examples=30, deadline=None)
     @given(st.data())
     def test_they_are_the_diagonal_of_the_jacobian(self, name, data):
-        """By dual numbers, which know nothing of sympy."""
+        """Comparison with dual numbers, which do not use sympy."""
         model = ds.load_model(name)
         dynamics, trees = Dynamics(model), trees_of(model)
         draw = st.floats(0.01, 0.99)
@@ -172,7 +172,7 @@ class TestSlopes:
             known = dict(values)
             for target, tree in [*slope.chain.items(), ("slope", slope.total)]:
                 known[target] = parse_expression(sympy_to_str(tree), "test")(known)
-            # the series of exprel's slope near 0 is right to 3e-7 of a rate
+            # near 0, the series of exprel's slope is accurate to 3e-7 of a rate
             assert_allclose(known["slope"], jacobian[k, k], rtol=1e-5, atol=1e-3)
 
     def test_gates_are_affine_and_potentials_are_not(self):
@@ -196,7 +196,7 @@ class TestSlopes:
 
     def test_a_slope_names_only_what_it_needs(self):
         trees = trees_of(ds.load_model("kepecs_wang_2000"))
-        assert not trees.whole_slope("h").chain  # I_Na moves with h, but not the rate of h
+        assert not trees.whole_slope("h").chain  # I_Na depends on h, but the rate of h does not
         assert "_d_m_inf_d_v_s" in trees.whole_slope("v_s").chain
 
 
@@ -207,7 +207,7 @@ class TestAgainstAnIndependentLoop:
          (pinsky_rinzel, "pinsky_rinzel_1994", (0, 1, 1, 1, 1, 1, 1, 1), 5.0)],
     )  # fmt: skip
     def test_rush_larsen2(self, oracle, name, affine, dendrite):
-        """Through a spike; slopes by differences are right to some 1e-7."""
+        """During a spike; finite differences are accurate to about 1e-7."""
         model = ds.load_model(name)
         currents = constants("15 ms", dendrite=f"{dendrite} uA/cm**2")
         r = states(model, currents, method="rush_larsen2", dt="0.05 ms", device="numpy")

@@ -1,4 +1,4 @@
-"""The cochlea: its filters, Meddis' hair cell against a fine loop, and what bushy cells tell."""
+"""The cochlea: its filters, Meddis' hair cell against a fine loop, and spikes of bushy cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tone(hertz, start=0.1, stop=0.4):
 
 
 def nerve(membrane):
-    """Return the rate of the nerve, 1/s, in Brian2: shape (steps,)."""
+    """Return the firing rate of the nerve, 1/s, from Brian2: shape (steps,)."""
     network = Cochlea(rate=RATE, hop=80, channels=1).network
     r = ds.run_network(network, membrane[None, :, None], device="numpy", record={0: ("c",)},
                        progress=False)  # fmt: skip
@@ -36,7 +36,7 @@ def nerve(membrane):
 
 
 def fine_nerve(membrane, parts=40):
-    """The same by small steps of Euler's method, the membrane held over a sample."""
+    """The same with small Euler steps, with the membrane constant during a sample."""
     q, c, w = REST / H * (L + R) / k, REST / H, REST / H * R / X
     dt, rates = 1 / RATE / parts, []
     for s in membrane:
@@ -65,7 +65,7 @@ class TestHairCell:
         assert np.abs(coarse - fine).mean() < 0.03 * fine.mean()
 
     def test_it_fires_at_the_beginning_adapts_and_falls_silent(self):
-        """Figs 3 and 4 of the paper: onset above the steady rate, afterwards below that of rest."""
+        """Figs 3 and 4 of the paper: onset above the steady rate, then below the resting rate."""
         rates = nerve(40 * tone(1000))
         onset, steady = rates[800:880].mean(), rates[2800:3200].mean()
         after = rates[3240:3400].mean()
@@ -85,7 +85,7 @@ class TestMembrane:
         (moved,) = EAR.membrane([sound])
         loud = np.sqrt((moved[-2400:].astype(float) ** 2).mean(0))
         assert loud.argmax() == channel
-        assert loud[channel] == pytest.approx(10 ** (30 / 20), rel=0.03)  # 60 dB, of a unit of 30
+        assert loud[channel] == pytest.approx(10 ** (30 / 20), rel=0.03)  # 60 dB, in units of 30 dB
 
 
 class TestSpikes:

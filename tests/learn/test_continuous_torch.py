@@ -1,4 +1,4 @@
-"""Biophysical models as differentiable torch steps: the trace of Brian2, and fits through it."""
+"""Biophysical models as differentiable torch steps: traces as in Brian2, and fits with them."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class TestSameTrace:
         agree("kepecs_wang_2000", method, 50, 0.05, spikes=8, I_d=3)
 
     def test_kepecs_wang_exponential_euler(self):
-        """Up to the first spike.
+        """Comparison up to the first spike.
 
-        There the stock method, whose text sympy expands, computes m_inf**3 as a quotient of cubes
-        of differences that vanish at -31 mV: in the step from -30.9 mV it is wrong by 5 mV in
-        Brian2 and by 4 mV in torch, each by its own rounding.
+        There the stock method is inaccurate: sympy expands its text and computes m_inf**3 as a
+        quotient of cubes of differences that vanish at -31 mV.  In the step from -30.9 mV it is
+        wrong by 5 mV in Brian2 and by 4 mV in torch, because the rounding differs.
         """
         agree("kepecs_wang_2000", "exponential_euler", 6, 0.05, spikes=0, I_d=3)
 
@@ -82,7 +82,7 @@ class TestSameTrace:
         agree("pinsky_rinzel_1994:from_zero", method, duration, 0.02, spikes=spikes, I_s=5, I_d=3)
 
     def test_many_neurons_at_once(self):
-        """An axis of neurons, each with its own current and its own g_KS."""
+        """An axis of neurons, each with a different current and a different g_KS."""
         model = ds.load_model("kepecs_wang_2000")
         step = ContinuousStep(model, "rush_larsen")
         currents = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64) * MA
@@ -111,7 +111,7 @@ class TestSameTrace:
 
 
 class TestGradients:
-    """Of the potential after some steps, by conductances, initial state and current."""
+    """Derivative of the potential after some steps, by conductances, initial state and current."""
 
     @pytest.mark.parametrize(
         ("name", "method"),
@@ -148,7 +148,7 @@ DT, LEVELS = 0.2, (-0.3, -1.0, -0.2)  # ms; uA/cm2, each for 20 ms
 
 @pytest.fixture(scope="module")
 def target():
-    """Return v_s in mV under three levels of dendritic current, as Brian2 has it."""
+    """Return v_s in mV under three levels of dendritic current, from Brian2."""
     stimuli = [
         ds.Stimulus(into="I_d", shape="step", amplitude=f"{level} uA/cm**2",
                     start=f"{20 * k} ms", stop=f"{20 * (k + 1)} ms")
@@ -159,11 +159,11 @@ def target():
 
 
 class TestRecovery:
-    """g_NaP and g_KS of the Kepecs-Wang neuron from one somatic trace below threshold.
+    """Fit of g_NaP and g_KS of the Kepecs-Wang neuron to one somatic trace below threshold.
 
-    The dendrite gets three steps of current between rest and -1 uA/cm2, so that no set of
-    conductances within 30 % fires: a spike makes the error a function with many minima, in which
-    descent from (+30 %, -30 %) does not come back.  The trace is Brian2's, not torch's.
+    The dendrite gets three current steps between rest and -1 uA/cm2, so that no conductances
+    within 30 % cause a spike.  With a spike, the error function has many minima, and descent
+    from (+30 %, -30 %) does not converge.  The trace is from Brian2, not from torch.
     """
 
     NAMES = ("g_NaP", "g_KS")
@@ -189,7 +189,7 @@ class TestRecovery:
                        for off in ((0.7, 1.3), (1.3, 1.3), (0.7, 0.7)))],
     )  # fmt: skip
     def test_descent(self, target, off):
-        """L-BFGS on the logarithms; 11 to 18 runs there and back, from 30 % to under 0.1 %."""
+        """L-BFGS on the logarithms; 11 to 18 runs and gradients, from 30 % to under 0.1 %."""
         step = ContinuousStep(ds.load_model("kepecs_wang_2000"), "rush_larsen")
         goal = torch.tensor(target)
         logs = torch.tensor(off, dtype=torch.float64).log().requires_grad_()

@@ -1,4 +1,4 @@
-"""Fused kernels: agreement with autograd, which walks the same text one operation at a time."""
+"""Fused kernels: agreement with autograd, which evaluates the same text step by step."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class TestAgreement:
 
     @pytest.mark.parametrize("rule", ["lstm_lif", "lrmm_alif"])
     def test_in_single_precision(self, rule):
-        """Both err against double precision; the fused sums, kept in double, by no more."""
+        """Errors relative to double precision; the fused sums, in double, have no larger ones."""
         net, x = network(rule), sample()
         (eager, by_eager), (fused, by_fused) = both(net, x, dtype=torch.float32)
         (exact, by_exact), _ = both(net, x, dtype=torch.float64)
         for a, b, c in zip(eager.spikes, fused.spikes, exact.spikes, strict=True):
             assert torch.equal(a, b)
-            assert torch.equal(b.double(), c)  # else the errors below are not of rounding
+            assert torch.equal(b.double(), c)  # or the errors below are not from rounding
         for name, gradient in by_exact.items():
             if gradient is None or not gradient.any():
                 continue
@@ -59,7 +59,7 @@ class TestAgreement:
         assert not torch.allclose(cut[1][1]["x"], through[1][1]["x"])
 
     def test_threads_share_the_neurons(self):
-        """The same numbers, bit by bit, from one thread and from two."""
+        """One and two threads give bit-identical numbers."""
         net = network("lstm_lif", recurrent=False)
         x = sample(samples=16, steps=60)  # large enough for a second thread
         assert x.shape[0] * x.shape[1] * N > cpp.WORTHWHILE
@@ -78,7 +78,7 @@ class TestAgreement:
         assert found[0][1].all()
 
 
-#: Every operation of the language, where its derivative is not 0 and not at an edge.
+#: Every operation of the language, with a nonzero derivative and away from edges.
 OPERATIONS = [
     "exp(z)", "log(1 + z*z)", "log10(2 + z*z)", "sqrt(1 + z*z)", "sin(z)", "cos(z)", "tan(0.3*z)",
     "sinh(z)", "cosh(z)", "tanh(z)", "arcsin(0.2*tanh(z))", "arccos(0.2*tanh(z))", "arctan(z)",
@@ -99,7 +99,7 @@ def written(folder, update, parameters="k = { value = '0.8', trainable = true }"
 
 
 class TestOperations:
-    """Derivatives of the whole language against torch's own."""
+    """Derivatives of the whole language compared with torch's own."""
 
     def test_all_operations_in_one_text(self, tmp_path):
         lines = ["z = 0.3*U + I"]
@@ -120,7 +120,7 @@ class TestOperations:
 
     @pytest.mark.parametrize("text", OPERATIONS)
     def test_each_operation_alone(self, tmp_path, text):
-        """The table of slopes, by symbol: what one operation contributes is not lost in a sum."""
+        """The table of slopes, by symbol: each contribution is tested separately."""
         from dendrosim.learn.kernels.adjoint import Tape
         from dendrosim.learn.step.functions import with_sigmoid
         from dendrosim.model.expressions import Statement, parse_number
@@ -152,7 +152,7 @@ class TestOperations:
 
 
 def interpreted(lines, names):
-    """Run straight-line C++ in Python: its declarations are assignments of arithmetic."""
+    """Run straight-line C++ in Python: declarations become assignments of arithmetic."""
     import math
 
     scope = {
@@ -173,7 +173,7 @@ def interpreted(lines, names):
 
 
 class TestWhere:
-    """When the kernels run, and what is said when they cannot."""
+    """When the kernels are used, and the messages when they cannot be used."""
 
     def test_states_that_are_carried_can_be_recorded(self):
         net, x = network("lstm_lif"), torch.tensor(sample())
@@ -183,7 +183,7 @@ class TestWhere:
                 for fused in (False, True)
             ]
         for name, values in found[0].states[0].items():
-            # a matrix product may round the last place otherwise, as its rows lie otherwise
+            # the last digit of a matrix product may differ because its rows are in another order
             torch.testing.assert_close(values, found[1].states[0][name], rtol=1e-13, atol=1e-13)
         assert set(found[0].states[0]) == {"U_S", "U_D"}
 

@@ -1,8 +1,8 @@
-"""The fused kernels of a GPU, run without one: a block's threads are threads of the host here.
+"""The fused GPU kernels, run without a GPU: the threads of a block are threads of the host.
 
-The source is the one that a GPU would be given, character by character.  Agreement with autograd
-shows the arithmetic and the memory; the sanitizers show that no thread reads what another has yet
-to write, and nothing past an array.  What compiles is checked in tests/cuda.
+The source is exactly that for a GPU.  Agreement with autograd tests the arithmetic and the memory
+layout.  The sanitizers test that no thread reads a value before another writes it, and that no
+access is outside an array.  tests/cuda tests the compilation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS = ("-std=c++20", "-O1", "-w", "-pthread", "-ffp-contract=off")
 
 
 def on_the_host(source: str) -> str:
-    """Return the source as C++ of the host, with a function that launches a kernel by its name."""
+    """Return the source as C++ for the host, with a function that launches a kernel by name."""
     launches = "".join(
         f'if (!strcmp(name, "{name}")) return run_blocks({name}, blocks, threads, *m);\n'
         for name in ("forward", "backward", "forward_samples", "backward_samples")
@@ -44,7 +44,7 @@ def on_the_host(source: str) -> str:
 
 
 class HostProgram:
-    """What `cuda_driver.Program` is, on the host."""
+    """The equivalent of `cuda_driver.Program` on the host."""
 
     def __init__(self, source: str, folder: Path) -> None:
         self.launched = []
@@ -56,7 +56,7 @@ class HostProgram:
         self._launch = ctypes.CDLL(str(made)).launch
 
     def launch(self, name, blocks, threads, shared, memory):
-        assert shared <= 48 << 10  # what a block may have unasked
+        assert shared <= 48 << 10  # the default limit for a block
         assert threads % 32 == 0
         self.launched.append(name)
         self._launch(
@@ -67,7 +67,7 @@ class HostProgram:
 
 @pytest.fixture
 def programs(monkeypatch, tmp_path):
-    """Let layers run on the kernels of a GPU; return the programs that they load."""
+    """Run layers on the GPU kernels; return the programs that they load."""
     made = {}
 
     def load(source, device):
@@ -107,7 +107,7 @@ class TestAgreement:
         monkeypatch.setattr(cuda, "RESIDENT", N * N - 1)
         agree(both(network("lstm_lif"), sample(), dtype=torch.float64, train_all=True), 1e-12)
         assert launched(programs) == {"forward", "backward"}
-        # a launch for each step, both layers, both ways
+        # one launch per step, for both layers, forward and backward
         assert sum(len(program.launched) for program in programs.values()) == 40 * 2 * 2
 
     @pytest.mark.parametrize("n", [1, 32, 33, 70])
@@ -145,7 +145,7 @@ class TestAgreement:
 
 
 class Counter(TorchDispatchMode):
-    """Counts what torch is asked to do."""
+    """Counts the torch operations."""
 
     def __init__(self):
         super().__init__()
@@ -158,7 +158,7 @@ class Counter(TorchDispatchMode):
 
 @pytest.mark.parametrize("recurrent", [True, False])
 def test_a_gpu_is_asked_for_no_more_when_there_are_more_steps(recurrent, programs):
-    """Starting a kernel takes longer than running it: 70,000 of them are a training step."""
+    """Launching a kernel takes longer than running it: 70,000 launches are a training step."""
     from dendrosim.learn import TorchNetwork
 
     module = TorchNetwork(network("lrmm", recurrent))
@@ -170,7 +170,7 @@ def test_a_gpu_is_asked_for_no_more_when_there_are_more_steps(recurrent, program
         counts.append(counter.count)
     assert counts[0] == counts[1] < 320
     launches = [name for program in programs.values() for name in program.launched]
-    assert len(launches) == 2 * 2 * 2  # lengths, layers, ways
+    assert len(launches) == 2 * 2 * 2  # lengths, layers, directions
 
 
 def test_without_a_compiler_torch_does_it_and_says_so(monkeypatch):
@@ -178,11 +178,11 @@ def test_without_a_compiler_torch_does_it_and_says_so(monkeypatch):
     cuda_driver.available.cache_clear()
     with pytest.warns(UserWarning, match="pip install cuda-bindings"):
         assert fused.kernel_type("cuda") is None
-    assert fused.kernel_type("cuda") is None  # said once
+    assert fused.kernel_type("cuda") is None  # warned only once
     cuda_driver.available.cache_clear()
 
 
-#: A program that runs a recurrent layer both ways on arrays of exactly their size.
+#: A program that runs a recurrent layer forward and backward on arrays of exact size.
 MAIN = """
 #include <random>
 int main()
@@ -224,7 +224,7 @@ def standing_alone(kernel: CudaKernel) -> str:
 
 @pytest.fixture
 def kernel(programs, monkeypatch):
-    """The kernel of a recurrent layer whose parameters are trained."""
+    """The kernel of a recurrent layer with trained parameters."""
     found = []
     monkeypatch.setattr(CudaKernel, "forward", lambda self, *_: found.append(self) or 1 / 0)
     with pytest.raises(ZeroDivisionError):

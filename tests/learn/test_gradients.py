@@ -28,9 +28,9 @@ PAPER = {"lstm_lif": "triangle", "lrmm": "boxcar"}
 
 
 class Case:
-    """Two recurrent layers and a readout, in torch, and the same by hand.
+    """Two recurrent layers and a readout, in torch and derived by hand.
 
-    The loss is a random sum of the readout of every step and of all spikes of both layers.
+    The loss is a random sum of the readout in every step and of all spikes of both layers.
     """
 
     def __init__(self, rule, detach_reset=False, **parameters):
@@ -54,10 +54,10 @@ class Case:
         self.through_reset = not detach_reset
 
     def in_torch(self):
-        """Return the gradients of the loss in torch: of x, and a dict for each layer."""
+        """Return the gradients of the loss in torch: for x, and a dict per layer."""
         x = torch.tensor(self.x, requires_grad=True)
         for layer in self.network.layers:
-            for buffer in layer.buffers():  # also what is not trained has a gradient
+            for buffer in layer.buffers():  # untrained values have a gradient too
                 buffer.requires_grad_()
         out = self.network(x)
         loss = (out.readout * torch.tensor(self.by_readout)).sum()
@@ -78,7 +78,7 @@ class Case:
         return x.grad.numpy(), gradients
 
     def by_hand(self):
-        """Return the same by the oracle, the upper layer first."""
+        """Return the same from the reference, the upper layer first."""
         forward = circuits.run(self.drawn, self.x).layers
         below = [self.x, forward[0].spikes.astype(float)]
         g_s = self.by_readout @ self.readout + self.by_spikes[1]
@@ -102,7 +102,7 @@ class Case:
         for found, expected in zip(mine, theirs, strict=True):
             assert expected.keys() <= found.keys()
             for name, value in expected.items():
-                assert np.abs(value).max() > 1e-6, name  # none is trivially right
+                assert np.abs(value).max() > 1e-6, name  # no value is trivially correct
                 close(found[name], value)
         return mine
 
@@ -139,14 +139,14 @@ class TestByHand:
                 close(one[name], many[name].sum())
 
     def test_the_steps_of_a_long_sequence_are_all_in_the_gradient(self):
-        """Without leak nor spikes the first input moves the last potential as eqs 9-10 say."""
+        """Without leak and spikes, the first input acts on the last potential as in eqs 9-10."""
         model = ds.load_model("lstm_lif").with_(parameters={"V_th": 1e9})
         network = ds.Network([ds.Layer(model, 1, 1, input_weights={"I": [[1.0]]})])
         x = torch.zeros(1, 200, 1, dtype=torch.float64, requires_grad=True)
         out = TorchNetwork(network, dtype=torch.float64)(x, record={0: ("U_S",)})
         (gradient,) = torch.autograd.grad(out.states[0]["U_S"][0, -1, 0], x)
         step = np.array([[1, -0.5], [0.5, 0.75]])  # of (U_D, U_S), REFERENCE 3b
-        expected, vector = [], np.array([1.0, 0.5])  # an input of this very step
+        expected, vector = [], np.array([1.0, 0.5])  # an input of the same step
         for _ in range(200):
             expected.append(vector[1])
             vector = step @ vector
@@ -157,7 +157,7 @@ SMOOTH = "sigmoid(4*({0} - {1}))"
 
 
 def smoothed(name, folder):
-    """Write a shipped model with every ``int(a > b)`` made a smooth function of a - b."""
+    """Write an included model with every ``int(a > b)`` replaced by a smooth function of a - b."""
     text = shelves.find(name, "models").read_text()
     text, count = re.subn(r"int\((\w+) >=? (\w+)\)", lambda m: SMOOTH.format(*m.groups()), text)
     assert count
@@ -166,7 +166,7 @@ def smoothed(name, folder):
 
 @pytest.fixture(scope="module")
 def smooth(tmp_path_factory):
-    """Return a folder of the smooth models, whose outputs may be other than 0 and 1 meanwhile."""
+    """Return a folder of the smooth models, whose outputs need not be 0 or 1."""
     folder = tmp_path_factory.mktemp("smooth")
     for name in circuits.RULES:
         smoothed(name, folder)
@@ -176,7 +176,7 @@ def smooth(tmp_path_factory):
 
 
 class TestFiniteDifferences:
-    """Smooth models: the gradient along a random direction of all weights, parameters and x."""
+    """Smooth models: gradient along a random direction of all weights, parameters and x."""
 
     @settings(max_examples=25, deadline=None)
     @given(
@@ -205,7 +205,7 @@ class TestFiniteDifferences:
         slope = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True)).item()
         sides, h = [], 1e-5
         with torch.no_grad():
-            for move in (h, -2 * h):  # from the middle to one side, then to the other
+            for move in (h, -2 * h):  # from the centre to one side, then to the other
                 for v, d in zip(variables, directions, strict=True):
                     v += move * d
                 sides.append(loss().item())
@@ -294,7 +294,7 @@ class TestSurrogates:
 
 
 def written(folder, update, parameters="", output="S"):
-    """Return a discrete model of one port with this update block."""
+    """Return a discrete model with one port and the given update block."""
     path = folder / "mine.toml"
     path.write_text(
         f'title = "mine"\nkind = "discrete"\ninputs = ["I"]\noutput = "{output}"\n'
@@ -304,7 +304,7 @@ def written(folder, update, parameters="", output="S"):
 
 
 class TestText:
-    """What the walk from text to torch must not get wrong, in double precision and in single."""
+    """Special cases of the conversion from text to torch, in double and single precision."""
 
     @pytest.mark.parametrize(
         "update",

@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 
 class Bowl(nn.Module):
-    """Two matrices and a bias; its loss is a sum of squares, known along every direction."""
+    """Two matrices and a bias; the loss is a sum of squares, known along every direction."""
 
     def __init__(self, scale=1.0):
         super().__init__()
@@ -76,7 +76,7 @@ class TestLandscape:
         assert torch.equal(direction(weights[:, 0], generator), torch.zeros(n).double())
 
     def test_scaling_weights_that_do_not_matter_leaves_the_landscape(self):
-        """What the normalisation is for: y = b relu(a x) is the same with 10 a and b/10."""
+        """Purpose of the normalisation: y = b relu(a x) is the same with 10 a and b/10."""
         x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
         def loss(net):

@@ -1,6 +1,6 @@
-"""Laws of the Jacobians that are taken from the text, and what they say of both papers' theory.
+"""Laws of the Jacobians derived from the text, and their results for the theory of both papers.
 
-Every matrix of the papers is typed here by hand; the package derives its own from the models.
+Every matrix of the papers is written here by hand; the package derives its own from the models.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DISCRETE = [n for n in shelves.names("models") if ds.load_model(n).kind == "disc
 
 
 def true_jacobian(b1, b2):
-    """REFERENCE 3b: of (U_D, U_S)."""
+    """REFERENCE 3b, for (U_D, U_S)."""
     return np.array([[1, b1], [b2, 1 + b1 * b2]])
 
 
@@ -65,7 +65,7 @@ class TestLstmLif:
         found = Linearised("two_compartment").jacobian(values={**PURE, "beta_1": b1, "beta_2": b2})
         assert np.linalg.det(found) == pytest.approx(1, abs=1e-9)
         assert np.trace(found) == pytest.approx(2 + b1 * b2)
-        assume(min(abs(b1 * b2), abs(b1 * b2 + 4)) > 1e-3)  # at the ends they fall together
+        assume(min(abs(b1 * b2), abs(b1 * b2 + 4)) > 1e-3)  # at the ends the eigenvalues coincide
         moduli = np.abs(np.linalg.eigvals(found))
         if -4 < b1 * b2 < 0:
             np.testing.assert_allclose(moduli, 1, atol=1e-9)
@@ -99,7 +99,7 @@ class TestLstmLif:
         assert np.abs(printed - square).max() > 1e-3
 
     def test_eq_13_multiplied_is_not_the_gradient(self):
-        """Over many steps autograd through the text agrees with the Jacobian alone."""
+        """Over many steps, autograd through the text agrees with the Jacobian."""
         step = Linearised("lstm_lif")
         far, matrices = 7, [step.jacobian(), step.total()]
         exact = long_way(ds.load_model("lstm_lif"), step.variables, far)
@@ -112,7 +112,7 @@ class TestLstmLif:
         total = Linearised("two_compartment").total(values={**PURE, "beta_1": b1, "beta_2": b2})
         assert pr.column_norm(total, absolute=False) == pytest.approx(eq_14(b1, b2))
         assert eq_14(b1, b2) > 1
-        # without signs another column may win: the printed maximum is no norm
+        # without signs another column may be the maximum: the printed maximum is not a norm
         assert pr.column_norm(total) >= pr.column_norm(total, absolute=False) - 1e-12
 
     def test_the_norms_of_the_aaai_supplement(self):
@@ -130,7 +130,7 @@ class TestLstmLif:
 
     @given(potential, negative, positive, st.floats(0, 1), st.floats(0.5, 2))
     def test_what_the_reset_changes(self, u_s, b1, b2, gamma, v_th):
-        """det J = 1 - V_th times the slope of the spike: at threshold a memory is lost."""
+        """det J = 1 - V_th times the slope of the spike: at threshold the memory is lost."""
         values = {"beta_1": b1, "beta_2": b2, "gamma": gamma, "V_th": v_th}
         found = Linearised("lstm_lif").jacobian({"U_S": u_s}, values=values)
         slope = SLOPES["triangle"](u_s - v_th)
@@ -222,10 +222,10 @@ class TestLrmm:
         assert found == (0.0 if abs(u - 1) <= 0.5 else 0.95)
 
     def test_the_operator_may_be_multiplied(self, lrmm):
-        """Products of M_t are those of the Jacobian seen elsewhere: BPTT, eqs 14-16."""
+        """Products of M_t equal those of the Jacobian at other positions: BPTT, eqs 14-16."""
         run, _ = lrmm
         one, two = run.matrices(), run.matrices("by_assignment")
-        # what a change at assignment becomes by the end of its step
+        # effect of a change at an assignment on the end of its step
         step = Linearised("lrmm")
         spread = np.broadcast_to(np.eye(4), one.shape).copy()
         order = [step.variables.index(v) for v in ("U_I", "U_M", "U_C", "U_O")]
@@ -266,7 +266,7 @@ def states_of(name, before, inputs, values):
 
 @pytest.fixture(scope="module")
 def lrmm():
-    """A recurrent layer of LRMM that fires, followed."""
+    """A recurrent LRMM layer with spikes, and its trajectory."""
     parameters = {"w_CM": -0.8, "w_MC": 1.4, "w_F": 0.7, "w_O": 0.4, "w_I": 0.9}
     layer = ds.Layer("lrmm", 3, 5, True, parameters=parameters)
     network = ds.Network.random([layer], n_out=2, seed=5)
@@ -279,7 +279,7 @@ def lrmm():
 @pytest.mark.parametrize("name", DISCRETE)
 class TestEveryModel:
     def test_the_jacobian_is_the_change_of_the_next_state(self, name):
-        """Along a run: autograd through the steps themselves, over a horizon of three."""
+        """Along a run: autograd through the steps themselves, for a horizon of three."""
         run = followed(name)
         step = Linearised(run.layer.model)
         assert 1 <= len(step.variables) <= len(run.layer.model.carried)
@@ -297,7 +297,7 @@ class TestEveryModel:
         state = {n: names[n] for n in model.states}
         for t in (3, 4, 5):
             state = one(state, at(t), values)
-        for n in model.states:  # what is remembered is enough to go on from
+        for n in model.states:  # the state variables are sufficient to continue
             np.testing.assert_allclose(state[n].detach(), run.states[n][0, 5], atol=1e-9)
         for i, v in enumerate(step.variables):
             rows = torch.autograd.grad(
@@ -317,7 +317,7 @@ def followed(name):
 
 class TestRuns:
     def test_the_layer_with_its_weights(self, lrmm):
-        """The Jacobian of a whole layer, by autograd through its step."""
+        """The Jacobian of a whole layer, compared with autograd through its step."""
         run, _ = lrmm
         layer, t = run.layer, 6
         step, linear = DiscreteStep(layer.model), Linearised(layer.model)
@@ -341,7 +341,7 @@ class TestRuns:
         expected = torch.autograd.functional.jacobian(whole, start.reshape(-1))
         np.testing.assert_allclose(run.recurrent(0, t), expected, atol=1e-12)
         blocks = np.einsum("iaib->iab", run.recurrent(0, t).reshape(5, 4, 5, 4))
-        assert np.abs(blocks - run.matrices()[0, t]).max() > 1e-3  # the weights do something
+        assert np.abs(blocks - run.matrices()[0, t]).max() > 1e-3  # the weights have an effect
 
     def test_the_first_matrix_knows_the_initial_state(self, lrmm):
         run, _ = lrmm

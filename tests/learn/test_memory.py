@@ -1,4 +1,4 @@
-"""Freed memory stays in the process during a training, and goes back after it."""
+"""Freed memory stays in the process during training, and is returned afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="no glibc here"
 )
 
-#: In a process of its own, which no other test has left free memory in.
+#: Runs in a separate process, where no other test has left free memory.
 PROGRAM = """
 import json, resource
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sums over the neurons that fired, against the matrix product and its derivatives."""
+"""Sums over the neurons that spiked, compared with the matrix product and its derivatives."""
 
 from __future__ import annotations
 

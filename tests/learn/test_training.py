@@ -1,4 +1,4 @@
-"""Training: recipes, schedules and losses by closed forms; what a killed run must end with."""
+"""Training: recipes, schedules and losses in closed form; results of a killed run."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def same_best(a, b):
 
 
 def log(folder):
-    """Return the log without the clock."""
+    """Return the log without times."""
     with (folder / "log.csv").open() as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
@@ -197,12 +197,12 @@ def test_a_model_is_looked_up_beside_the_recipe(tiny, tmp_path, monkeypatch):
         network = initial_network(learn.load_recipe(recipe, ["training.lr=0.1"]), 2, 10, 0)
         assert network.layers[0].model.name == "mine:no_feedback"
         hashes.add(recipe.hash)
-    assert len(hashes) == 1  # wherever one stands, it is the same recipe
+    assert len(hashes) == 1  # the recipe does not depend on the folder
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.toml").write_text((shelf / "lif.toml").read_text())
     path.write_text(path.read_text().replace("mine.toml:no_feedback", "here.toml"))
     with pytest.raises(DendrosimError, match="here has no"):
-        learn.load_recipe(path)  # found where the user is, and it has no such parameters
+        learn.load_recipe(path)  # found in the working directory, and it has no such parameters
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_the_rates_of_the_last_layer_need_a_neuron_a_class(tiny):
 
 
 def by_torch(make, epochs, accuracies=None):
-    """Return the factors that a scheduler of torch gives."""
+    """Return the factors of a torch scheduler."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     scheduler = make(optimizer)
@@ -423,7 +423,7 @@ def test_a_readout_that_does_not_fit_the_task_is_told(tiny, task, change, told):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """One unbroken run of the tiny recipe."""
+    """One uninterrupted run of the tiny recipe."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.toml").write_text(TINY)
     rows = []
@@ -469,11 +469,11 @@ def test_what_is_fixed_limited_or_masked_stays(trained):
     assert not np.array_equal(first.parameters["w_I"], start.layers[0].parameters["w_I"])
     assert np.all(first.parameters["alpha_I"] <= np.float32(0.96))
     assert np.all(np.diag(second.recurrent_weights["I"]) == 0)
-    assert first.values()["m"] == 1  # annealing is over where it is used
+    assert first.values()["m"] == 1  # annealing has ended when the network is used
 
 
 def test_what_was_annealed_is_in_the_network_that_is_saved(tiny, tmp_path):
-    """The hits of the validation part are those that chose the epoch, on every device."""
+    """The hits of the validation part equal those that selected the epoch, on every device."""
     changed(tiny, "[anneal.m]\nstart = 0.0\nend = 1.0", "[anneal.V_th]\nstart = 1.0\nend = 1.5")
     result = learn.train(tiny, tmp_path / "run", threads=1, progress=False)
     network = ds.load_network(result.folder / "best.safetensors")
@@ -485,7 +485,7 @@ def test_what_was_annealed_is_in_the_network_that_is_saved(tiny, tmp_path):
 
 
 def own_task(**changes):
-    """Return a task made by hand: 12 steps of 2 inputs, 10 classes."""
+    """Return a handmade task: 12 steps of 2 inputs, 10 classes."""
     rng = np.random.default_rng(0)
     parts = {
         name: Stored(rng.random((n, 12, 2)), rng.integers(0, 10, n))
@@ -544,10 +544,10 @@ def test_disjoint_masks_give_each_source_one_port(tiny, ports):
     reached = np.stack([
         np.hstack([kind[port] != 0 for kind in kinds]) for port in ports or layer.model.ports
     ])  # fmt: skip
-    assert np.all(reached.sum(0) == 1)  # one port for each source of each neuron
+    assert np.all(reached.sum(0) == 1)  # one port per source of each neuron
     shares = reached.sum(2)
-    assert shares.max() - shares.min() <= 1  # as even as can be
-    assert len(np.unique(reached[0], axis=0)) > 1  # each neuron has a draw of its own
+    assert shares.max() - shares.min() <= 1  # as even as possible
+    assert len(np.unique(reached[0], axis=0)) > 1  # each neuron has its own draw
     module = learn.TorchNetwork(network, fused=False)
     project = constraints(recipe, module)
     trained = module.layers[0]
@@ -649,7 +649,7 @@ class StoppedError(Exception):
 
 
 def test_stopped_within_an_epoch_a_run_ends_the_same(trained, tiny, tmp_path, monkeypatch):
-    """Stopped in every fifth step, and between the state of an epoch and its files."""
+    """Stop in every fifth step, and between saving the state of an epoch and its files."""
     from dendrosim.learn.training import run_folder
 
     result, _ = trained
@@ -684,8 +684,8 @@ def test_stopped_within_an_epoch_a_run_ends_the_same(trained, tiny, tmp_path, mo
     assert same_best(tmp_path / "run", result.folder)
 
 
-#: Trains in a child again and again and kills it with SIGKILL, each time at a random moment after
-#: it has saved something; the last child may end.
+#: Trains in a child process repeatedly and kills it with SIGKILL, each time at a random moment
+#: after it has saved something; the last child may finish.
 KILLING = """
 import os, pathlib, random, signal, sys, time
 import torch
@@ -808,7 +808,7 @@ def test_what_an_lstm_has_not_is_told(change, told, tmp_path):
 
 
 def command(*arguments):
-    """Run a command; return its status and output, or raise what it refuses."""
+    """Run a command; return its status and output, or raise its error."""
     from dendrosim.cli import learn
 
     done = CliRunner().invoke(getattr(learn, arguments[0]), arguments[1:])
@@ -864,7 +864,7 @@ def test_recipes_are_listed():
 
 
 def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_path):
-    """The weights stay as they were, the log counts it, and the run goes on."""
+    """The weights do not change, the log counts the step, and the run continues."""
     from dendrosim.learn.training import trainer
 
     real, calls, norms = trainer.nn.utils.clip_grad_norm_, [], []
@@ -880,7 +880,7 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_
     monkeypatch.setattr(trainer.nn.utils, "clip_grad_norm_", norm)
     done = learn.train(tiny, tmp_path / "run", threads=1, progress=False)
     assert [row["skipped_steps"] for row in done.history] == [1, *[0] * (len(done.history) - 1)]
-    del norms[1]  # the step that was left out has no part in the mean
+    del norms[1]  # the skipped step does not contribute to the mean
     steps = len(norms) // len(done.history) + 1
     parts = [norms[: steps - 1], *np.split(np.array(norms[steps - 1 :]), len(done.history) - 1)]
     logged = [row["gradient_norm"] for row in done.history]
@@ -892,7 +892,7 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(tiny, monkeypatch, tmp_
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    """Both ended without a word, and one told the accuracy of the other's weights."""
+    """Both runs ended without an error, but one reported the accuracy of the other's weights."""
     folder = tmp_path / "run"
     folder.mkdir()
     held = os.open(folder, os.O_RDONLY)
@@ -907,7 +907,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 
 
 def test_a_folder_that_holds_a_run_keeps_it(tmp_path):
-    """A refused start takes nothing away, also of a run that has no state yet."""
+    """A refused start deletes nothing, including files of a run without a state."""
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(DendrosimError, match="holds a run already"):
         learn.train("digits_lif", tmp_path)

@@ -1,4 +1,4 @@
-"""Rates, intervals, the f-I curve, bursts and their phase: laws, oracles and known numbers."""
+"""Rates, intervals, the f-I curve, bursts and their phase: laws, references and known numbers."""
 
 import math
 
@@ -14,7 +14,7 @@ from dendrosim.time_grid import in_window
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-# whole tenths of a millisecond, as a simulation gives them
+# multiples of 0.1 ms, as in a simulation
 TRAINS = st.lists(st.integers(0, 20_000), max_size=25, unique=True).map(lambda k: np.array(k) / 1e4)
 FEW = settings(max_examples=60, deadline=None)
 
@@ -32,7 +32,7 @@ def poisson(rate, duration, seed):
 
 class TestTrain:
     def test_counts_the_steps_that_end_in_the_window(self):
-        # one step ends at 0.1, where the window begins, and one where it ends
+        # one step ends at 0.1, the start of the window, and one at its end
         assert measures.firing_rate([0.0, 0.1, 0.2, 0.3, 0.5], 0.1, 0.5) == pytest.approx(3 / 0.4)
         assert measures.firing_rate([0.1, 0.2], 0.1, 0.5) == pytest.approx(1 / 0.4)
 
@@ -176,7 +176,7 @@ class TestBursts:
         train = np.r_[0.1, 0.104, 0.3, 0.5, 0.504, 0.7, 0.9, 0.904]
         found = measures.bursts(train)
         assert_allclose(found.onsets, [0.1, 0.5, 0.9])
-        assert measures.bursts(train, min_spikes=3).spikes_per_burst == 1  # none is long enough
+        assert measures.bursts(train, min_spikes=3).spikes_per_burst == 1  # no run is long enough
 
     def test_empty_and_single(self):
         none, one = measures.bursts([]), measures.bursts([0.3], start=0.1)

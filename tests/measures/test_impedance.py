@@ -1,4 +1,4 @@
-"""The linear response against circuits whose answer is known."""
+"""The linear response, compared with circuits with a known response."""
 
 import math
 
@@ -19,7 +19,7 @@ DT = 1e-4
 
 
 def zap(f_min=0.5, f_max=60.0, duration=20.0, silence=1.0, method="linear"):
-    """Return times and a chirp with silence around it, in A/m^2."""
+    """Return times and a chirp between silent periods, in A/m^2."""
     times = np.arange(0, duration + 2 * silence, DT)
     t = times - silence
     current = 1e-3 * chirp(t, f_min, duration, f_max, method=method, phi=-90)
@@ -27,7 +27,7 @@ def zap(f_min=0.5, f_max=60.0, duration=20.0, silence=1.0, method="linear"):
 
 
 def rc(current, rest=-0.07):
-    """Exact answer of an RC circuit to a current that is linear between samples."""
+    """Exact response of an RC circuit to a current that is linear between samples."""
     tau, a = R * C, math.exp(-DT / (R * C))
     slope = tau / DT * (1 - a)
     return rest + lfilter([R * (1 - slope), R * (slope - a)], [1, -a], current)
@@ -71,7 +71,7 @@ class TestImpedance:
         assert_allclose(z, R / (1 + 2j * np.pi * f * R * C), rtol=0.02)
 
     def test_resonant_circuit(self):
-        # R_L and L in parallel to the membrane stand for a slow potassium current
+        # R_L and L in parallel to the membrane act like a slow potassium current
         r_l, inductance = 0.2, 0.01
         system = ([inductance, r_l], [inductance * C, r_l * C + inductance / R, r_l / R + 1])
         times, current = zap(f_max=40)

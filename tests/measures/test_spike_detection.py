@@ -1,4 +1,4 @@
-"""Spikes of a trace: what is one, what is none, and laws that hold whatever the trace."""
+"""Spike detection in a trace: positive and negative cases, and laws for all traces."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from dendrosim.measures.spike_detection import SpikeRule, find_spikes
 needs_data = pytest.mark.skipif(not EPHYS.is_dir(), reason="needs ../shared/data/ephys")
 FEW = settings(max_examples=40, deadline=None)
 
-#: Trains of whole milliseconds at least 5 ms apart.
+#: Trains at whole milliseconds, with intervals of at least 5 ms.
 TRAINS = st.lists(st.integers(5, 60), max_size=12).map(lambda gaps: np.cumsum(gaps) * 1e-3 + 0.02)
 
 
@@ -41,7 +41,7 @@ class TestWhatIsOne:
     @pytest.mark.parametrize("level", [-0.04, -0.0201, -0.01, 0.0, 0.02])
     @pytest.mark.parametrize("dt", [10e-6, 50e-6, 100e-6])
     def test_a_noisy_plateau_has_none(self, level, dt):
-        """Issue 15, item 4: 0.3 mV of noise at a level gave thousands of crossings."""
+        """Issue 15, item 4: noise of 0.3 mV at a level caused thousands of crossings."""
         noise = np.random.default_rng(4).normal(0, 0.3e-3, round(1 / dt))
         v = np.where(np.arange(noise.size) < 0.1 / dt, -0.065, level) + noise
         crossings = np.sum((v[1:] > level) & (v[:-1] <= level))
@@ -62,7 +62,7 @@ class TestWhatIsOne:
     def test_a_slow_wave_and_a_passive_step_are_none(self):
         t = np.arange(0, 1, 1e-4)
         assert count(-0.03 + 0.03 * np.sin(2 * np.pi * 4 * t), 1e-4) == 0
-        charging = -0.065 + 0.3 * (1 - np.exp(-t / 0.01))  # 30 mV/ms, and it stays there
+        charging = -0.065 + 0.3 * (1 - np.exp(-t / 0.01))  # 30 mV/ms, without a fall afterwards
         assert count(charging, 1e-4) == 0
 
     def test_small_spikes_are_a_matter_of_the_rule(self):

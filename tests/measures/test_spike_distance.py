@@ -1,4 +1,4 @@
-"""Distances between spike trains, held against small loops of their own."""
+"""Distances between spike trains, compared with simple loops."""
 
 import math
 import sys
@@ -14,7 +14,7 @@ from dendrosim.measures import coincidence_factor, coincidences, van_rossum, vic
 pytestmark = pytest.mark.filterwarnings("error")
 
 TRAINS = st.lists(st.integers(0, 10_000), max_size=12, unique=True).map(
-    lambda k: np.sort(k) / 1e4  # whole tenths of a millisecond
+    lambda k: np.sort(k) / 1e4  # multiples of 0.1 ms
 )
 FEW = settings(max_examples=50, deadline=None)
 
@@ -34,7 +34,7 @@ def largest_matching(a, b, precision):
 
 
 def victor_purpura_loop(a, b, cost):
-    """Victor and Purpura's dynamic programme, cell by cell."""
+    """Victor and Purpura's dynamic programming, cell by cell."""
     table = np.add.outer(np.arange(len(a) + 1.0), np.arange(len(b) + 1.0))
     for i, s in enumerate(a):
         for j, t in enumerate(b):
@@ -44,7 +44,7 @@ def victor_purpura_loop(a, b, cost):
 
 
 def van_rossum_loop(a, b, tau):
-    """Closed form: the exponentials exp(-t/tau) overlap by exp(-|s - t|/tau)."""
+    """Closed form: the overlap of the exponentials exp(-t/tau) is exp(-|s - t|/tau)."""
 
     def overlap(x, y):
         return sum(math.exp(-abs(s - t) / tau) for s in x for t in y)

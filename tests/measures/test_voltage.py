@@ -160,10 +160,10 @@ class TestEfel:
 
     @pytest.mark.parametrize("edge", [0.0, 1e-3])
     def test_a_window_is_all_that_is_seen(self, edge):
-        """Four of the ten spikes lie in it, at 160, 190, 220 and 250 ms."""
+        """Four of the ten spikes are inside, at 160, 190, 220 and 250 ms."""
         names = ["spike_count", "time_to_first_spike", "time_to_last_spike", "peak_voltage"]
         v = spiking()
-        v[TIMES < 0.14] += 0.01  # higher spikes before it
+        v[TIMES < 0.14] += 0.01  # higher spikes before the window
         found = efel_features(TIMES, v, names, start=0.15 + edge, stop=0.26)
         assert found["spike_count"] == 4
         assert found["time_to_first_spike"] == pytest.approx(10 - edge * 1e3, abs=0.2)

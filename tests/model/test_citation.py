@@ -1,4 +1,4 @@
-"""What is cited: every model by its file, methods and data by one table, each work once."""
+"""Citations: every model by its file, methods and data by one table, each work once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dendrosim.model.citations import _table, citable, citation, entries_of
 
 
 def fields(text):
-    """Read BibTeX into a list of (key, kind, fields), strictly."""
+    """Parse BibTeX strictly into a list of (key, kind, fields)."""
     found = []
     for block in text.split("\n\n"):
         head, *lines, tail = block.splitlines()
@@ -69,7 +69,7 @@ def test_parts_of_a_reference():
     ((key, kind, values),) = fields(citation("lstm_lif"))
     assert (key, kind) == ("zhang2023long", "misc")
     assert values["eprint"] == "2307.07231" and values["archiveprefix"] == "arXiv"
-    assert "note" not in values  # the equations are where in the work, not which work
+    assert "note" not in values  # equation numbers are a position in the work
     ((_, _, values),) = fields(citation("pinsky_rinzel_1994"))
     assert values["note"] == "erratum 2:275 (1995)"
     ((key, _, values),) = fields(citation("lrmm"))

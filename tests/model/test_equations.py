@@ -1,4 +1,4 @@
-"""The equations of a continuous model: three forms of a line, units that agree, no circles."""
+"""The equations of a continuous model: three forms of a line, consistent units, no cycles."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""exprel and its derivative against mpmath, in each precision and each language that has them."""
+"""exprel and its derivative compared with mpmath, in every precision and implementation."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ UNITS = {"value": 4, "slope": 8}
 
 
 def exact(dtype):
-    """Return value and derivative, rounded once."""
+    """Return value and derivative, each rounded once."""
     value, slope = [], []
     with mpmath.workdps(60):
         for number in X[dtype]:
             x = mpmath.mpf(float(number))
-            if abs(x) < mpmath.mpf(10) ** -40:  # both are their limits to 40 digits
+            if abs(x) < mpmath.mpf(10) ** -40:  # both equal their limits to 40 digits
                 value.append(1.0)
                 slope.append(0.5)
                 continue
@@ -50,7 +50,7 @@ def exact(dtype):
 
 
 def check(got, wanted, dtype, what):
-    """Compare where exp itself is finite; beyond, the answer may be infinite but no NaN."""
+    """Compare where exp is finite; beyond, the result may be infinite but not NaN."""
     got, info = np.asarray(got), np.finfo(dtype)
     assert got.dtype == dtype and not np.isnan(got).any()
     finite = X[dtype].astype(float) < np.log(float(info.max)) - 1e-3
@@ -118,7 +118,7 @@ def compiled(tmp_path_factory):
 
 @TYPES
 def test_the_kernels(dtype, compiled):
-    """Of C++ and of CUDA, whose source has the same text."""
+    """For C++ and CUDA, whose sources have the same text."""
     x = np.ascontiguousarray(X[dtype])
     value, slope = np.empty_like(x), np.empty_like(x)
     pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, value, slope)]
@@ -136,6 +136,6 @@ def test_the_next_term_of_the_series_is_below_half_a_unit():
 
 
 def test_there_is_one_threshold():
-    """The header of Brian2's programs cannot take it from Python, so it is compared."""
+    """The header of Brian2's programs contains a copy of the constant, so compare it."""
     header = (files("dendrosim.devices") / "cpp_sources" / "exponential.h").read_text()
     assert re.findall(r"const T near = (\S+)L;", header) == [repr(exprel.SMALLEST)]

@@ -1,4 +1,4 @@
-"""The table of functions: each derivative is text, and is the derivative in every language."""
+"""The table of functions: each derivative as text is correct in every implementation."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from dendrosim.model.functions import FUNCTIONS, HELPERS
 from dendrosim.model.syntax import FUNCTIONS as MEANING
 from dendrosim.model.syntax import evaluate
 
-#: Inside the domain of every function, away from the jumps of those that have some.
+#: Values in the domain of every function, away from jumps.
 X = np.array([0.05, 0.21, 0.4, 0.62, 0.93])
 
 

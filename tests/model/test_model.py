@@ -1,4 +1,4 @@
-"""Models: what is on the shelf, and what a change of a model does and does not change."""
+"""Models: the shelf, and the effects of changing a model."""
 
 import copy
 import dataclasses
@@ -43,9 +43,9 @@ class TestShelf:
         model = ds.load_model(name)
         assert model.title and model.reference
         assert re.search(r"\((19|20)\d\d\)", model.reference)
-        if "openreview.net/forum?id=" in model.reference:  # ICLR gives none
+        if "openreview.net/forum?id=" in model.reference:  # ICLR gives no DOI
             assert not model.doi
-        elif "Anonymous" not in model.reference:  # under review: there is none yet
+        elif "Anonymous" not in model.reference:  # under review: no DOI yet
             assert re.fullmatch(r"10\.\d{4,9}/\S+", model.doi)
         for parameter in model.parameters.values():
             assert parameter.doc and parameter.source

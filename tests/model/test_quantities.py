@@ -1,4 +1,4 @@
-"""Numbers with units: what is read is what was written, and nothing else is read."""
+"""Numbers with units: valid text is read exactly, everything else is refused."""
 
 import contextlib
 import re
@@ -131,7 +131,7 @@ def test_units_are_those_that_this_field_writes():
     ]
     assert shown == ["mV", "ms", "uA/cm**2", "mS/cm**2"]
     assert describe(quantity("1 volt"), "volt") == "1 volt"
-    assert not UNITS.keys() & {"s", "V", "m"}  # good names of variables
+    assert not UNITS.keys() & {"s", "V", "m"}  # these are useful names for variables
 
 
 BAD = [

@@ -1,4 +1,4 @@
-"""Model text: what passes is arithmetic, means what Python means by it, and nothing else passes."""
+"""Model text: accepted text is arithmetic with Python's meaning; everything else is refused."""
 
 import contextlib
 import re
@@ -30,7 +30,7 @@ VALUES = {
     "b": np.array([1.5, -0.25, 2.0, 0.0, -3.0]),
     "c_1": np.array([0.1, 0.1, 7.0, -4.0, 1e-3]),
 }
-# One argument, and what the name means in numpy and scipy, written here a second time on purpose
+# one argument each, with the meaning in numpy and scipy, deliberately written a second time
 CALLED = {
     "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "sin": np.sin,
     "cos": np.cos, "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
@@ -43,7 +43,7 @@ LITERALS = st.integers(0, 20).map(str) | st.sampled_from(["0.5", "2.", ".25", "1
 
 
 def numbers(inner):
-    """Pairs of model text and the Python text that means the same with arrays."""
+    """Pairs of model text and the equivalent Python text for arrays."""
     number, condition = inner
     pair = st.tuples(number, number)
     return st.one_of(
@@ -94,13 +94,13 @@ NUMBER, CONDITION = texts(3)
 
 
 def python(text):
-    """Evaluate with Python's own arithmetic, over numpy's floats."""
+    """Evaluate with Python's arithmetic on numpy's floats."""
     scope = {"np": np, "clip": np.clip, **CALLED, **VALUES, "__builtins__": {}}
     return eval(text, scope)
 
 
 def same(text, meant):
-    """Compare our evaluation with Python's; texts that we refuse for a number are passed over."""
+    """Compare our evaluation with Python's; skip texts that are refused because of a number."""
     try:
         expression = parse_expression(text)
     except DendrosimError as error:
@@ -199,7 +199,7 @@ BAD = [
     ("rand()", "'rand'"),
     ("a(b)", "'a'"),
     ("exp(a)(b)", "other than arithmetic"),
-    ("exp", None),  # a name like another: refused where names are checked
+    ("exp", None),  # a valid name here; names are checked later
     ("exp()", "exp takes 1"),
     ("exp(a, b)", "exp takes 1"),
     ("exp(x=a)", "not a function|other than"),
@@ -230,7 +230,7 @@ BAD = [
     ("a < b < c_1", "other than arithmetic"),
     ("a in b", "other than arithmetic"),
     ("a is b", "other than arithmetic"),
-    # true and false are not numbers: numpy and C++ would not agree
+    # arithmetic with true and false differs between numpy and C++
     ("(a > b) + (b > a)", "not a number"),
     ("-(a > b)", "not a number"),
     ("True*a", "not a number"),
@@ -239,7 +239,7 @@ BAD = [
     ("not a", "not a condition"),
     ("a and b > 0", "not a condition"),
     ("int(a)", "not a condition"),
-    # what Brian2 would compute with Python's numbers
+    # Brian2 would evaluate these with Python's integers
     ("9**9**9**9", "out of range"),
     ("a**9**9**9", "out of range"),
     ("2**99999999", "out of range"),
@@ -256,7 +256,7 @@ BAD = [
     ("1/0", "out of range"),
     ("a/0", "divides by 0"),
     ("a % (1 - 1)", "divides by 0"),
-    # letters that Python reads as if they were others
+    # letters that Python normalises to others
     ("ｅｘｐ(a)", "not ASCII"),
     ("𝐚 + b", "not ASCII"),
     ("＿＿import＿＿", "not ASCII"),

@@ -1,4 +1,4 @@
-"""The baselines: each file against an independent loop, on every device, and known values."""
+"""The baseline models: each file against an independent loop, on every device, and known values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = tuple(BASELINES)
 
 
 def layer_of(drawn, model=None):
-    """Return a layer of the package with the numbers of a drawn one."""
+    """Return a layer of the package with the numbers of a given random layer."""
     n, n_in = next(iter(drawn.w_in.values())).shape
     return ds.Layer(
         model or drawn.rule, n_in, n, bool(drawn.w_rec), drawn.w_in, drawn.w_rec, drawn.bias,
@@ -30,7 +30,7 @@ def layer_of(drawn, model=None):
 
 
 class Case:
-    """A network of two layers of each rule, its input and what the oracle says; made once."""
+    """A network with two layers of each rule, its input and the reference result; made once."""
 
     made: dict = {}  # noqa: RUF012 (a cache)
 
@@ -58,14 +58,14 @@ def run(network, x, **options):
 
 
 class TestAgainstTheOracle:
-    """0 differing bins in 46,000 a model; "mixed" is one layer of each, one upon the other."""
+    """0 differing bins in 46,000 per model; "mixed" has one layer of each model in sequence."""
 
     @pytest.mark.parametrize("rule", [*NAMES, "mixed"])
     def test_the_case_is_a_hard_one(self, rule):
         oracle = Case.of(rule).oracle
         assert all(0.02 < layer.spikes.mean() < 0.6 for layer in oracle)
         nearest = [np.abs(layer.distance).min() for layer in oracle]
-        assert all(1e-9 < distance < 1e-2 for distance in nearest)  # near misses, but no tie
+        assert all(1e-9 < distance < 1e-2 for distance in nearest)  # close to threshold, but no tie
 
     @pytest.mark.parametrize("rule", [*NAMES, "mixed"])
     def test_numpy(self, rule):
@@ -112,7 +112,7 @@ class TestAgainstTheOracle:
 
     @pytest.mark.parametrize("rule", ["plif", "radlif", "clif", "lm_h"])
     def test_the_benchmarks_variant(self, rule):
-        """Its neuron, and not the published one: both oracles see the same input."""
+        """Our neuron, not the published one: both references get the same input."""
         drawn, x = Case.of(rule).drawn, Case.of(rule).x
         marked = [
             layer._replace(parameters=layer.parameters | {"benchmark": True}) for layer in drawn
@@ -126,7 +126,7 @@ class TestAgainstTheOracle:
 
 
 def gradients(case, fused, detach_reset=False):
-    """Return the gradient of each weight and parameter for a random goal, and the spikes."""
+    """Return the gradient of each weight and parameter for a random objective, and the spikes."""
     module = TorchNetwork(
         case.network, detach_reset=detach_reset, dtype=torch.float64, fused=fused
     )  # fmt: skip
@@ -151,7 +151,7 @@ class TestGradients:
 
     @pytest.mark.parametrize("rule", NAMES)
     def test_one_value_a_neuron_where_the_rule_has_it(self, rule):
-        """Heterogeneous: all but PLIF and LM-H, which learn one value a layer, and CLIF, none."""
+        """One value per neuron for all except PLIF and LM-H (one per layer) and CLIF (none)."""
         parameters = ds.load_model(rule).parameters.values()
         shapes = {p.shape for p in parameters if p.trainable}
         published = {
@@ -173,7 +173,7 @@ class TestFiles:
 def one(model, current, parameters=None, record=(), **ports):
     """Run a neuron on a given current and return its spikes and recorded variables, shape (T,).
 
-    Where parameters are arrays there is a neuron for each value, and the shape is (T, n).
+    If parameters are arrays, there is one neuron per value, and the shape is (T, n).
     """
     model = ds.load_model(model) if isinstance(model, str) else model
     n = max(np.size(value) for value in (0, *(parameters or {}).values()))
@@ -216,13 +216,13 @@ class TestKnownValues:
         ends = {"c_alpha": -40, "c_beta": 40, "c_gamma": 40, "c_leak": np.log(1 / 9), "c_g": 0.0}
         fired, u = one("glif", [0.8, 0.4, 0.2, 0.6, 0.4], ends, ("U",))
         np.testing.assert_allclose(u, [0.3, 0.4, 0.4, 0.6, 0.1], rtol=0, atol=1e-12)
-        assert fired.tolist() == [False, False, False, True, False]  # and 0.6 is gone
+        assert fired.tolist() == [False, False, False, True, False]  # the 0.6 is lost at the reset
 
     @given(*[st.floats(-5, 5)] * 4)
     def test_adlif_keeps_its_parameters_in_the_published_ranges(self, c_alpha, c_beta, c_a, c_b):
         raw = {"c_alpha": c_alpha, "c_beta": c_beta, "c_a": c_a, "c_b": c_b}
         values = ds.load_model("radlif").with_(parameters=raw).values()
-        ranges = {  # time constants of 5 to 25 and 30 to 120 steps
+        ranges = {  # time constants of 5 to 25 and of 30 to 120 steps
             "alpha": (0.8187307530779818, 0.9607894391523232),
             "beta": (0.9672161004820059, 0.9917012926388759), "a": (-1, 1), "b": (0, 2),
         }  # fmt: skip
@@ -232,7 +232,7 @@ class TestKnownValues:
             )
 
     def test_adlif_adapts(self):
-        """Intervals of a constant drive grow; without b, w is 0 and they stay as they are."""
+        """Intervals at constant input grow; without b, w is 0 and they stay constant."""
         fired, w = one("adlif", np.full(300, 9.0), {"c_b": np.array([0, 0.5])}, ("w",))
         plain, adapted = (np.diff(np.flatnonzero(spikes)) for spikes in fired.T)
         assert np.ptp(plain[1:]) <= 1
@@ -248,7 +248,7 @@ class TestKnownValues:
         assert (h - u)[~fired].max() == 0
         assert depth.min() >= 1 + 1 / (1 + np.exp(-1)) - 1e-12  # m is 1 after the first spike
         assert depth.max() < 2
-        assert depth.std() > 0.01  # it depends on what was before
+        assert depth.std() > 0.01  # it depends on the history
 
     def test_clif_that_does_not_fire_is_lif(self):
         lif = ds.load_model("lif").with_(parameters={"beta": 0.75, "V_th": 1e3})
@@ -301,7 +301,7 @@ class TestKnownValues:
         assert np.array_equal(each, [0.1, 0.2])
         assert model.with_(initial={"U_S": 0.3}).with_(parameters={"V_th": 9}).initial["U_S"] == 0.3
         module = TorchNetwork(ds.Network.random([ds.Layer("lm_h", 1, 2)]), dtype=torch.float64)
-        module.layers[0].value_V_th.fill_(0.3)  # as an annealed parameter
+        module.layers[0].value_V_th.fill_(0.3)  # as for an annealed parameter
         assert float(module.layers[0].initial((1, 2), torch.zeros(1).double())["U_S"][0, 0]) == 0.15
         with pytest.raises(DendrosimError, match=r"initial.U_S.*a_1 changes in training"):
             model.with_(initial={"U_S": "0.5 + a_1"})
@@ -316,7 +316,7 @@ class TestKnownValues:
 
     def test_brf_rings_as_long_as_the_boundary_says(self):
         omega = np.repeat([5.0, 50.0, 95.0], 3)
-        b_c = np.tile([0.0, 0.5, -0.5], 3)  # its sign does not count
+        b_c = np.tile([0.0, 0.5, -0.5], 3)  # its sign has no effect
         kick = np.eye(1, 400)[0] * 100  # z = 1 after the first step
         _, u, v = one("brf", kick, {"omega": omega, "b_c": b_c, "theta": 10}, ("U", "V"))
         boundary = (np.sqrt(1 - (0.01 * omega) ** 2) - 1) / 0.01
@@ -325,18 +325,18 @@ class TestKnownValues:
         assert (factor[b_c != 0] < 1).all()
         size = factor ** np.arange(400)[:, None]
         np.testing.assert_allclose(np.hypot(u, v), size, rtol=1e-9)
-        assert (u.min(axis=0) < -0.03).all()  # it swings
+        assert (u.min(axis=0) < -0.03).all()  # it oscillates
 
     def test_brf_after_a_spike(self):
-        """No reset: the threshold rises by 1 and comes back by a tenth a step."""
+        """No reset: the threshold increases by 1 and then decays by a tenth per step."""
         values = {"omega": 5.0, "b_c": 0.1}
         fired, u, q = one("brf", np.eye(1, 60)[0] * 150, values, ("U", "q"))
         assert np.flatnonzero(fired).tolist() == [0]
-        assert u[1] > 1  # above the threshold at rest, below the raised one
+        assert u[1] > 1  # above the resting threshold, below the raised one
         np.testing.assert_allclose(q, 0.9 ** np.arange(60), rtol=1e-12)
 
     def test_the_gate_of_spikgru(self):
-        """Shut, it holds the potential; open, the potential is the current."""
+        """A closed gate holds the potential; with an open gate it equals the current."""
         values = {"c_alpha": np.full(2, 0.5)}
         fired, u, current = one("spikgru", NOISE, values, ("U", "I_syn"), Z=[40.0, -40.0])
         assert np.abs(u[:, 0]).max() < 1e-13
@@ -366,9 +366,9 @@ S = int(U > before)
 
 @pytest.mark.parametrize("device", ["numpy", pytest.param("cpp", marks=pytest.mark.slow)])
 def test_a_copy_of_a_variable_stays_as_it_was(device, tmp_path):
-    """Brian2's numpy code adds in place, also to the array of the copy, unless it is kept from it.
+    """Brian2's numpy code must not add in place to the array of a copied variable.
 
-    Found with the resonator, whose two variables both read the other's value of before.
+    The resonator showed this error: both of its variables use the previous value of the other.
     """
     path = tmp_path / "copy.toml"
     path.write_text(COPY)

@@ -1,4 +1,4 @@
-"""Weights in and out: a mapping that is told, shapes that are checked, nothing guessed silently."""
+"""Import and export of weights: explicit mappings, checked shapes, no silent guesses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dendrosim.networks.convert import export_state_dict, import_state_dict
 
 torch.set_num_threads(1)  # the tensors are small
 
-#: The names of the authors' code of LSTM-LIF: recurrent weights with a bias, c_1 and c_2 in one.
+#: Names in the authors' code of LSTM-LIF: recurrent weights with a bias, c_1 and c_2 in one.
 NAMES = {
     "features.0.weight": (8, 2), "features.0.bias": (8,),
     "features.1.rec.weight": (8, 8), "features.1.rec.bias": (8,),
@@ -43,7 +43,7 @@ IGNORE = ["norm.num_batches_tracked"]
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """Write a checkpoint as training scripts do, and return its path and tensors."""
+    """Write a checkpoint as training scripts do; return its path and tensors."""
     generator = torch.Generator().manual_seed(0)
     tensors = {n: torch.randn(shape, generator=generator) for n, shape in NAMES.items()}
     wrapped = {f"module.{name}": torch.nn.Parameter(tensor) for name, tensor in tensors.items()}
@@ -178,7 +178,7 @@ def test_a_whole_number_of_few_bits_is_no_weight(tmp_path):
             with pytest.raises(DendrosimError, match=f"w holds {kind}.*scale"):
                 import_state_dict(tmp_path / name, "lif", ["w=layers.0.input_weights.I"])
     counts = {"w": np.ones((4, 2)), "steps": np.ones(2, "int32")}
-    save_file(counts, tmp_path / "w.safetensors")  # what is ignored may be of any type
+    save_file(counts, tmp_path / "w.safetensors")  # ignored tensors may have any type
     import_state_dict(tmp_path / "w.safetensors", "lif", ["w=layers.0.input_weights.I"], ["steps"])
 
 
@@ -201,7 +201,7 @@ def test_a_part_of_a_tensor(tmp_path):
 
 
 def ordered(tmp_path, *shapes):
-    """Write tensors whose names sort as they stand."""
+    """Write tensors whose sorted names keep this order."""
     tensors = {f"{k:02}": torch.ones(shape) for k, shape in enumerate(shapes)}
     torch.save(tensors, tmp_path / "w.pt")
     return tmp_path / "w.pt"
@@ -260,7 +260,7 @@ def test_the_number_of_models_can_make_it_unambiguous(tmp_path):
     assert [layer.model.name for layer in network.layers] == ["lif", "alif"]
 
 
-# What is refused
+# Refused input
 
 W = "w=layers.0.input_weights.I"
 

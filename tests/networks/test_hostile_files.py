@@ -1,7 +1,7 @@
-"""Files of weights and inputs that are broken or mean harm: one sentence, and nothing is run.
+"""Broken or malicious files of weights and inputs: one sentence, and no code is executed.
 
-Each is given to the command line, which has to answer with status 2 and one line on stderr, and to
-leave neither the output nor anything else behind.
+Each file is given to the command line, which must exit with status 2 and one line on stderr.  It
+must leave neither output nor any other file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RAN = "payload_ran"
 
 
 class Payload:
-    """Unpickled, it makes a file."""
+    """Creates a file when unpickled."""
 
     def __reduce__(self):
         return Path.touch, (Path(RAN),)
@@ -33,14 +33,14 @@ class Payload:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """Work in an empty folder, and look at the end that no payload ran."""
+    """Work in an empty folder; at the end, check that no payload was executed."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     assert not Path(RAN).exists()
 
 
 def refused(capsys, *arguments):
-    """Run a command that has to refuse; return its sentence."""
+    """Run a command that must fail; return its error message."""
     before = sorted(Path().rglob("*"))
     assert main(list(arguments)) == 2
     told = capsys.readouterr()
@@ -65,7 +65,7 @@ MAP = ("--map", "w=layers.0.input_weights.I", "--map", "b=layers.0.bias.I")
 
 
 def zip_of(content, members=None):
-    """Return a checkpoint as torch writes it, with members changed."""
+    """Return a checkpoint as torch writes it, with changed members."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     if not members:
@@ -85,7 +85,7 @@ def legacy(content):
 
 
 def bomb():
-    """Return a zip that is small and unpacks to 5 GB."""
+    """Return a small zip file that unpacks to 5 GB."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 1000)
@@ -165,7 +165,7 @@ def test_a_good_checkpoint_is_not():
 
 
 def network_file(head=None, layers=None, tensors=None, drop=()):
-    """Return the bytes of a network file, with parts changed."""
+    """Return the bytes of a network file with changed parts."""
     layer = ds.Layer("lif", 2, 3, recurrent=True)
     ds.Network.random([layer], 2).save("good.safetensors")
     content = Path("good.safetensors").read_bytes()
@@ -196,7 +196,7 @@ def text(**changes):
 
 
 def entry(**changes):
-    """Change what the file says of its layer."""
+    """Change the description of the layer in the file."""
     return lambda: network_file(layers=lambda entries: [entries[0] | changes])
 
 

@@ -1,7 +1,7 @@
-"""Networks of the trained neurons: every device, torch and an independent oracle agree.
+"""Networks of the trained neurons: all devices, torch and an independent reference agree.
 
-The oracle is `reference.discrete`, written from the papers. Laws of the order within a step are
-checked on networks so small that their rasters are written here by hand.
+The reference is `reference.discrete`, written from the papers.  The order within a step is checked
+on networks small enough to write their rasters by hand.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FEW = settings(max_examples=40, deadline=None)
 
 
 def layer_of(drawn, **changes):
-    """Return a layer of the package with the numbers of a drawn one."""
+    """Return a layer of the package with the numbers of a given random layer."""
     n, n_in = next(iter(drawn.w_in.values())).shape
     fields = {
         "recurrent": True, "input_weights": drawn.w_in, "recurrent_weights": drawn.w_rec,
@@ -68,9 +68,9 @@ def same(a, b):
 
 
 class Case:
-    """A network, its input and what the oracle says, made once a model.
+    """A network, its input and the reference result, made once per model.
 
-    Three layers of one model, or all seven models in a row ("mixed"), every layer recurrent.
+    Three layers of one model, or all seven models in sequence ("mixed"), every layer recurrent.
     """
 
     made: dict = {}  # noqa: RUF012 (a cache)
@@ -121,7 +121,7 @@ class Case:
 
 
 class TestAgainstTheOracle:
-    """0 differing bins in 10**6 neuron-steps a model and device."""
+    """0 differing bins in 10**6 neuron-steps per model and device."""
 
     @pytest.mark.parametrize("rule", circuits.RULES)
     def test_the_case_is_a_hard_one(self, rule):
@@ -130,7 +130,7 @@ class TestAgainstTheOracle:
         assert all(0.05 < rate < 0.4 for rate in rates), rates
         for k in range(3):
             for distance in case.distances(k).values():
-                assert 1e-9 < np.abs(distance).min() < 1e-4  # near misses, but no tie
+                assert 1e-9 < np.abs(distance).min() < 1e-4  # close to threshold, but no tie
 
     @pytest.mark.parametrize("rule", [*circuits.RULES, "mixed"])
     def test_torch(self, rule):
@@ -158,7 +158,7 @@ class TestAgainstTheOracle:
 
     @pytest.mark.parametrize("rule", circuits.RULES)
     def test_every_variable(self, rule):
-        """Potentials, adaptation, gates and hidden spikes, not the output alone."""
+        """Potentials, adaptation, gates and hidden spikes, not only the output."""
         case = Case.of(rule)
         x = case.x[:4, :60]
         record = {k: layer.model.states for k, layer in enumerate(case.network.layers)}
@@ -169,7 +169,7 @@ class TestAgainstTheOracle:
         for out in mine:
             for k, layer in enumerate(case.oracle.layers):
                 states = layer.states | {"S": layer.spikes, "S_O": layer.spikes}
-                if rule == "lstm_lif_code":  # the oracle has the potentials before the reset
+                if rule == "lstm_lif_code":  # the reference has the potentials before the reset
                     out.states[k].pop("U_D"), out.states[k].pop("U_S")
                 for name, values in out.states[k].items():
                     expected = states[renamed.get(name, name)][:4, :60]
@@ -177,10 +177,10 @@ class TestAgainstTheOracle:
 
 
 class TestFloat32:
-    """A spike that float32 moves was nearer to threshold than float32 can tell."""
+    """A spike that differs in float32 was closer to threshold than the float32 error."""
 
-    #: Distance to threshold of a tie, in float32 eps of 1 and the largest distance of the layer
-    #: until then (weights and inputs are rounded too; the potentials erred by 11.1 at most).
+    #: Distance to threshold of a tie, in units of float32 eps times (1 + the largest distance of
+    #: the layer so far).  Weights and inputs are rounded too; potentials erred by 11.1 at most.
     MULTIPLE = 16
 
     @pytest.mark.parametrize("rounded", [False, True], ids=["generic", "rounded"])
@@ -195,7 +195,7 @@ class TestFloat32:
         size = 1 + np.maximum.accumulate(np.abs(distances).max(axis=(1, 3)), axis=1)
         bound = self.MULTIPLE * np.finfo(np.float32).eps * size  # of each place and step
         near = np.abs(distances) < bound[:, None, :, None]
-        assert near.mean() < 5e-3  # so a difference seldom passes by chance
+        assert near.mean() < 5e-3  # so a difference rarely passes by chance
         differing = mine != (distances >= 0 if rule == "lstm_lif_code" else distances > 0)
         with_difference = differing.any(axis=(0, 2, 3))
         for b in np.flatnonzero(with_difference):
@@ -203,7 +203,7 @@ class TestFloat32:
             place = np.flatnonzero(differing[:, b, t].any(axis=1))[0]
             assert near[place, b, t, differing[place, b, t]].all()
         if rounded and rule in ("lif", "alif", "lrmm", "lrmm_alif"):
-            # Numbers of one decimal end at the threshold itself, where rounding alone decides
+            # numbers with one decimal can be exactly at threshold, where only rounding decides
             assert (np.abs(distances) < 1e-12).any()
 
 
@@ -219,7 +219,7 @@ def lif(n_in=1, n=1, w=1.0, rec=None, bias=None, **options):
 
 
 def by_hand(network, x, expected, device):
-    """Compare the rasters of a single sample with strings of 0 and 1, one a layer."""
+    """Compare the rasters of a single sample with strings of 0 and 1, one per layer."""
     x = np.reshape(x, (1, -1, 1)).astype(float)
     out = in_torch(network, x) if device == "torch" else on(device, network, x)
     found = ["".join(str(int(v)) for v in raster[0, :, 0]) for raster in rasters(out)]
@@ -228,7 +228,7 @@ def by_hand(network, x, expected, device):
 
 @pytest.mark.parametrize("device", ["torch", "numpy", pytest.param("cpp", marks=pytest.mark.slow)])
 class TestOrderWithinAStep:
-    """Rasters by hand; all numbers are dyadic, so every potential is exact."""
+    """Rasters by hand; all numbers are dyadic, so all potentials are exact."""
 
     def test_spikes_reach_the_next_layer_at_once_and_their_own_a_step_later(self, device):
         # U_0 = 1.5, 0.75 - 1 + 1.3125 = 1.0625, 0.53125 - 1 + 1.3125 = 0.84375, ...
@@ -278,7 +278,7 @@ S = "1"
 
 @pytest.fixture
 def own(tmp_path):
-    """Return the path of a user's own model, which starts after a spike."""
+    """Return the path of a user model that starts after a spike."""
     path = tmp_path / "shelf" / "mine.toml"
     path.parent.mkdir()
     path.write_text(OWN)
@@ -311,7 +311,7 @@ class TestState:
         again = on("cpp", network, x, record=record)  # 64 is the default
         assert not again.meta["compiled"]
         assert same(out, again)
-        shorter = on("cpp", network, x[:, :9], record=record)  # 9 to 16 steps have the same room
+        shorter = on("cpp", network, x[:, :9], record=record)  # 9 to 16 steps use the same size
         assert not shorter.meta["compiled"]
         for longer, raster in zip(out.spikes, shorter.spikes, strict=True):
             assert np.array_equal(longer[:, :9], raster)
@@ -326,7 +326,7 @@ class TestState:
                 expected = oracle.layers[k].states[name]
                 np.testing.assert_allclose(out.states[k][name], expected, rtol=0, atol=1e-12)
                 np.testing.assert_allclose(alone.states[k][name], expected, rtol=0, atol=1e-12)
-        # other weights, biases and parameters: the same program
+        # the program is the same for other weights, biases and parameters
         other = circuits.draw(["lstm_lif", "lif"], 3, 7, seed=5)
         out = on("cpp", ds.Network([layer_of(layer) for layer in other]), x, record=record)
         assert not out.meta["compiled"]
@@ -343,7 +343,7 @@ class TestState:
         assert all(np.array_equal(out.spikes[k], oracle.layers[k].spikes) for k in range(2))
 
     def test_another_output_of_the_same_text_is_another_program(self, tmp_path):
-        """The rasters are those of the output, also from a cache of compiled programs."""
+        """The rasters equal the output, also with a cache of compiled programs."""
         text = OWN.replace("S = int", "R = int(U > 0.25)\nS = int")
         jobs = []
         for output in "SR":
@@ -355,7 +355,7 @@ class TestState:
 
     @pytest.mark.parametrize("batch", [1, 2, 3])
     def test_initial_state_is_that_of_the_text_in_every_sample(self, own, batch):
-        # the spike before the first step is reset and, with weight 1, seen by the layer itself
+        # the spike before the first step is reset and, with weight 1, reaches the layer itself
         layer = ds.Layer(own, 1, 1, True, {"I": [[1.0]]}, {"I": [[1.0]]})
         x = np.zeros((3, 3, 1))
         out = on("numpy", ds.Network([layer]), x, batch=batch, record={0: "U"})
@@ -384,7 +384,7 @@ class TestState:
 
 
 class TestCopies:
-    """A network in torch is a module like any other: averaged, sent to workers, kept as it was."""
+    """A network in torch behaves like any module: averaging, transfer to workers, copies."""
 
     def test_a_network_and_its_module_can_be_copied_and_pickled(self):
         case = Case.of("lrmm")
@@ -400,10 +400,10 @@ class TestCopies:
             assert torch.equal(other(x).readout, before)
         with torch.no_grad():
             copy.deepcopy(module).readout_weights.zero_()
-        assert torch.equal(module(x).readout, before)  # nothing is shared
+        assert torch.equal(module(x).readout, before)  # the copies share no memory
 
     def test_what_is_not_trained_but_moved_is_exported(self):
-        """Annealing moves buffers; the network that is saved is the one that was validated."""
+        """Annealing changes buffers; the saved network must equal the validated one."""
         network = ds.Network.random([ds.Layer("lif", 3, 8)], n_out=2)
         module = TorchNetwork(network, dtype=torch.float64)
         assert module.to_network().layers[0].parameters.keys() == set()
@@ -433,7 +433,7 @@ class TestRefusedInTorch:
 
 
 class TestVariants:
-    """The ablations of Table 2 equal the oracle with what they take away."""
+    """The ablations of Table 2 equal the reference without the removed parts."""
 
     def both(self, layer, drawn, **oracle):
         keywords = circuits.keywords(drawn) | oracle
@@ -450,7 +450,7 @@ class TestVariants:
         self.both(layer_of(drawn, model=f"{rule}:no_feedback"), drawn, synapses=synapses)
 
     def test_only_the_threshold_adapts(self):
-        """N_I and N_O by eqs 6 and 9 with B in place of V_th."""
+        """N_I and N_O by eqs 6 and 9, with B instead of V_th."""
         (drawn,) = circuits.draw(["lrmm_alif"], N_IN, 16, seed=6)
         drawn = drawn._replace(parameters=drawn.parameters | {"b_0": 0.6, "kappa": 0.9})
         self.both(layer_of(drawn, model="lrmm_alif:unscaled"), drawn, scaled=False)
@@ -490,15 +490,16 @@ class TestVariants:
         )
         assert 0.05 < first.spikes[1].mean() < 0.4
         assert same(first, second)
-        assert not same(first, third)  # with gamma as printed they are not the same neuron
+        assert not same(first, third)  # with gamma as printed they are different neurons
 
 
 class TestCounts:
-    """Counts of the literature, REFERENCE 3a, 3e, 4a and 4b.
+    """Counts in the literature, REFERENCE 3a, 3e, 4a and 4b.
 
-    Theirs give recurrent connections a bias of their own, beside that of the input. Two biases of
-    one neuron are one number, so here there is one: a recurrent layer of n neurons counts n less.
-    For the LRMM, [input; spikes] is one matrix with one bias, and the counts agree.
+    The published codes have a second bias for recurrent connections, in addition to that of the
+    input.  Two biases of a neuron are equivalent to one, so here there is one: the count of a
+    recurrent layer is smaller by n.  For the LRMM, [input; spikes] has one matrix and one bias,
+    and the counts agree.
     """
 
     @pytest.mark.parametrize(
@@ -572,12 +573,12 @@ class TestRandom:
         layer = ds.Layer("lif", 3, 3, recurrent=True, input_weights=given_weights)
         (drawn,) = ds.Network.random([layer]).layers
         assert np.array_equal(drawn.input_weights["I"], np.eye(3))
-        assert not drawn.bias  # weights without a bias were what was asked for
+        assert not drawn.bias  # weights without a bias were requested
         assert drawn.recurrent_weights
 
 
 def equal(a, b):
-    """Whether two networks hold the same text and the same numbers, to the last bit."""
+    """Whether two networks have the same text and bit-identical numbers."""
     tables = ("input_weights", "recurrent_weights", "bias", "parameters")
     return (
         len(a.layers) == len(b.layers)
@@ -661,7 +662,7 @@ class TestFiles:
 
 
 def said(fragment, function, *args, **kwargs):
-    """Check that the call is refused in one sentence that holds `fragment`."""
+    """Check that the call is refused with one sentence that contains `fragment`."""
     with pytest.raises(DendrosimError) as caught:
         function(*args, **kwargs)
     sentence = str(caught.value)
@@ -778,7 +779,7 @@ class TestRefusals:
 
 
 class TestWhatIsNoInput:
-    """What a network cannot take is told in a sentence."""
+    """Invalid input of a network gives an error of one sentence."""
 
     NETWORK = ds.Network.random([ds.Layer("lif", 3, 5)], 2)
     X = torch.ones(2, 4, 3)

@@ -1,4 +1,4 @@
-"""NIR graphs: exact against the matrix exponential, there and back, and refused with a reason."""
+"""NIR graphs: exact compared with matrix exponentials, round trip, and refusal with a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rng():
 
 
 def neurons(kind, n=N, seed=0, equal_taus=False):
-    """Return a NIR node of neurons that all differ."""
+    """Return a NIR node of neurons with different parameters."""
     rng = np.random.default_rng(seed)
     few = {"r": rng.uniform(0.8, 1.5, n), "v_threshold": rng.uniform(0.3, 0.6, n),
            "v_reset": rng.uniform(-0.2, 0.1, n)}  # fmt: skip
@@ -54,7 +54,7 @@ def weights(n, n_in, seed, bias=True):
 def graph_of(*layers, flat=True, back=nir.Linear, readout=True, last=None):
     """Return a graph of layers of neurons, each with recurrent weights.
 
-    `flat` has the recurrent weights in the graph, otherwise in a subgraph of its own.
+    `flat` puts the recurrent weights into the graph, otherwise into a subgraph.
     """
     nodes, edges, before, n_in = {"in": nir.Input(np.array([N_IN]))}, [], "in", N_IN
     for k, node in enumerate(layers):
@@ -100,7 +100,7 @@ def derivative(node, j):
 
 
 def simulated(layers, x, convention, subtract=False, back_bias=0.0):
-    """Simulate the graph of `graph_of` with its own loop: matrix exponentials, or Euler's steps."""
+    """Simulate the graph of `graph_of` with a separate loop: matrix exponentials or Euler steps."""
     steps = []
     for node in layers:
         a = [derivative(node, j) for j in range(N)]
@@ -129,7 +129,7 @@ def simulated(layers, x, convention, subtract=False, back_bias=0.0):
     return rasters
 
 
-# What is read means what it says
+# The meaning of imported graphs
 
 
 @pytest.mark.parametrize("convention", ["exact", "euler"])
@@ -194,7 +194,7 @@ def test_connections_without_weights_are_the_identity(rng):
     assert np.array_equal(network.layers[1].recurrent_weights["I"], np.eye(N_IN))
 
 
-# As the frameworks step
+# The steps of the frameworks
 
 
 def one_layer(node, matrix, back=None):
@@ -248,7 +248,7 @@ def test_the_step_of_a_neuron_without_a_current_is_eulers_in_both():
 
 
 def quick(kind="LIF", tau=1e-3):
-    """Return a graph in seconds, as the published ones are."""
+    """Return a graph with time in seconds, as in published graphs."""
     few = {key: np.full(N, value) for key, value in
            (("r", 1.0), ("v_leak", 0.0), ("v_threshold", 0.4), ("v_reset", 0.0))}  # fmt: skip
     node = nir.LIF(tau=np.full(N, tau), **few)
@@ -343,7 +343,7 @@ def test_text_and_complex_numbers_are_no_numbers(field):
             from_nir(graph, DT)
 
 
-# There and back
+# Round trip
 
 
 def same(a, b):
@@ -403,11 +403,11 @@ def test_the_command_reads_and_writes_graphs(tmp_path, capsys):
     assert not (tmp_path / "none.nir").exists()
 
 
-# What is refused
+# Refused graphs
 
 
 def chain(*nodes, edges=None):
-    """Return a graph in a row, or with edges of its own, unchecked by nir."""
+    """Return a graph with nodes in sequence or with given edges, not checked by nir."""
     named = {f"{type(node).__name__.lower()}_{k}": node for k, node in enumerate(nodes)}
     names = list(named)
     row = list(pairwise(names))
@@ -493,7 +493,7 @@ def test_a_file_without_v_reset_needs_an_answer(tmp_path):
 
 
 def hostile(path, name):
-    """Make a broken file out of a good one."""
+    """Make a broken file from a valid one."""
     nir.write(path, graph_of(neurons("LIF")))
     if name == "cut":
         path.write_bytes(path.read_bytes()[:3000])

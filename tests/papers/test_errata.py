@@ -1,4 +1,4 @@
-"""Paper's numbers that no other test covers, and that every line of the errata has its test."""
+"""Published numbers that no other test covers, and the check that every erratum has a test."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TOLD = tomllib.loads((ROOT / "docs" / "errata.toml").read_text(encoding="utf-8")
 
 
 def test_sizes_of_the_data_sets():
-    """The published files (shapes printed by the codes that read them), not either paper's text."""
+    """Shapes as printed by the codes that read the published files, not the text of a paper."""
     shd, ssc = TASKS["shd"], TASKS["ssc"]
     train, validation, test = shd.samples
     assert (train + validation, test, shd.shape[-1]) == (8_156, 2_264, 20)
     assert (ssc.samples, ssc.shape[-1]) == ((75_466, 9_981, 20_382), 35)
 
 
-#: LRMM, Table 2: full model, and each ablation with its printed fall.
+#: LRMM, Table 2: full model, and each ablation with its printed decrease.
 ABLATIONS = {
     "PS-MNIST": (96.52, {86.11: 9.41, 93.74: 2.78, 92.35: 4.17}),
     "SHD": (94.70, {86.28: 8.42, 92.47: 2.23, 90.81: 3.89}),
@@ -43,8 +43,8 @@ def test_differences_of_the_ablations():
     assert wrong == {("PS-MNIST", 86.11): 10.41}
 
 
-#: Binary Adding, T = 100.  The benchmark: table of the README of neuroseqbench (commit 068ea61),
-#: recurrent networks; the rows of LRMM's Table 1 that cite it.
+#: Binary Adding, T = 100.  The benchmark is the table in the README of neuroseqbench (commit
+#: 068ea61), recurrent networks; the paper's values are the rows of LRMM's Table 1 that cite it.
 BENCHMARK = {
     "LIF": 53.35, "PLIF": 53.25, "ALIF": 68.00, "adLIF": 99.05, "GLIF": 63.60, "TC-LIF": 19.90,
     "LM-H": 96.10, "CLIF": 64.30, "DH-LIF": 99.35,
@@ -62,7 +62,7 @@ def test_alif_and_adlif_are_exchanged():
 
 
 def test_the_brf_network_is_recurrent():
-    """68,874: no biases of the neurons, but two trained numbers each."""
+    """68,874: without biases of the neurons, but with two trained numbers for each."""
     trained = [name for name, p in ds.load_model("brf").parameters.items() if p.trainable]
     with_loop, without = (
         n_parameters("1-256-10", own) - 256 + 256 * len(trained) for own in (True, False)
@@ -71,13 +71,13 @@ def test_the_brf_network_is_recurrent():
 
 
 def test_the_radlif_network_is_recurrent():
-    """3,895,356 on SHD: as 3.9 M stands beside SSC, too, that network is as recurrent as this."""
+    """3,895,356 on SHD: as 3.9 M is also given for SSC, both networks are equally recurrent."""
     trained = [name for name, p in ds.load_model("radlif").parameters.items() if p.trainable]
 
     def counted(classes, own):
         sizes = f"700-1024-1024-{classes}"
-        by_normalisation = 1  # a gain; what it adds is counted as the bias
-        readout = 2  # of each class: a leak and a gain
+        by_normalisation = 1  # a gain; its offset is counted as the bias
+        readout = 2  # per class: a leak and a gain
         neurons = 2048 * (len(trained) + by_normalisation)
         return n_parameters(sizes, own) + neurons + readout * classes
 
@@ -104,7 +104,7 @@ def test_the_rate_does_not_fall_after_the_end():
 
 # --- the page -------------------------------------------------------------------------------
 
-#: Marks of a test that `make test` would not run.
+#: Markers of tests that `make test` does not run.
 LEFT_OUT = ("pytest.mark.skip", "pytest.mark.xfail", "pytest.mark.slow")
 
 LINES = [(entry["where"], test) for entry in TOLD["errata"] for test in entry["tests"]]

@@ -1,4 +1,4 @@
-"""Logged runs: each has its recipe and its network beside it, and its hits are the network's."""
+"""Logged runs: each has its recipe and network in the same folder, and the hits can be verified."""
 
 import json
 

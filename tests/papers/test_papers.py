@@ -1,4 +1,4 @@
-"""The claims of both papers as data, and what becomes of each."""
+"""The claims of both papers as data, and their verdicts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dendrosim.papers.workshop import Workshop
 
 CLAIMS = {f"{paper.name}: {c.id}": c for paper in load_papers() for c in paper.claims}
 
-#: What the theory and the sums refute (REFERENCE.md, sections 3b and 4).
+#: Claims refuted by theory and sums (REFERENCE.md, sections 3b and 4).
 REFUTED_IDS = {
     "lstm_lif": {
         "eq_13", "eq_14_norm", "eq_14_suffices", "with_reset", "third_quadrant", "second_quadrant",
@@ -57,7 +57,7 @@ REFUTED_IDS = {
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """Everything but what trains networks, and without logged runs."""
+    """Everything that needs neither training nor logged runs."""
     folder = tmp_path_factory.mktemp("papers")
     return reproduce(folder / "out", quick=True, runs=folder, progress=False)
 
@@ -169,7 +169,7 @@ def claim(printed="", **more):
 class TestAgreement:
     @given(st.integers(0, 4), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
     def test_rounded_and_cut(self, decimals, whole, part):
-        """A number agrees with its own digits, however they were made, and with no others."""
+        """A number agrees with its own digits, rounded or truncated, and with no others."""
         value = (whole + part) / 10**decimals
         cut = f"{whole / 10**decimals:.{decimals}f}"
         assert claim(cut).agrees(value) or part > 1 - 1e-5
@@ -199,7 +199,7 @@ class TestAgreement:
         assert joined(["", "a", "", "b"]) == "a; b"
 
     def test_what_falls_short_here_is_not_refuted(self):
-        """A network that is not as good as the paper's, or behaves otherwise, decides nothing."""
+        """A network worse than the paper's, or with other behaviour, leaves the claim open."""
         accuracy = claim("99.55", tolerance=0.2, why="so", missing="epochs")
         low, high = (judged(accuracy, Found(v, "e", lower_is_open=True)) for v in (97.5, 99.9))
         assert (low.verdict, low.found, low.because) == (UNREACHED, "97.50", "e; epochs")
@@ -259,7 +259,7 @@ class TestLoggedRuns:
 
 
 class TestDifferences:
-    """Of networks that were trained here, as far as they are larger than chance makes them."""
+    """Claims about networks trained here, if the differences are larger than chance."""
 
     def shop(self, **accuracies):
         shop = Workshop()
@@ -323,7 +323,7 @@ class TestCommand:
 
 @pytest.mark.slow
 def test_with_training(tmp_path, monkeypatch):
-    """Every claim but those on logged runs and data is decided; every figure is drawn."""
+    """Every claim except those about logged runs and data is decided; every figure is drawn."""
     monkeypatch.setitem(workshop.EPOCHS, False, 2)
     found = reproduce(tmp_path / "out", runs=tmp_path, progress=False)
     for checked in found.papers.values():

@@ -104,7 +104,7 @@ def test_euler_form_tends_to_the_exact_one_with_the_square_of_the_step(name):
 
 @pytest.mark.parametrize("name", BIOPHYSICAL)
 def test_exact_form_equals_the_passive_neuron_at_every_grid_point(name):
-    """For currents that are constant over a step, into both places, to the error of rk4."""
+    """For currents into both places that are constant over a step, within the error of rk4."""
     reduced = reduce(ds.load_model(name), "0.5 ms", threshold="50 mV", holding="-70 mV").model
     passive = ds.load_model(f"{name}:passive").with_(
         initial={"v_s": reduced.scales.rest["U_S"], "v_d": reduced.scales.rest["U_D"]},
@@ -144,7 +144,7 @@ def test_quasi_active_form_follows_small_responses_better_than_the_passive_one()
 
 
 def test_walk_is_the_simulation():
-    """numpy over the text (what the fit's gain uses) equals Brian2 over the same text."""
+    """The numpy loop for the gain of the fit equals Brian2 with the same text."""
     model = reduce(ds.load_model("kepecs_wang_2000"), "0.1 ms").model
     protocol = ds.Protocol("30 ms", [ds.Stimulus("soma", "constant", amplitude="20 uA/cm**2")])
     run = ds.simulate(model, protocol, device="numpy")
@@ -172,7 +172,7 @@ def test_fit_improves_on_linear_theory_and_reports_unseen_protocols():
     assert report.loc["fit", after] < 0.2 * report.loc["fit", before]
     assert report.loc["unseen", after] < report.loc["unseen", before]
     assert result.coefficients["V_th"] == 1.0
-    # the reported error is what a simulation of the fitted model gives
+    # the reported error equals that of a simulation of the fitted model
     reference, fitted = (ds.simulate(m, grid) for m in (model, result.model))
     rates = [
         np.array([np.sum((t >= 0.2) & (t < 0.6)) / 0.4 for t in run.trains])

@@ -1,4 +1,4 @@
-"""The checker of devices: what it must find, what it must call a tie, and what it must not."""
+"""The comparison of devices: differences it must report, and which of them are ties."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def random_network(*models, n=12, n_in=5, seed=0, recurrent=True):
 
 
 def changed(network, k, table, port, index, by):
-    """Return the network with one weight changed."""
+    """Return the network with one changed weight."""
     weights = {p: np.array(w) for p, w in getattr(network.layers[k], table).items()}
     weights[port][index] += by
     layers = list(network.layers)
@@ -72,13 +72,13 @@ def changed(network, k, table, port, index, by):
 
 
 def ran(network, x, every=False, **options):
-    """Run on numpy with what the checker needs."""
+    """Run on numpy and record the states for the comparison."""
     record = decisive_states(network, every)
     return ds.run_network(network, x, device="numpy", record=record, progress=False, **options)
 
 
 def first_by_hand(a, b, k):
-    """Return {sample: (step, neurons)} of the first differences in layer k, by plain loops."""
+    """Return {sample: (step, neurons)} of the first differences in layer k, with plain loops."""
     found = {}
     for sample in range(len(a.spikes[k])):
         for step in range(a.spikes[k].shape[1]):
@@ -98,12 +98,12 @@ def first_by_hand(a, b, k):
 def test_a_planted_weight_is_found_where_it_first_shows(rng):
     network = random_network("lstm_lif", "lstm_lif")
     x = rng.random((24, 250, 5))
-    source, busy = (s.mean((0, 1)).argmax() for s in ran(network, x).spikes)  # they fire
+    source, busy = (s.mean((0, 1)).argmax() for s in ran(network, x).spikes)  # neurons that spike
     other = changed(network, 1, "input_weights", "I", (busy, source), 1e-3)
     runs = {"a": ran(network, x), "b": ran(other, x)}
     result = compare_runs(network, x, runs)
     expected = first_by_hand(runs["a"], runs["b"], 1)
-    assert len(expected) > 1  # it shows at all
+    assert len(expected) > 1  # there are differences
     got = {row.sample: (row.step, row.layer, row.neuron) for row in result.first.itertuples()}
     assert got == {s: (step, 1, busy) for s, (step, neurons) in expected.items()}
     assert all(neurons == [busy] for _, neurons in expected.values())
@@ -166,7 +166,7 @@ def test_consequences_are_not_first_differences(rng):
         spikes[layer][0, step, neuron] ^= True
     b = NetworkOutput(spikes, None, a.states, a.meta)
     result = compare_runs(network, x, {"a": a, "b": b})
-    # layer 1 parts before layer 0 does; layer 2 in the same step as the layer below it
+    # layer 1 differs before layer 0; layer 2 in the same step as layer 1
     places = [(row.layer, row.step, row.neuron) for row in result.first.itertuples()]
     assert places == [(0, 6, 1), (1, 4, 2), (1, 4, 5)]
     assert list(result.pairs.differing) == [1, 3, 2]
@@ -176,10 +176,10 @@ def test_consequences_are_not_first_differences(rng):
 
 
 def on_the_edge(above=0.0):
-    """Return a neuron that fires above 0.5 and whose only input is at most 0.5; and its input.
+    """Return a neuron that spikes above 0.5 with a single input of at most 0.5; and its input.
 
-    Each sum has one term, so no processor rounds it otherwise: the neuron fires if its weight of 1
-    is raised by one unit in the last place.
+    Each sum has one term, so rounding is the same on every processor.  The neuron spikes if its
+    weight of 1 is increased by one unit in the last place.
     """
     layer = ds.Layer("lif", 1, 1, input_weights={"I": [[1 + above]]},
                      parameters={"beta": 0.0, "V_th": 0.5})  # fmt: skip
@@ -231,7 +231,7 @@ def test_float32_ties_are_told_from_differences(rng):
     result = compare_runs(deep, x, runs)
     planted = (result.first.layer == 0) & (result.first.neuron == 3)
     assert planted.sum() > 1 and not result.first.tie[planted].any()
-    others = result.first[~planted]  # float32 may tie elsewhere before it shows
+    others = result.first[~planted]  # float32 may have ties elsewhere before this difference
     assert others.tie.all() and (others.distance_b.abs() < 1e-5).all()
 
 
@@ -252,11 +252,11 @@ def test_devices_in_float32_are_equal_but_for_ties(device, rng):
     )
     assert {values.dtype.name for kept in single.states for values in kept.values()} == {"float32"}
     moved = np.abs(single.states[0]["U_S"] - double.states[0]["U_S"])[0, :20]
-    assert 0 < moved.max() < 1e-4  # it was computed in another precision
+    assert 0 < moved.max() < 1e-4  # the other precision was used
 
 
 def test_ties_of_two_devices_in_float32():
-    """Each may be off by its own rounding, so the bound is the sum."""
+    """Each device has its own rounding error, so the bound is the sum."""
     network, x = on_the_edge()
     raised, _ = on_the_edge(float(np.finfo(np.float32).eps))
     record = decisive_states(network, every=True)

@@ -30,7 +30,6 @@ class Recall(Split):
         Number of different tokens.
     name
         Name of the stream of random numbers.
-        What tells the stream of random numbers from others.
     """
 
     def __init__(

@@ -60,7 +60,6 @@ def train(
         A task instead of that of the recipe; the folder of its files.
     device
         ``"cpu"`` or ``"cuda"``; by default the GPU if there is one.
-        ``"cpu"`` or ``"cuda"``; the GPU where there is one.
     threads
         Torch threads on the CPU.  The number is saved, because only the same number gives
         bit-identical results after resuming.
