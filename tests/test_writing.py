@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from by_hand import protocol, recording
 from places import TESTS
-from test_comparison import protocol, recording
 
 import dendrosim as ds
 from dendrosim.cli.commands import main
@@ -136,7 +136,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 sys.path.insert(0, {tests!r})
-from test_comparison import protocol, recording
+from by_hand import protocol, recording
 import dendrosim as ds
 from dendrosim.errors import DendrosimError
 from dendrosim.figures.traces import recording_figure
@@ -172,10 +172,9 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, name):
     write = WRITERS[name]
     if name.endswith(".pt"):
         pytest.importorskip("torch")
-        where = (
-            "checkpoints import write_checkpoint" if "check" in name else "resume import save_state"
-        )
-        write = f"import torch; from dendrosim.learn.{where}\n    " + write
+        room = "networks.torch_files" if "check" in name else "learn.training.resume"
+        function = write.partition("(")[0]
+        write = f"import torch; from dendrosim.{room} import {function}\n    " + write
     if name.endswith(".nir"):
         pytest.importorskip("nir")
         write = "from dendrosim.networks.nir_files import write_graph\n    " + write

@@ -290,6 +290,7 @@ CALLS = {
                 "before": 1e-3,
                 "after": 5e-3,
             },
+            "find_spikes": lambda m: {"v": m["v"], "dt": 1e-4},
             "firing_rate": lambda m: {"spikes": m["a"], "start": 0.0, "stop": 0.3},
             "first_spike_latency": lambda m: {"spikes": m["a"], "start": 0.0, "stop": 0.3},
             "gain": lambda m: {"amplitudes": [1, 2, 3], "rates": [0, 2, 5]},

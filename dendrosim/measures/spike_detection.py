@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import second
 from numpy.typing import ArrayLike, NDArray
 
 from dendrosim import checks
@@ -82,6 +83,8 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
         If a value is not finite, or if `dt` or a number of `rule` that must be positive is not.
     """
     v = checks.numbers(v, "v")
+    dt = checks.number(dt, "dt", dim=second.dim)
+    checks.instance(rule, SpikeRule, "rule")
     if v.ndim != 1 or not np.isfinite(v).all():
         raise DendrosimError(
             "a potential whose spikes are sought is one row of finite values, not an array of "

@@ -70,7 +70,7 @@ def test_run_of_a_users_own_model(capsys, here):
     assert len(table["spike_times_s"][0]) == table["neurons"][0]["spikes"] == 14
     assert table["meta"]["method"] == "exponential_euler"
     out(capsys, *arguments, "--out", "a.csv")
-    assert (here / "a.csv").read_text().splitlines()[0] == "neuron,time"
+    assert (here / "a.csv").read_text().splitlines()[0] == "neuron,time (s)"
     out(capsys, *arguments, "--out", "a.png")
     assert (here / "a.png").read_bytes()[:4] == b"\x89PNG"
 

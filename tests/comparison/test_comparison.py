@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from brian2 import amp, meter, ms, mV
+from by_hand import protocol, recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -30,30 +31,6 @@ from dendrosim.simulation.recording import volts
 DATA = EPHYS
 REGULAR = DATA / "171116sh_0018.abf"
 needs_data = pytest.mark.skipif(not REGULAR.is_file(), reason=f"{REGULAR} is not there")
-
-
-def recording(trains, volts=None, *, end=1.0, dt=1e-3, name="m", place="soma", method="rk4"):
-    """Return a recording made by hand; `volts` has shape (samples, neurons)."""
-    times = np.arange(round(end / dt)) * dt
-    spikes = sorted((t, i) for i, train in enumerate(trains) for t in train)
-    traces = {} if volts is None else {"v": (("time", "neuron"), volts, {"units": "volt"})}
-    meta = {
-        "model": name, "protocol": "by hand", "neurons": len(trains), "duration": end, "dt": dt,
-        "record_dt": dt, "potentials": {place: "v"}, "scales": None, "method": method,
-        "grids": [], "device": "hand", "threads": 1, "seed": None, "compiled": False,
-        "compile_seconds": 0.0, "run_seconds": 0.0,
-    }  # fmt: skip
-    return ds.Recording(
-        np.array([i for _, i in spikes], dtype=int),
-        np.array([t for t, _ in spikes], dtype=float),
-        xr.Dataset(traces, coords={"time": times, "neuron": np.arange(len(trains))}),
-        meta,
-    )
-
-
-def protocol(amplitude="[0, 1] uA/cm**2", duration="1000 ms", **more):
-    stimulus = ds.Stimulus(into="soma", shape="constant", amplitude=amplitude)
-    return ds.Protocol(duration=duration, stimuli=[stimulus], name="by_hand", **more)
 
 
 def scaled_lif(tau="20 ms", dt=0.1 * ms, capacitance=1e-2, rest=-65 * mV):

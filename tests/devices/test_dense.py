@@ -48,7 +48,7 @@ def sums(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dense")
     layers = "\n".join(f"layer<{a}, {b}, T>(in, out);" for a, b in SIZES)
     (folder / "main.cpp").write_text(PROGRAM.replace("LAYERS", layers))
-    flags = [*cpp.FLAGS, f"-I{files('dendrosim')}/cpp"]
+    flags = [*cpp.FLAGS, f"-I{files('dendrosim.devices')}/cpp_sources"]
     subprocess.run([*compiler(), *flags, "-o", "main", "main.cpp"], cwd=folder, check=True)
 
     def run(dtype, sources, tables):

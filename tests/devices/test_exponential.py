@@ -58,7 +58,7 @@ class Functions:
     def __init__(self, folder, flags):
         self.folder = folder
         (folder / "main.cpp").write_text(PROGRAM)
-        flags = [*flags, f"-I{files('dendrosim')}/cpp", "-fopt-info-vec-optimized"]
+        flags = [*flags, f"-I{files('dendrosim.devices')}/cpp_sources", "-fopt-info-vec-optimized"]
         self.said = self.run(*compiler(), *flags, "-c", "main.cpp").stderr
         # Not with the flags: they link code that makes 0 of small numbers
         self.run(*compiler(), "-o", "main", "main.o")

@@ -50,7 +50,7 @@ int main() { return wrong<double>() + wrong<float>(); }
 @pytest.mark.parametrize("more", [(), ("-fopenmp",), ("-ffinite-math-only",)])
 def test_no_number_is_found_whatever_the_compiler_assumes(tmp_path, more):
     (tmp_path / "main.cpp").write_text(PROGRAM)
-    flags = [*cpp.FLAGS, *more, f"-I{files('dendrosim')}/cpp"]
+    flags = [*cpp.FLAGS, *more, f"-I{files('dendrosim.devices')}/cpp_sources"]
     subprocess.run([*compiler(), *flags, "-o", "main", "main.cpp"], cwd=tmp_path, check=True)
     assert subprocess.run([tmp_path / "main"]).returncode == 0
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import dendrosim as ds
 from dendrosim.devices import signals
 from dendrosim.devices.program_cache import cache_folder
+from dendrosim.time_grid import sample_at
 
 
 def noise(sample="0.5 ms", seed=3, **values):
@@ -32,12 +33,15 @@ def test_room_is_the_next_power_of_two(n):
 
 @given(
     st.integers(1, 400), st.integers(1, 400), st.sampled_from([1e-6, 2.5e-5, 1e-4, 0.0007]),
-    st.integers(0, 10**8),
+    st.integers(0, 10**6),
 )  # fmt: skip
 def test_a_step_takes_the_sample_that_it_begins_in(a, b, unit, first):
-    """Oracle: whole numbers, for steps of a and samples of b units; rounding moves no edge."""
+    """Oracle: whole numbers, for steps of a and samples of b units; rounding moves no edge.
+
+    Up to 4e8 samples: beyond 1e9 the rounding of a time is no longer below `time_grid.EARLY`.
+    """
     steps = first + np.arange(100)
-    found = signals.sample_at(steps * (a * unit), b * unit, n=10**12)
+    found = sample_at(steps * (a * unit), b * unit, n=10**12)
     assert_array_equal(found, steps * a // b)
 
 
@@ -52,7 +56,7 @@ def test_that_is_the_sample_of_brians_timed_array(a, halvings, first):
             expected = np.asarray(array(times * b2.second))
         finally:
             b2.defaultclock.dt = before
-        assert_array_equal(signals.sample_at(times, sample_dt, 200), expected)
+        assert_array_equal(sample_at(times, sample_dt, 200), expected)
 
 
 class TestStreams:

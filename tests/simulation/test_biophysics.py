@@ -9,6 +9,7 @@ from runs import MS, MV, constants, four, same_units, states
 from scipy.integrate import cumulative_trapezoid
 
 import dendrosim as ds
+from dendrosim.model.quantities import quantity
 
 # REFERENCE.md 2a, Pinsky and Rinzel 1994, Fig 2 A: OpenSourceBrain, NeuroML2/LEMS/.test.fig2.mep
 PANEL_A = [
@@ -146,7 +147,7 @@ def only_coupling(model):
 def charge(recording, p):
     """Return C_m*(p*v_s + (1 - p)*v_d), the charge of the whole membrane, at every sample."""
     v_s, v_d = recording.traces["v_s"].values[:, 0], recording.traces["v_d"].values[:, 0]
-    capacity = float(ds.quantities.quantity(recording.meta["parameters"]["C_m"]))
+    capacity = float(quantity(recording.meta["parameters"]["C_m"]))
     return capacity * (p * v_s + (1 - p) * v_d)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from by_hand import protocol, recording
 from matplotlib.cbook import is_math_text
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
-from test_comparison import protocol, recording
 
 import dendrosim as ds
 from dendrosim.comparison import protocol_measures, responses
