@@ -56,7 +56,7 @@ def target(path: str | os.PathLike) -> Path:
         if not real.parent.is_dir():
             raise DendrosimError(f"{path}: cannot be written: there is no folder {real.parent}")
         if real.is_symlink():
-            raise DendrosimError(f"{path}: cannot be written: it is a link in a circle")
+            raise DendrosimError(f"{path}: cannot be written: it is a circular link")
         if not real.exists():
             return real
         mode = real.stat().st_mode

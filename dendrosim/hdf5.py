@@ -120,7 +120,7 @@ class _Probes:
             )  # fmt: skip
         except OSError as error:
             raise DendrosimError(
-                f"HDF5 files are read in a process of its own first, which does not start "
+                f"HDF5 files are first read in a separate process, which does not start "
                 f"({error.strerror})"
             ) from None
         self._owner = os.getpid()

@@ -147,7 +147,7 @@ def impedance(
     if smoothing > frequencies[-1]:
         raise DendrosimError(
             f"impedance: smoothing over {smoothing:g} Hz is more than the {frequencies[-1]:g} Hz "
-            "that the samples tell"
+            "of the sampled spectrum"
         )
     width = 2 * int(smoothing / frequencies[1] / 2) + 1
     cross, power = _running_sum(v * i.conj(), width)[band], _running_sum(abs(i) ** 2, width)[band]

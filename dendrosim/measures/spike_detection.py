@@ -87,8 +87,8 @@ def find_spikes(v: ArrayLike, dt: float, rule: SpikeRule = DEFAULT) -> Found:
     checks.instance(rule, SpikeRule, "rule")
     if v.ndim != 1 or not np.isfinite(v).all():
         raise DendrosimError(
-            "a potential whose spikes are sought is one row of finite values, not an array of "
-            f"shape {v.shape} with values such as nan"
+            f"v has shape {v.shape} or values such as nan, but spike detection needs one row of "
+            "finite values"
         )
     if not (dt > 0 and rule.slope > 0 and rule.height > 0 and np.isfinite(rule.peak)):
         raise DendrosimError(

@@ -105,8 +105,8 @@ def _check_starts(model: Model, where: str) -> None:
         check_names(start, known, here)
         for moved in sorted(start.names & trained):
             raise DendrosimError(
-                f"{here} = {start.text!r}: {moved} changes in training, but a start follows from "
-                "parameters that training leaves alone"
+                f"{here} = {start.text!r}: {moved} changes in training, but an initial "
+                "value may only depend on parameters that do not"
             )
 
 

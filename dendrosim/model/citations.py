@@ -149,7 +149,7 @@ def _entries(name: Any) -> list[Entry]:
     known = [*shelves.names("models"), *table["names"]]
     if text.partition(":")[0] in known or text.endswith(".toml") or ".toml:" in text:
         return entries_of(load_model(text))
-    raise DendrosimError(f"{text!r} is nothing that can be cited; {did_you_mean(text, known)}")
+    raise DendrosimError(f"{text!r} cannot be cited; {did_you_mean(text, known)}")
 
 
 @lru_cache(maxsize=1)

@@ -65,8 +65,8 @@ def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
         if is_condition(child) is not conditions:
             kind = "condition" if conditions else "number"
             raise DendrosimError(
-                f"{where}: {ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) makes a "
-                "number of a condition, and a comparison makes a condition of numbers"
+                f"{where}: {ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) "
+                "converts a condition to a number, a comparison converts numbers to a condition"
             )
 
 

@@ -230,8 +230,8 @@ def _part(term: str, tensors: Mapping[str, Array], path: Path) -> tuple[str, Arr
         raise DendrosimError(f"{path}: there is no tensor {name!r}; {did_you_mean(name, tensors)}")
     if is_quantised(tensors[name].dtype):
         raise DendrosimError(
-            f"{path}: {name} holds {tensors[name].dtype}, whole numbers without the scale that "
-            "makes weights of them; multiply by it and save floating-point numbers"
+            f"{path}: {name} holds {tensors[name].dtype}, quantised weights without their scale; "
+            "multiply by the scale and save floating-point numbers"
         )
     array = np.asarray(tensors[name], dtype=float)
     if index is None:

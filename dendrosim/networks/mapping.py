@@ -62,7 +62,7 @@ def propose(
         return [f"{name}={target}" for name, target in named.items()]
     if not in_order:
         raise DendrosimError(
-            f"{where}: a file that keeps no order needs a mapping (--map): {_listed(shapes)}"
+            f"{where}: a file without an order needs a mapping (--map): {_listed(shapes)}"
         )
     if any(len(model.ports) != 1 for model in models):
         raise DendrosimError(f"{where}: a model with several ports needs a mapping (--map)")

@@ -252,11 +252,11 @@ def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
         if not fitting:
             continue
         if any(np.any(np.asarray(value)) for value in layer.model.initial.values()):
-            raise DendrosimError(f"layer {k}: an initial state other than 0 has no place in NIR")
+            raise DendrosimError(f"layer {k}: NIR cannot store an initial state other than 0")
         values = _parameters(layer)
         step = values.pop("step")
         if step.ndim:
-            raise DendrosimError(f"layer {k}: a step for each neuron has no place in NIR")
+            raise DendrosimError(f"layer {k}: NIR cannot store a different step per neuron")
         filled = {
             field: np.broadcast_to(values[parameter], layer.n).copy()
             for parameter, field in fields.items()
@@ -267,7 +267,7 @@ def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
         if layer.model.name.endswith("subtract")
         else "NIR's neurons are those of nir_lif, nir_if, nir_cuba_lif and nir_li"
     )
-    raise DendrosimError(f"layer {k}: {layer.model.name} has no NIR node of its meaning: {why}")
+    raise DendrosimError(f"layer {k}: {layer.model.name} has no equivalent NIR node: {why}")
 
 
 def _parameters(layer: Layer) -> Mapping[str, np.ndarray]:

@@ -27,7 +27,9 @@ def nir_package() -> Any:
     except ImportError:
         raise DendrosimError("NIR is not installed: pip install 'dendrosim[nir]'") from None
     if "v_reset" not in nir.LIF.__dataclass_fields__:
-        raise DendrosimError("this NIR knows no v_reset: pip install --upgrade 'dendrosim[nir]'")
+        raise DendrosimError(
+            "the installed NIR has no v_reset: pip install --upgrade 'dendrosim[nir]'"
+        )
     return nir
 
 
@@ -106,6 +108,6 @@ def _look(group: Any, path: Path, needs_reset: bool, sums: list[int], depth: int
     kind = group["type"][()] if isinstance(group.get("type"), h5py.Dataset) else b""
     if needs_reset and kind in (b"LIF", b"IF", b"CubaLIF") and "v_reset" not in group:
         raise DendrosimError(
-            f"{path}: {group.name} names no v_reset; NIR took the threshold off before it had it, "
-            "and takes 0 for it now: say which reset is meant, v_reset or subtract"
+            f"{path}: {group.name} has no v_reset; older NIR files mean that the threshold is "
+            "subtracted, newer ones that the reset is to 0: give reset = v_reset or subtract"
         )

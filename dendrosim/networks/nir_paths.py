@@ -92,7 +92,7 @@ class _Flat:
 
     def _add(self, graph: Any, prefix: str, depth: int) -> tuple[str, str]:
         if depth > MAX_DEPTH:
-            raise self.refuse(prefix, f"graphs within graphs, more than {MAX_DEPTH} deep")
+            raise self.refuse(prefix, f"graphs nested more than {MAX_DEPTH} deep")
         ends: dict[str, list[str]] = {"Input": [], "Output": []}
         inner: dict[str, tuple[str, str]] = {}
         for key, node in graph.nodes.items():
@@ -113,7 +113,7 @@ class _Flat:
         for a, b in graph.edges:
             for key in (a, b):
                 if key not in graph.nodes:
-                    raise self.refuse(f"{prefix}{key}", "an edge names it, but it is no node")
+                    raise self.refuse(f"{prefix}{key}", "an edge names it, but it is not a node")
             source = inner[a][1] if a in inner else prefix + a
             target = inner[b][0] if b in inner else prefix + b
             if (source, target) in self.edges:
@@ -128,7 +128,7 @@ class _Flat:
         joined = [(a, b) for a in self.before(name) for b in self.after(name)]
         self.edges = [edge for edge in self.edges if name not in edge] + joined
         if any(name in edge for edge in joined) or len(set(self.edges)) < len(self.edges):
-            raise self.refuse(name, "its connections go in a circle or are double")
+            raise self.refuse(name, "its connections are circular or duplicate")
         del self.nodes[name]
 
 
@@ -157,7 +157,7 @@ def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
         there = [name for name in flat.after(here) if name not in _recurrent(flat, here)]
         if len(there) != 1:
             what = "leads nowhere" if not there else f"branches to {', '.join(there)}"
-            raise flat.refuse(here, f"{what}; layers stand in a row")
+            raise flat.refuse(here, f"{what}; layers must be in sequence")
         sources, here = here, there[0]
         kind = type(flat.nodes[here]).__name__
         others = [a for a in flat.before(here) if a not in (sources, *_recurrent(flat, here))]
@@ -170,7 +170,9 @@ def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
         seen.add(here)
         if kind in WEIGHTS:
             if pending is not None:
-                raise flat.refuse(here, f"weights upon weights ({pending.name}); multiply them")
+                raise flat.refuse(
+                    here, f"weights directly after weights ({pending.name}); multiply them"
+                )
             pending = _weights(flat, here)
             continue
         path.append(_step(flat, here, pending))
@@ -215,8 +217,8 @@ def _numbers(flat: _Flat, name: str, key: str, value: Any, quantised: bool = Tru
         raise flat.refuse(name, f"{key} holds {array.dtype}, not numbers")
     if not quantised and is_quantised(array.dtype):
         raise flat.refuse(
-            name, f"{key} holds {array.dtype}, whole numbers without the scale that makes weights "
-            "of them; multiply by it and save floating-point numbers",
+            name, f"{key} holds {array.dtype}, quantised weights without their scale; multiply by "
+            "the scale and save floating-point numbers",
         )  # fmt: skip
     return array.astype(float)
 
@@ -231,7 +233,7 @@ def _step(flat: _Flat, name: str, forward: Weights | None) -> Step:
     shapes = {value.shape for value in fields.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         told = ", ".join(f"{key} {value.shape}" for key, value in fields.items())
-        raise flat.refuse(name, f"parameters that are not one number a neuron: {told}")
+        raise flat.refuse(name, f"parameters without one number per neuron: {told}")
     loops = _recurrent(flat, name)
     if len(loops) > 1:
         raise flat.refuse(name, f"several recurrent connections: {', '.join(loops)}")

@@ -50,7 +50,7 @@ def check_step(path: Iterable[Step], dt: float, is_euler: bool, where: str) -> l
     )
     if is_euler and dt > 2 * tau:
         raise DendrosimError(
-            f"{said}, and beyond twice it Euler's step grows without end; {advice}"
+            f"{said}, and Euler's step diverges if it is more than twice as long; {advice}"
         )
     what = "overshoots there" if is_euler else "forgets there what came before"
     said = f"{said}: a neuron {what}; {advice}"

@@ -94,8 +94,8 @@ def run_network(
     network = as_network(network)
     if isinstance(device, str) and device == "torch":
         raise DendrosimError(
-            "device 'torch' is none of Brian2's: dendrosim.learn.TorchNetwork(network) runs a "
-            f"network in torch, and verify compares it; valid: {', '.join(execute.DEVICES)}"
+            "device 'torch' is not a device of Brian2: dendrosim.learn.TorchNetwork(network) runs "
+            f"a network in torch, and verify compares it; valid: {', '.join(execute.DEVICES)}"
         )
     execute.check_device(device, threads)
     execute.check_dtype(dtype)

@@ -85,8 +85,8 @@ def _check_size(path: Path) -> None:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise DendrosimError(
-            f"{path}: not a torch checkpoint that is read here (the zip format of torch 1.6 and "
-            "later; an older one can be saved anew with torch.save)"
+            f"{path}: not a torch checkpoint in the zip format of torch 1.6 or later; save an "
+            "older one again with torch.save"
         ) from None
     if size > MAX_BYTES:
         raise DendrosimError(f"{path}: unpacks to {size:,} bytes, more than the {MAX_BYTES:,} read")

@@ -43,7 +43,7 @@ class Dynamics:
             raise DendrosimError(f"{self.model.name} is discrete: it has no differential equations")
         for name, value in self.model.values().items():
             if value.size > 1:
-                raise DendrosimError(f"{self.model.name}: {name} has one value a neuron, not one")
+                raise DendrosimError(f"{self.model.name}: {name} has several values, not one")
 
     @cached_property
     def states(self) -> tuple[str, ...]:

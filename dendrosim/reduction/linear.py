@@ -149,7 +149,10 @@ def exact(linear: LinearPart, dt: float, model: Model) -> tuple[dict[str, float]
     step = expm(block * dt)
     (dd, ds), (sd, ss) = step[:2, :2]
     if dd <= 0:
-        raise DendrosimError(f"{model.name}: over dt = {dt * 1e3:g} ms the dendrite changes sign")
+        raise DendrosimError(
+            f"{model.name}: dt = {dt * 1e3:g} ms is too long: the dendritic potential changes its "
+            "sign within a step"
+        )
     gains = step[:2, 2:]
     beta_2 = sd / dd  # eq. 7 uses U_D after its update
     coefficients = {"alpha_1": dd, "beta_1": ds, "alpha_2": ss - beta_2 * ds, "beta_2": beta_2}

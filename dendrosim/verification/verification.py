@@ -147,7 +147,7 @@ def _checked_devices(devices: Sequence[str]) -> tuple[str, ...]:
         if name not in PLACES:
             raise DendrosimError(f"unknown device {name!r}; {did_you_mean(str(name), PLACES)}")
     if len(set(names)) < len(names):
-        raise DendrosimError(f"a device stands twice in {', '.join(names)}")
+        raise DendrosimError(f"a device appears twice in {', '.join(names)}")
     if len(names) < 2:
         raise DendrosimError("two devices or more are needed to compare")
     return names
@@ -173,7 +173,7 @@ def _side(network: Network, x: np.ndarray, record: Mapping, batch: int | None) -
     if numbers > 2**30:
         raise DendrosimError(
             f"one sample of {x.shape[1]} steps makes {numbers:,} numbers to compare, more than "
-            f"the {2**30:,} that are"
+            f"the limit of {2**30:,}"
         )
     if batch is not None:
         checks.whole(batch, "batch", least=1)

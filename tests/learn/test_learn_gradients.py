@@ -356,7 +356,7 @@ class TestRuns:
         (short,), _ = follow(network, np.zeros((1, 1, 2)))
         for call, said in (
             (lambda: run.matrices("jacobi"), "view = 'jacobi'; did you mean 'jacobian'?"),
-            (lambda: run.matrices(variables=("U_m",)), "variables: 'U_m' is not remembered"),
+            (lambda: run.matrices(variables=("U_m",)), "variables: 'U_m' is not a state variable"),
             (lambda: run.matrices(parameters={"w": 0}), "parameters: lrmm has no 'w'; valid"),
             (lambda: short.matrices(), "a run of a single step"),
             (lambda: Linearised("lif").jacobian({"V": 0}), "state: lif has no 'V'; valid: S, U"),

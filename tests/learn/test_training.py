@@ -158,7 +158,7 @@ WRONG = [
     ("b_0 = 0.1", 'b_0 = "normal(1)"', "b_0 = 'normal(1)' should be normal(mean, sd)"),
     ("w_CM = 0.8", 'w_CM = "orthogonal"', "valid: normal(mean, sd), torch, uniform(low, high)"),
     ('O = "xavier"', 'X = "xavier"', "weights: lrmm has no port 'X'; valid: F, I, O"),
-    ("[anneal.m]", "[anneal.w_I]", "no layer has such a parameter that is not trained"),
+    ("[anneal.m]", "[anneal.w_I]", "no layer has an untrained parameter of this name"),
     ("last = 2", "last = 0", "[anneal.m]: last = 0 is not after first = 0"),
     ('name = "binary_adding", ', "", "[task] has no name"),
     ("last = 2", "last = nan", "[anneal.m]: last = nan should be a finite number"),
@@ -514,8 +514,8 @@ LATE = Stored(np.r_[np.zeros((39, 12, 2)), np.full((1, 12, 2), np.nan)], np.zero
     ("changes", "told"),
     [
         ({"n_out": 4}, "a target of 9, but its classes are 0 to 3"),
-        ({"steps": 500}, "samples have shape (12, 2), but the task says (500, 2)"),
-        ({"n_in": 3}, "samples have shape (12, 2), but the task says (12, 3)"),
+        ({"steps": 500}, "samples have shape (12, 2), but the task declares (500, 2)"),
+        ({"n_in": 3}, "samples have shape (12, 2), but the task declares (12, 3)"),
         ({"test": Stored(np.zeros((0, 12, 2)), np.zeros(0))}, "its test part has 0 samples"),
         ({"facts": {"n": np.int64(3)}}, "its facts cannot be kept as JSON"),
         ({"train": NAN}, "a sample holds a number that is not finite"),
@@ -790,7 +790,7 @@ def test_an_lstm_trains_saves_and_evaluates_as_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("layers.1.model=lif", "model = 'lif' cannot stand beside 'lstm'"),
+        ("layers.1.model=lif", "model = 'lif' cannot be combined with 'lstm'"),
         ("layers.1.recurrent=true", "recurrent is not for lstm, which has only n and dropout"),
         ("readout.rule=rate", "lstm has no spikes to count"),
         ("anneal.m={ start = 0, end = 1, last = 2 }", "anneal: lstm has no such parameters"),

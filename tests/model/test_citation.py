@@ -131,7 +131,7 @@ def test_a_model_of_ones_own(tmp_path):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(DendrosimError, match="'shdd' is nothing that can be cited; did you mean"):
+    with pytest.raises(DendrosimError, match="'shdd' cannot be cited; did you mean"):
         citation("shdd")
     with pytest.raises(DendrosimError, match="the model has no key 'reference'"):
         entries_of(ds.load_model(mine(tmp_path, "")))

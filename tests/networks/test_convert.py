@@ -250,7 +250,7 @@ def test_what_is_ambiguous_is_not_guessed(shapes, model, said, tmp_path):
 
 
 def test_the_order_of_a_safetensors_file_means_nothing(tmp_path):
-    with pytest.raises(DendrosimError, match="keeps no order"):
+    with pytest.raises(DendrosimError, match="without an order"):
         import_state_dict(saved(tmp_path, w=np.ones((4, 2))), "lif")
 
 

@@ -399,7 +399,7 @@ def test_the_command_reads_and_writes_graphs(tmp_path, capsys):
     lif = ds.Network.random([ds.Layer("lif", 2, 3)])
     lif.save(out)
     assert main(["convert", out, "--out", str(tmp_path / "none.nir")]) == 2
-    assert "lif has no NIR node of its meaning" in capsys.readouterr().err
+    assert "lif has no equivalent NIR node" in capsys.readouterr().err
     assert not (tmp_path / "none.nir").exists()
 
 
@@ -425,7 +425,7 @@ W, BACK = weights(N, N_IN, 0), weights(N, N, 1)
         (chain(START, nir.Flatten({"input": np.array([2, 2])}), neurons("LIF"), END), "Flatten"),
         (chain(START, W, nir.Threshold(np.ones(N)), END), "threshold without a state"),
         (chain(START, W, nir.Scale(np.ones(N)), neurons("LIF"), END), "multiply the weights"),
-        (chain(START, W, BACK, neurons("LIF"), END), "weights upon weights"),
+        (chain(START, W, BACK, neurons("LIF"), END), "weights directly after weights"),
         (chain(START, W, END), "no neurons"),
         (chain(START, W, neurons("LI"), BACK, neurons("LIF"), END), "LI can only be the last"),
         (chain(START, W, neurons("LI"), BACK, END), "reads the potential of an LI"),
@@ -486,7 +486,7 @@ def test_a_file_without_v_reset_needs_an_answer(tmp_path):
     nir.write(path, graph_of(neurons("LIF")))
     with h5py.File(path, "a") as file:
         del file["node/nodes/n0/v_reset"]
-    with pytest.raises(DendrosimError, match="names no v_reset"):
+    with pytest.raises(DendrosimError, match="has no v_reset"):
         from_nir(path, DT)
     assert from_nir(path, DT, reset="subtract").layers[0].model.name == "nir_lif:subtract"
     assert from_nir(path, DT, reset="v_reset").layers[0].model.name == "nir_lif"

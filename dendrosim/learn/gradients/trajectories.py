@@ -145,7 +145,7 @@ class LayerRun:
 
     def _at(self, steps: slice) -> dict[str, Array]:
         if next(iter(self.states.values())).shape[1] < 2:
-            raise DendrosimError("a run of a single step has no step to the next")
+            raise DendrosimError("the run has a single step; two or more are needed")
         return {name: values[:, steps] for name, values in self.states.items()}
 
     def _inputs(self, steps: slice) -> dict[str, Array]:
@@ -206,6 +206,6 @@ def _currents(
 def _index(variables: Sequence[str], name: str) -> int:
     if name not in variables:
         raise DendrosimError(
-            f"variables: {name!r} is not remembered; {did_you_mean(name, variables)}"
+            f"variables: {name!r} is not a state variable; {did_you_mean(name, variables)}"
         )
     return variables.index(name)

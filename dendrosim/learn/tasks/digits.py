@@ -40,7 +40,7 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
     except ImportError:
         raise DendrosimError(
-            "scikit-learn is not installed, which has the digits: pip install 'dendrosim[learn]'"
+            "scikit-learn, with the digits, is not installed: pip install 'dendrosim[learn]'"
         ) from None
     digits = load_digits()
     return digits.images.astype(np.uint8), digits.target

@@ -59,7 +59,7 @@ def fetch(url: str, checksum: str, instead: str) -> Path:
         import pooch
     except ImportError:
         raise DendrosimError(
-            f"pooch is not installed, which downloads: pip install 'dendrosim[learn]'; {instead}"
+            f"pooch, for downloads, is not installed: pip install 'dendrosim[learn]'; {instead}"
         ) from None
     log = pooch.get_logger()
     level = log.level

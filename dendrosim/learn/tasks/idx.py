@@ -40,7 +40,7 @@ def unpacked(content: bytes, where: str, most: int) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DendrosimError(f"{where}: damaged or cut short ({error})") from None
     if len(found) > most:
-        raise DendrosimError(f"{where}: unpacks to more than {most:,} bytes, as no such file does")
+        raise DendrosimError(f"{where}: unpacks to more than {most:,} bytes, too large for it")
     return found
 
 

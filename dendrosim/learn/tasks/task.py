@@ -163,7 +163,7 @@ def checked(task: Task, batch: Batch) -> Batch:
     x, target = batch
     if x.shape[1:] != (task.steps, task.n_in):
         raise DendrosimError(
-            f"{task.name}: its samples have shape {x.shape[1:]}, but the task says "
+            f"{task.name}: its samples have shape {x.shape[1:]}, but the task declares "
             f"{(task.steps, task.n_in)}: steps, inputs"
         )
     if not np.isfinite(x).all():

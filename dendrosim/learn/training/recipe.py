@@ -124,8 +124,8 @@ def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -
         raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
     if "data" in task:
         raise DendrosimError(
-            f"{where}: [task] has the key 'data'; where the files of a task lie is said by --data "
-            "(data=), so that a recipe is the same on every machine"
+            f"{where}: [task] has the key 'data'; give the location of the files with --data "
+            "(data=), because a recipe must be the same on every machine"
         )
     if not table["layers"]:
         raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
@@ -167,8 +167,8 @@ def _check_cells(
     for k, layer in enumerate(layers):
         if layer.model != layers[0].model:
             raise DendrosimError(
-                f"{where}: layers.{k}: model = {layer.model!r} cannot stand beside "
-                f"{layers[0].model!r}: the units of torch are all of one kind"
+                f"{where}: layers.{k}: model = {layer.model!r} cannot be combined "
+                f"with {layers[0].model!r}: all layers of torch's units must be of one kind"
             )
         plain = LayerRecipe(layer.model, layer.n, dropout=layer.dropout)
         for key, value in vars(layer).items():
@@ -179,8 +179,8 @@ def _check_cells(
                 )
     if readout != Readout(readout.rule, readout.start, readout.scale) or readout.rule == "rate":
         raise DendrosimError(
-            f"{where}: [readout]: {layers[0].model} has no spikes to count, and torch starts the "
-            "weights; valid: rule, but for 'rate', start and scale"
+            f"{where}: [readout]: {layers[0].model} has no spikes to count, and torch initialises "
+            "the weights; valid: start, scale, and rule except 'rate'"
         )
     if anneal:
         raise DendrosimError(f"{where}: anneal: {layers[0].model} has no such parameters")
@@ -207,7 +207,7 @@ def _check_names(
         _check_ports(layer, model, f"{where}: layers.{k}")
     for name in anneal.keys() - fixed:
         raise DendrosimError(
-            f"{where}: [anneal.{name}]: no layer has such a parameter that is not trained; "
+            f"{where}: [anneal.{name}]: no layer has an untrained parameter of this name; "
             f"{did_you_mean(name, fixed)}"
         )
 
@@ -244,5 +244,5 @@ def _set(table: dict[str, Any], change: str) -> None:
             if not isinstance(inner, dict):
                 raise DendrosimError(f"--set {change!r}: {part} is not a section")
         if not isinstance(inner, dict):
-            raise DendrosimError(f"--set {change!r}: {parts[-1]} is not of a section")
+            raise DendrosimError(f"--set {change!r}: {parts[-1]} is not in a section")
         inner[parts[-1]] = value
