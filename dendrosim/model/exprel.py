@@ -20,7 +20,7 @@ NEAR = 1.0
 #: For abs(x) below this, exprel is 1 in every precision; cpp/exponential.h has the same number.
 SMALLEST = 1e-30
 #: The same threshold in the text of an equation, where the series has three terms.  The first
-#: omitted term is z**3/30; above the threshold, cancellation leaves 1e-14 (float32: 5e-6).
+#: omitted term is z**3/30; above the threshold, cancellation errs by 1e-14 (float32: 5e-6).
 NEAR_IN_TEXT = 0.02
 #: Bytes per number to the number of terms; the next term is below half a unit in the last place.
 TERMS = {8: 19, 4: 11}

@@ -159,7 +159,7 @@ def analyse(
     x = as_input(network, x if given else standard_input(network.n_in))
     steps = x.shape[1]
     if steps < 2:
-        raise DendrosimError("the input has a single step; two or more are needed")
+        raise DendrosimError("an input of one step is too short; two or more are needed")
     horizons = _horizons(steps - 1) if horizons is None else list(horizons)
     slope = {"surrogate": surrogate, "width": width, "detach_reset": detach_reset}
     runs, output = follow(network, x)

@@ -145,7 +145,7 @@ class LayerRun:
 
     def _at(self, steps: slice) -> dict[str, Array]:
         if next(iter(self.states.values())).shape[1] < 2:
-            raise DendrosimError("the run has a single step; two or more are needed")
+            raise DendrosimError("a run of a single step is too short; two or more are needed")
         return {name: values[:, steps] for name, values in self.states.items()}
 
     def _inputs(self, steps: slice) -> dict[str, Array]:
