@@ -52,7 +52,7 @@ def energy(
         return
     rates = ", ".join(f"{spikes.mean():.4g}" for spikes in run.spikes)
     click.echo(f"{net!r}: {len(x)} sample(s) of {x.shape[1]} steps")
-    click.echo(f"spikes a step of each layer: {rates}\n")
+    click.echo(f"spikes per step of each layer: {rates}\n")
     click.echo(side_by_side(counts, e_ac, e_mac))
 
 
