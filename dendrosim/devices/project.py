@@ -76,7 +76,7 @@ def generate_project(
     job
         The job that the program executes.
     folder
-        Folder of the project; must not exist or be empty.
+        Folder of the project; it must be new or empty.
     device
         ``"cpp"`` or ``"cuda"``.
     title
