@@ -1,4 +1,4 @@
-"""Commands that look into a network: energy, gradients, what to cite."""
+"""Commands for analysis and publication: energy, gradients, citations, claims of the papers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def energy(
     network: str, source: str, device: str, e_ac: float, e_mac: float, as_json: bool
 ) -> None:
     # fmt: on
-    """Count the operations of NETWORK on an input: energy of a step, part by part.
+    """Count the operations of NETWORK on an input: energy per step of each part.
 
-    Conventions: text (every operation of the models' text), printed (as the papers count), and
-    corrected; where they agree only the first is shown.
+    Conventions: text (all operations in the text of the models), printed (the count of the
+    papers), and corrected.  If conventions agree, only the first is shown.
     """
     from dendrosim import energy as accounting
     from dendrosim.energy.conventions import side_by_side
@@ -106,7 +106,7 @@ def analyse(
 
 
 def _save(found: Any, folder: Path, title: str) -> None:
-    """Write figure, table and plain values of an analysis."""
+    """Write the figure, table and JSON file of an analysis."""
     from dendrosim.figures.networks import analysis_figure
     from dendrosim.figures.style import save_figure
     from dendrosim.files import replacing
@@ -120,12 +120,12 @@ def _save(found: Any, folder: Path, title: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder to write into.
+    """Create an output folder.
 
     Raises
     ------
     DendrosimError
-        If it cannot be one.
+        If it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,10 +137,10 @@ def make_folder(folder: Path) -> None:
 @click.argument("names", nargs=-1)
 @JSON
 def citation(names: tuple[str, ...], as_json: bool) -> None:
-    """Print BibTeX for models, methods and data sets; without NAMES for dendrosim and Brian2.
+    """Print BibTeX for models, methods and data sets; without NAMES, for dendrosim and Brian2.
 
     A name is a model (lrmm), a network file, or a method, program or data set such as rush_larsen,
-    brian2cuda, shd; `dendrosim citation list` lists them.
+    brian2cuda or shd; `dendrosim citation list` lists all names.
     """
     from dendrosim.model.citations import citable
     from dendrosim.model.citations import citation as cite
@@ -167,9 +167,10 @@ def papers(
     out: str, paper: str | None, full: bool, quick: bool, runs: str | None, as_json: bool
 ) -> None:
     # fmt: on
-    """Compute every claim and figure of both papers, each number beside the printed one.
+    """Compute every claim and figure of both papers, with the printed number beside each result.
 
-    A claim is reproduced, refuted (and why) or not reachable here (and what is missing).
+    Each claim is reproduced, refuted (with the reason) or not reachable here (with what is
+    missing).
     """
     from dendrosim.papers import reproduce
 

@@ -1,4 +1,4 @@
-"""The command ``bench``: where this machine stands against the published table."""
+"""The command ``bench``: compares the speed of this machine with the published table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STOCK = ("exponential_euler",)
 @click.option("--model", "models", multiple=True, type=click.Choice(_MODELS),
               help="Only this one.")  # fmt: skip
 def bench(models: tuple[str, ...], as_json: bool) -> None:
-    """Time both biophysical models here, beside the published table (under a minute)."""
+    """Measure the speed of both biophysical models, beside the published table (under a minute)."""
     source = _scripts()
     published = _published()
     result: dict[str, Any] = {"published_on": (published or {}).get("machine"), "models": {}}
@@ -46,12 +46,12 @@ def bench(models: tuple[str, ...], as_json: bool) -> None:
 
 
 def _scripts() -> ModuleType | None:
-    """Return benchmarks/populations.py of the checkout; an installed package has none."""
+    """Return benchmarks/populations.py of a git checkout, None for an installed package."""
     folder = Path(__file__).parents[2] / "benchmarks"
     path = folder / "populations.py"
     if not path.is_file():
         return None
-    sys.path.insert(0, str(folder))  # its own import of `common`
+    sys.path.insert(0, str(folder))  # because it imports `common`
     try:
         spec = importlib.util.spec_from_file_location("dendrosim_populations", path)
         module = importlib.util.module_from_spec(spec)
@@ -62,7 +62,7 @@ def _scripts() -> ModuleType | None:
 
 
 def _published() -> dict | None:
-    """Return the published table: in the package, else in the checkout, else None."""
+    """Return the published table from the package or the checkout, None if neither has it."""
     for folder in (files("dendrosim"), Path(__file__).parents[2]):
         path = folder / "benchmarks" / "results" / "populations.json"
         if path.is_file():
@@ -82,7 +82,7 @@ def _measured(model: str, source: ModuleType | None) -> list[dict[str, Any]]:
 
 
 def _own(model: str) -> list[dict[str, Any]]:
-    """Time dendrosim alone, where there is no checkout with the other programs."""
+    """Measure dendrosim alone: without a checkout, the other programs are missing."""
     from dendrosim.model.toml import load_model
     from dendrosim.simulation.protocol import Protocol
     from dendrosim.simulation.run import simulate

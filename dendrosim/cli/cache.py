@@ -1,4 +1,4 @@
-"""The command that lists, limits and clears the folder of compiled programs."""
+"""The command ``cache``: lists, limits and clears the cache of compiled programs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 @click.option("--clear", is_flag=True, help="Remove all.")
 @JSON
 def cache(limit: str | None, clear: bool, as_json: bool) -> None:
-    """List what is compiled and kept: programs, kernels, headers, Cython modules.
+    """List the cache of compiled programs, kernels, headers and Cython modules.
 
-    What is removed is compiled again when it is needed.  The folder is $DENDROSIM_CACHE, or
-    dendrosim in the user's folder for caches.
+    Removed entries are compiled again when they are needed.  The cache is the folder
+    $DENDROSIM_CACHE, or dendrosim in the user's cache folder.
     """
     from dendrosim.cli.show import table
     from dendrosim.devices import program_cache

@@ -1,4 +1,4 @@
-"""The command line: thin commands over the functions of the package."""
+"""The command line: short commands that call the functions of the package."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from dendrosim.cli.simulate import compare, demo, run
 from dendrosim.cli.tasks import tasks
 from dendrosim.errors import DendrosimError
 
-#: What a full disk, a used-up quota or a broken device says.
+#: Error numbers of a full disk, an exceeded quota, a file size limit and a broken device.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 with one line on stderr for bad input.
 
-    A command may have another status of its own, see `verify`.
+    A command may define other statuses, see `verify`.
     """
-    # What Brian2 2.8 makes setuptools say, whatever the command
+    # Brian2 2.8 causes this warning of setuptools with every command
     warnings.filterwarnings("ignore", "_get_vc_env is private", UserWarning)
     _end_on_sigterm()
     if arguments is None:
         arguments = sys.argv[1:]
-        # Brian2 writes them to its log; a file's name need not be UTF-8
+        # Brian2 writes them to its log, but a file name may not be valid UTF-8
         sys.argv = [_printable(argument) for argument in sys.argv]
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = commands.main(args=arguments, prog_name="dendrosim", standalone_mode=False)
         if sys.stdout is not None:
-            sys.stdout.flush()  # now, while an error can be told
+            sys.stdout.flush()  # now, while an error can still be reported
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.ctx.get_help())
         return 0
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except (KeyboardInterrupt, click.Abort):
         return _refuse("stopped", 130)
-    except BrokenPipeError:  # the reader of a pipe has gone: nothing to tell
+    except BrokenPipeError:  # the reader of a pipe has closed it, which is no error
         _drop_output()
         return 0
     except OSError as error:
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _drop_output()
         return _refuse(f"the output cannot be written ({error.strerror})")
-    return status or 0  # click hands over what a command leaves with
+    return status or 0  # click returns the exit status of a command
 
 
 def _end_on_sigterm() -> None:
-    """Let SIGTERM, which schedulers send, end a command as Ctrl-C does: nothing is left behind."""
+    """Handle SIGTERM, which schedulers send, like Ctrl-C, so that temporary files are removed."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -83,18 +83,18 @@ def _end_on_sigterm() -> None:
 
 def _refuse(message: str, status: int = 2) -> int:
     line = _printable(f"dendrosim: {' '.join(message.split())}")
-    with contextlib.suppress(OSError):  # nowhere to tell it; the status remains
+    with contextlib.suppress(OSError):  # if stderr is not writable, only the status remains
         print(line, file=sys.stderr, flush=True)
     return status
 
 
 def _printable(text: str) -> str:
-    """Return a text with what of a file's name is not UTF-8 written as escapes."""
+    """Return a text with escapes for those bytes of file names that are not valid UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _drop_output() -> None:
-    """Let what is still to be printed go nowhere: Python would fail on it once more at its end."""
+    """Discard the remaining output; otherwise Python fails again when it flushes it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -103,8 +103,8 @@ def _drop_output() -> None:
 def commands() -> None:
     """From ion channels to trained spiking circuits, in Brian2.
 
-    A model is a TOML file: a name from `dendrosim models`, a name with a variant
-    (kepecs_wang_2000:printed_nap), or a path of your own.
+    A model is a TOML file: give a name from `dendrosim models`, a name with a variant
+    (kepecs_wang_2000:printed_nap), or the path of your own file.
     """
 
 
@@ -148,7 +148,7 @@ def list_protocols(as_json: bool) -> None:
 @click.argument("name")
 @JSON
 def show(name: str, as_json: bool) -> None:
-    """Show a model or protocol: equations, values with units and source, citation."""
+    """Show a model or protocol: equations, values with units and sources, citation."""
     from dendrosim.cli import show as pages
     from dendrosim.model.toml import load_model
     from dendrosim.simulation.protocol_files import load_protocol

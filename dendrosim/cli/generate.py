@@ -1,4 +1,4 @@
-"""The command that writes a C++ or CUDA project."""
+"""The command ``generate``: writes a C++ or CUDA project."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def generate(
     x: str | None, recording: str | None, settings: tuple[str, ...], n: int,
     record: tuple[str, ...], dt: str | None, method: str | None, dtype: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the whole project of MODEL under PROTOCOL, or of a network (.safetensors).
+    """Write a complete project for MODEL under PROTOCOL, or for a network (.safetensors).
 
-    The folder holds readable source, the numbers, a script that runs the program with them and a
-    README.  Without a GPU it can be written and, with --check, compiled.
+    The folder contains readable source, the values, a script that runs the program with them, and
+    a README.  A CUDA project can be written and, with --check, compiled without a GPU.
     """
     from dendrosim.devices.project import generate_project
 

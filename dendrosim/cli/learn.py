@@ -1,4 +1,4 @@
-"""Commands on learning: list recipes, train one, evaluate what was trained."""
+"""Commands for learning: list recipes, train a network, evaluate a trained network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dendrosim.errors import DendrosimError
 @click.command()
 @JSON
 def recipes(as_json: bool) -> None:
-    """List the recipes: what can be trained by name."""
+    """List the recipes, which can be trained by name."""
     rows = []
     for name in shelves.names("recipes"):
         table = shelves.read_toml(shelves.find(name, "recipes"))
@@ -55,10 +55,10 @@ def train(
     precision: str, threads: int | None, save_steps: int | None, as_json: bool,
 ) -> None:
     # fmt: on
-    """Train RECIPE: a name from `dendrosim recipes`, or a path of your own.
+    """Train RECIPE: a name from `dendrosim recipes`, or the path of your own file.
 
-    The validation part chooses the epoch that is kept; the test part is touched once, at the end.
-    A run that was stopped goes on with --resume.  Under torchrun the processes train together.
+    The validation part selects the epoch to keep; the test part is used only once, at the end.
+    --resume continues a stopped run.  With torchrun, the processes train one network together.
     """
     from dendrosim.learn.training.recipe import load_recipe
     from dendrosim.learn.training.run import train as run
@@ -140,7 +140,7 @@ def evaluate(
     devices: tuple[str, ...], part: str, limit: int | None, threads: int, as_json: bool,
 ) -> None:
     # fmt: on
-    """Give the accuracy of NETWORK on its task, on several devices.
+    """Print the accuracy of NETWORK on its task, for several devices.
 
     Exit status 0: the same on all devices.  1: different.  2: bad input.
     """

@@ -1,4 +1,4 @@
-"""Commands on networks: verify them on devices, bring them in and out."""
+"""Commands for networks: verify them on several devices, import and export them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify(
     # fmt: on
     """Run NETWORK on several devices and compare every spike.
 
-    Exit status 0: equal, or different by ties only.  1: different.  2: bad input.
+    Exit status 0: equal, or different only because of ties.  1: different.  2: bad input.
     """
     from dendrosim.networks.files import load_network
     from dendrosim.verification.verification import verify as run
@@ -104,7 +104,7 @@ def convert(
 
 
 def _read(source: str, nir: dict, checkpoint: dict) -> tuple[Any, dict, list[str]]:
-    """Return the network, and what went where for machines and for people."""
+    """Return the network and its mapping, as plain values and as lines of text."""
     from dendrosim.networks.convert import import_state_dict
     from dendrosim.networks.files import load_network
     from dendrosim.networks.tensors import is_network_file
@@ -142,7 +142,7 @@ def _from_nir(source: str, options: dict) -> tuple[Any, dict, list[str]]:
             f"{source}: a NIR graph has no step: give --dt in its unit of time{hint}"
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # they are among the notes
+        warnings.simplefilter("ignore", UserWarning)  # the notes contain them
         network = from_nir(
             source, options["--dt"], options["--convention"] or "exact", options["--reset"]
         )

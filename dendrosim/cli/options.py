@@ -1,4 +1,4 @@
-"""What several commands share: output as JSON, checks of paths, arrays from files."""
+"""Functions that several commands share: JSON output, checks of paths, arrays from files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dendrosim.files import target
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
-#: Bytes that an input may take as float64.
+#: Maximum size of an input as float64, in bytes.
 MAX_BYTES = 4_000_000_000
 
 
@@ -25,7 +25,7 @@ def print_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: NaN, which it cannot, as null."""
+    """Return a value that JSON supports; NaN, which JSON does not support, becomes null."""
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -36,9 +36,9 @@ def _plain(value: Any) -> Any:
 
 
 def notes_as_lines() -> None:
-    """Print each `DendrosimWarning` as one line on stderr; other warnings are left as they are.
+    """Print each `DendrosimWarning` as one line on stderr; other warnings do not change.
 
-    It is called after Brian2 was imported, which sends warnings to its log.
+    Call this after the import of Brian2, which redirects warnings to its log.
     """
     others = warnings.showwarning
 
@@ -53,7 +53,7 @@ def notes_as_lines() -> None:
 
 
 def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
-    """Refuse an output file of another ending, or one that cannot be written (`files.target`).
+    """Check that an output file has a valid ending and is writable (`files.target`).
 
     Raises
     ------
@@ -71,12 +71,12 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
 
 
 def check_folder(out: str | None, names: Sequence[str] = ()) -> None:
-    """Refuse an output folder whose name is that of a file, or that lies in one.
+    """Check that neither an output folder nor one of its parents is a file.
 
     Parameters
     ----------
     names
-        Of files that will be written into it; one that is there has to be writable.
+        Names of the files to write into the folder; those that exist must be writable.
 
     Raises
     ------
@@ -93,20 +93,20 @@ def check_folder(out: str | None, names: Sequence[str] = ()) -> None:
 
 
 def read_array(path: str) -> Any:
-    """Read the numbers of a .npy file; nothing in it is run.
+    """Read the numbers of a .npy file, without executing code from it.
 
     Raises
     ------
     DendrosimError
-        If there is no such file, it is not .npy, is cut short, holds Python objects, or would
-        take more than `MAX_BYTES` as float64.
+        If the file does not exist, is not in .npy format, is truncated, contains Python objects,
+        or would need more than `MAX_BYTES` as float64.
     """
     import numpy as np
 
     if not Path(path).is_file():
         raise DendrosimError(f"{path}: there is no such file")
     try:
-        # mapped, not read: what the header claims is compared with the size of the file
+        # mapped, not read, because mapping compares the size in the header with the file size
         array = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy raises many kinds for a broken header
         said = (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -1,4 +1,4 @@
-"""The command that reduces a biophysical neuron."""
+"""The command ``reduce``: reduces a biophysical neuron."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def reduce_command(
 
 
 def _protocols(names: tuple[str, ...], recording: str | None) -> list[Protocol]:
-    """Return protocols; the one that plays a recording gets its file."""
+    """Load protocols; set the file of those whose stimulus is a recording."""
     from dendrosim.simulation.protocol_files import load_protocol
 
     loaded = [load_protocol(name) for name in names]

@@ -1,4 +1,4 @@
-"""Settings of the command line: ``--set NAME=VALUE`` goes to the one place that NAME means."""
+"""Settings on the command line: ``--set NAME=VALUE`` changes the one value that NAME identifies."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SET = click.option(
 def prepare(
     names: Sequence[str], protocol: str | None, recording: str | None, settings: Sequence[str]
 ) -> tuple[list[Model], Protocol | None]:
-    """Load models and protocol and apply every NAME=VALUE to the place that it means.
+    """Load the models and the protocol, and apply every NAME=VALUE.
 
-    A parameter or initial state is one place, however many of the models have it.
+    A parameter or initial state is one place, even if several models have it.
 
     Raises
     ------
     DendrosimError
-        If a setting is not NAME=VALUE, no place has the name, or more than one has.
+        If a setting is not NAME=VALUE, or its name fits no place or several places.
     """
     from dendrosim.model.toml import load_model
     from dendrosim.simulation.protocol_files import load_protocol
@@ -62,16 +62,17 @@ def prepare(
                 m.with_(**{kind: {rest[0]: value}}) if rest[0] in getattr(m, kind) else m
                 for m in models
             ]
-    # together: grids have one length, which may change
+    # apply all at once: grids must have equal lengths, and each change may set a new length
     return models, how and how.with_(stimuli=stimuli, **changes)
 
 
 def _place(name: str, models: Sequence[Model], how: Protocol | None) -> str:
-    """Return the place that a name means: its whole form."""
+    """Return the place for a name, as a full name such as ``stimuli.0.tau``."""
     places = dict.fromkeys(_places(models, how))
     if name in places:
         return name
-    # a state is not its initial value, nor the window a stimulus: that has to be said
+    # initial values and the measured window require the full name: a bare state name is not its
+    # initial value, and start or stop could also belong to a stimulus
     whole = ("initial.", "measure.")
     bare = {place: place.rpartition(".")[2] for place in places if place[:8] not in whole}
     found = [place for place, last in bare.items() if last == name]
@@ -89,7 +90,7 @@ def _place(name: str, models: Sequence[Model], how: Protocol | None) -> str:
 
 
 def _places(models: Sequence[Model], how: Protocol | None) -> Iterator[str]:
-    """Yield the whole form of every name that can be set."""
+    """Yield the full name of every value that can be set."""
     for model in models:
         yield from (f"parameters.{name}" for name in model.parameters)
         yield from (f"initial.{name}" for name in model.initial)
@@ -100,8 +101,8 @@ def _places(models: Sequence[Model], how: Protocol | None) -> Iterator[str]:
 
 
 def _option(key: str, text: str) -> Any:
-    """Read what is not a quantity, such as a seed or sweeps, as a protocol file has it."""
+    """Parse a value that is not a quantity, such as a seed or sweeps, as in a protocol file."""
     if key not in ("seed", "independent", "sweeps", "into", "channel", "command_channel"):
         return text
-    # A bare word is the name of a place, or what the stimulus will refuse
+    # A bare word is the name of a place; otherwise the stimulus will raise an error
     return toml_value(text, f"--set {key}")

@@ -1,4 +1,4 @@
-"""Models and protocols as pages for people: equations, values, sources, citation."""
+"""Models and protocols as pages of text: equations, values, sources, citation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 96
 
 
 def model_page(model: Model) -> str:
-    """Return a model as a page of text: equations, parameters with units and source, citation."""
+    """Return a model as a page of text: equations, parameters with units and sources, citation."""
     parts = [heading(f"{model.title}  [{model.name}]")]
     if model.description:
         parts.append(fill(model.description))
@@ -56,7 +56,7 @@ def model_page(model: Model) -> str:
 
 
 def model_table(model: Model) -> dict[str, Any]:
-    """Return a model as plain values, for machines."""
+    """Return a model as plain values for JSON."""
     return {
         "name": model.name,
         "title": model.title,
@@ -102,7 +102,7 @@ def protocol_page(protocol: Protocol) -> str:
 
 
 def protocol_table(protocol: Protocol) -> dict[str, Any]:
-    """Return a protocol as plain values, for machines."""
+    """Return a protocol as plain values for JSON."""
     duration = protocol.given_duration
     return {
         "name": protocol.name,
@@ -118,7 +118,7 @@ def protocol_table(protocol: Protocol) -> dict[str, Any]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as aligned columns; the last column goes on under itself."""
+    """Return rows as aligned columns; long text in the last column is wrapped."""
     rows = [[_cell(cell) for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header) - 1)]
     left = sum(widths) + 2 * len(widths)
@@ -132,12 +132,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def heading(text: str) -> str:
-    """Return a heading, underlined."""
+    """Return an underlined heading."""
     return f"{text}\n{'=' * len(text)}"
 
 
 def fill(text: str, indent: str = "") -> str:
-    """Return a paragraph wrapped to the page."""
+    """Return a paragraph, wrapped to the page width."""
     return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=indent,
                          subsequent_indent=indent)  # fmt: skip
 

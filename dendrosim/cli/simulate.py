@@ -1,4 +1,4 @@
-"""Commands that simulate: one model, several beside each other, the demonstration."""
+"""Commands for simulations: one model, a comparison of several, and the demonstration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _running(*, several: bool) -> Callable:
-    """Options that every command that simulates takes."""
+    """Return a decorator that adds the options of all commands for simulations."""
     options = [
         click.option("--protocol", help="Name or path of a protocol."),
         click.option("--recording", help="ABF file that gives the current of protocol 'recorded'."),
@@ -66,7 +66,7 @@ def run(
 ) -> None:  # fmt: skip
     """Run MODEL under PROTOCOL and print the spikes of each neuron.
 
-    Spikes, rate and first spike are those of the protocol's measured window.
+    Spikes, rate and first spike refer to the measured window of the protocol.
     """
     from dendrosim.simulation.grids import arranged
     from dendrosim.simulation.run import simulate
@@ -83,7 +83,7 @@ def run(
             f"--out {out}: a figure shows potentials, and {neuron.source or neuron.name} lacks the "
             "key 'potentials', which names them"
         )
-    neuron, how, _ = arranged(neuron, how, grids)  # as the figure and the window see them
+    neuron, how, _ = arranged(neuron, how, grids)  # for the figure and the window
     result = simulate(
         neuron, how, dt=dt, method=method, device=device, threads=threads, seed=seed, n=n,
         grids="zip", diverged=diverged,
@@ -107,7 +107,7 @@ def run(
 
 
 def _rows(result: Recording, protocol: Protocol) -> list[dict[str, Any]]:
-    """Return what is told of each neuron, by the names that ``--json`` has."""
+    """Return the printed values of each neuron, with their names in the ``--json`` output."""
     from dendrosim.time_grid import in_window
 
     start, stop = protocol.window
@@ -125,7 +125,7 @@ def _rows(result: Recording, protocol: Protocol) -> list[dict[str, Any]]:
 
 
 def _headline(model: Model, protocol: Protocol, result: Recording) -> str:
-    """Return in a sentence what was run, and how."""
+    """Return one line with the model, the protocol and the settings of the run."""
     meta = result.meta
     compiled = (
         f"compiled in {meta['compile_seconds']:.1f} s" if meta["compiled"]
@@ -205,7 +205,7 @@ def compare(
 @click.command()
 @click.option("--out", default="demo", show_default=True, help="Folder to write into.")
 def demo(out: str) -> None:
-    """Compare two biophysical neurons with their reductions: f-I curve and a dendritic step."""
+    """Compare two biophysical neurons with their reductions: f-I curve and dendritic step."""
     check_folder(out)
     from dendrosim.comparison import result as comparison
     from dendrosim.model.toml import load_model
@@ -227,7 +227,7 @@ def demo(out: str) -> None:
 
 
 def _found_of_the_cell(how: Any, neurons: int) -> str | None:
-    """Return what was found in the recording that a protocol plays, and warn of what is odd."""
+    """Return a summary of the recording in a protocol, and warn if it looks doubtful."""
     from dendrosim.current_clamp.doubts import found
     from dendrosim.simulation.neuron_axis import clamp_doubts, clamp_recording
 

@@ -1,4 +1,4 @@
-"""The command ``tasks``: what there is to learn from."""
+"""The command ``tasks``: lists the tasks for training."""
 
 from __future__ import annotations
 

@@ -13,13 +13,13 @@ from dendrosim.devices.job import Built, Job
 
 
 def _numbers(job: Job, sized: bool, freeze: bool) -> Iterator[tuple[tuple[str, str], Any, str]]:
-    """Yield group and variable, value and type of all that a program is given."""
+    """Yield (group, variable), value and type of every argument of a program."""
     control = {
         ("control", "run_duration"): job.duration, ("control", "run_dt"): job.dt,
         ("control", "run_freeze"): int(freeze),
     }  # fmt: skip
     for (group, name), value in {**job.values, **control}.items():
-        numbers = getattr(value, "dtype", None) == np.int32  # of neurons
+        numbers = getattr(value, "dtype", None) == np.int32  # indices of neurons
         if sized and np.ndim(value) and group in job.rooms:
             value = group_size.filled(value, job.rooms[group])
         yield (group, name), value, "int32" if numbers else job.dtype
@@ -32,22 +32,22 @@ def _numbers(job: Job, sized: bool, freeze: bool) -> Iterator[tuple[tuple[str, s
 def write(
     job: Job, folder: Path, prefix: str | None = None, *, sized: bool, freeze: bool = False
 ) -> list[str]:
-    """Write the arrays of a job into a folder; return the arguments that a program takes.
+    """Write the arrays of a job into a folder and return the arguments of the program.
 
-    Files are numbered: brian2cuda reads the names of files in small letters.
+    File names are numbers, because brian2cuda converts file names to lower case.
 
     Parameters
     ----------
     job
-        Its numbers.
+        Provides the values.
     folder
-        Where files are written.
+        Folder for the files.
     prefix
-        How the program reaches the folder; its path by default.
+        Path of the folder in the arguments; by default the path of `folder`.
     sized
         Whether the program reads the numbers of neurons, see `group_size`.
     freeze
-        Whether a neuron that diverges is frozen while the others go on.
+        Whether a diverging neuron is frozen while the others continue.
     """
     prefix = str(folder) if prefix is None else prefix
     arguments = []
@@ -63,17 +63,17 @@ def write(
 
 
 def check(job: Job, built: Built, as_read: str, sized: bool) -> str:
-    """Return C++ that refuses a wrong argument, where Brian2's own would go on without it.
+    """Return C++ that stops at a wrong argument; Brian2's own code would ignore it.
 
-    It is put into ``main``, where the arguments are ``args``; a number is written out in the one
-    form that Brian2 takes for a number.
+    The code is inserted into ``main``, where the arguments are ``args``.  It also rewrites each
+    number in the only format that Brian2 accepts as a number.
 
     Parameters
     ----------
     job, built
-        Names and sizes of what there is.
+        Provide the names and sizes of the valid arguments.
     as_read
-        C++ that changes ``value``, the name of a file, into the one that will be read.
+        C++ that converts ``value``, a file name, to the name that the program will open.
     sized
         As in `write`.
     """

@@ -20,7 +20,7 @@ def compiler() -> list[str]:
     Raises
     ------
     DendrosimError
-        If ``CXX`` is no command: a quote in it is not closed.
+        If ``CXX`` is not a valid command: a quote in it is not closed.
     """
     text = os.environ.get("CXX") or "g++"
     try:
@@ -33,18 +33,18 @@ def compiler() -> list[str]:
 
 
 def compiler_version() -> str:
-    """Return the compiler's command, options of ``CXX`` too, and what it says of itself.
+    """Return the compiler command, including options in ``CXX``, and its version line.
 
     Raises
     ------
     DendrosimError
-        If it does not run.
+        If the compiler does not run.
     """
     return _version(tuple(compiler()))
 
 
 def has_compiler() -> bool:
-    """Return whether there is a C++ compiler that runs."""
+    """Return whether a working C++ compiler is installed."""
     try:
         compiler_version()
     except DendrosimError:
@@ -67,9 +67,9 @@ def _version(command: tuple[str, ...]) -> str:
 
 
 def precompiled(header: Path, flags: Sequence[str]) -> Path | None:
-    """Return a header as the compiler keeps it parsed, made once for a compiler and its flags.
+    """Return a precompiled header, compiled once for each compiler and set of flags.
 
-    None where the compiler makes none: it is only a saving of time.
+    None if the compiler cannot precompile it; a precompiled header only saves time.
     """
 
     def make(folder: Path) -> Path:
@@ -85,9 +85,9 @@ def precompiled(header: Path, flags: Sequence[str]) -> Path | None:
 
 
 def machine() -> str:
-    """Return the kind of processor: ``-march=native`` makes another program for each.
+    """Return the type of processor, because the code from ``-march=native`` depends on it.
 
-    A cache that two computers share then has one for each kind.
+    A cache shared by several computers then contains one program per type.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

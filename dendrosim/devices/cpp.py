@@ -1,4 +1,4 @@
-"""What is particular to C++ standalone: compiler, flags, functions that vectorise, main loop."""
+"""Code specific to C++ standalone: compiler, flags, vectorisable functions, main loop."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from dendrosim.devices.job import Built, Job
 
 NAME, DEVICE = "cpp", "cpp_standalone"
 
-# Brian2's own flags, of which -fno-finite-math-only keeps isnan meaningful, and what lets GCC make
-# one fast loop over neurons: glibc declares its vector functions only to who says __FAST_MATH__
-# (which -fno-finite-math-only takes back); Brian2's many arrays need more checks for overlap than
-# GCC makes by default; a threaded jump is a branch that cannot be vectorised; the long chains of a
-# step's statements are interleaved before registers are given out.  exponential.h needs its sums
-# as they are written.
+# Brian2's default flags, including -fno-finite-math-only, without which isnan does not work, and
+# flags with which GCC vectorises the loop over neurons:
+# - __FAST_MATH__: glibc declares its vector functions only if it is defined, and
+#   -fno-finite-math-only undefines it;
+# - alias checks: Brian2's many arrays need more checks for overlap than GCC's default limit;
+# - no jump threading: it creates branches that cannot be vectorised;
+# - scheduling: the long chains of statements of a step are interleaved before register allocation.
+# -fno-associative-math keeps the order of the sums in exponential.h, which they depend on.
 FLAGS = (
     "-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-fno-associative-math", "-march=native",
     "-std=c++11", "-D__FAST_MATH__", "--param=vect-max-version-for-alias-checks=200",
@@ -38,13 +40,13 @@ FLAGS = (
 )  # fmt: skip
 
 
-# In float32 a literal such as 1.0 must not turn the arithmetic around it into double
+# In float32 a literal such as 1.0 must not convert an expression to double
 SINGLE_FLAGS = ("-fsingle-precision-constant",)
 
 _HEADERS = ("exponential.h", "dense.h", "finite.h", "system.h")
 _PREFIX = "prefix.h"
 
-# Those of Brian2 and libm branch, or are calls, or compute in double
+# These replace functions of Brian2 and libm that branch, need a call or compute in double
 _FUNCTIONS = {
     name: f"template <typename T> static inline auto _{name}(const T x)"
     f" -> decltype(dendrosim::{name}(x)) {{ return dendrosim::{name}(x); }}"
@@ -78,20 +80,20 @@ def _flags(job: Job) -> list[str]:
 
 
 def fingerprint() -> list[str]:
-    """Return what a compiled program depends on besides its text: compiler, flags, machine."""
+    """Return what a program depends on in addition to its source: compiler, flags, machine."""
     texts = (path.read_text() for path in sorted(_folder().iterdir()))
     return [*FLAGS, *SINGLE_FLAGS, *_FUNCTIONS.values(), *texts, compiler_version(), machine()]
 
 
 def write_headers(folder: Path) -> None:
-    """Put into a project what its code includes."""
+    """Copy the headers that the code includes into a project."""
     for name in _HEADERS:
         shutil.copyfile(_folder() / name, folder / name)
 
 
 @contextlib.contextmanager
 def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
-    """Lend the compiler, already parsed, what every file of a project includes."""
+    """Provide the header that every file includes, precompiled, during a build."""
     shutil.copyfile(_folder() / _PREFIX, folder / _PREFIX)
     get_device().extra_compile_args = ["-include", _PREFIX]
     parallel = ["-fopenmp"] if threads > 1 else []
@@ -106,10 +108,11 @@ def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
 
 
 def before_make(folder: Path) -> None:
-    """Spare the compiler what no run gains from.
+    """Reduce the compile time where it does not make a run slower.
 
-    ``objects.cpp`` makes, reads and writes arrays: outside the loop, and a third of the time of
-    compiling.  A list of what depends on which header is for those who edit the source.
+    ``objects.cpp`` creates, reads and writes arrays.  It takes a third of the compile time but
+    runs outside the loop, therefore it is compiled without optimisation.  The list of header
+    dependencies is emptied: only someone who edits the source needs it.
     """
     objects = folder / "objects.cpp"
     objects.write_text('#pragma GCC optimize ("O0")\n' + objects.read_text())
@@ -128,7 +131,7 @@ def _templates() -> Templater:
 
 @contextlib.contextmanager
 def own_code() -> Iterator[None]:
-    """Give Brian2's C++ generator our functions and templates."""
+    """Use dendrosim's functions and templates in Brian2's C++ generator."""
     kept = {}
     for name, code in _FUNCTIONS.items():
         table = DEFAULT_FUNCTIONS[name].implementations
@@ -145,12 +148,12 @@ def own_code() -> Iterator[None]:
             )
 
 
-# Often enough to name the time of a divergence, seldom enough to cost nothing
+# Steps between checks: few enough to report the time of a divergence, many enough to be cheap
 PIECE = "steps/100 < 100 ? steps/100 : 100"
-AS_READ = ""  # what Brian2 does to the name of a file: nothing
-SIZED = True  # a program reads how many neurons there are, see `group_size`
-# A program ends when the process that has started it ends, even by SIGKILL; it is not killed when
-# a file may not grow, but says which
+AS_READ = ""  # Brian2 does not change file names
+SIZED = True  # a program reads the number of neurons, see `group_size`
+# A program ends when its parent process ends, even by SIGKILL.  SIGXFSZ (file size limit reached)
+# does not kill it, so that it can report the file
 START = """
 #ifdef SIGXFSZ
     std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is named at the end
@@ -166,9 +169,9 @@ START = """
 
 
 def advance(built: Built) -> str:
-    """Return C++ that takes the steps from `done` to `next`.
+    """Return C++ that runs the steps from `done` to `next`.
 
-    Brian2's own loop asks the system for the processor's time in every step, which takes longer
+    Brian2's own loop reads the processor time from the system in every step, which takes longer
     than a step of a few neurons.
     """
     clocks = {f"brian::{built.clock.name}": 1}
@@ -191,21 +194,21 @@ def advance(built: Built) -> str:
 
 
 def check(device: Device, variable: object, limit: float) -> str:
-    """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
+    """Return C++ that sets `bad` to the first index at which a variable exceeds a limit."""
     array = device.get_array_name(variable)
     first = f"dendrosim::first_beyond({array}, {variable.size}, {limit!r})"
     return f"if (!freeze && bad < 0) bad = {first};"
 
 
 def mark(array: str, size: int, limit: float) -> str:
-    """Return C++ that marks the neurons whose state is newly beyond a limit."""
+    """Return C++ that marks the neurons whose state has exceeded a limit since the last check."""
     return f"dendrosim::mark_beyond({array}, {size}, {limit!r}, frozen, now);"
 
 
 def check_written(device: Device, variables: Sequence[Any]) -> tuple[str, str]:
-    """Return C++ that compares the files of outputs with their arrays: before and after the end.
+    """Return C++, for before and after the end, that compares output files with their arrays.
 
-    Brian2 does not ask whether its files could be written: on a full disk they are short.
+    Brian2 does not check whether its files were written: on a full disk they are too short.
     """
     rows = []
     for variable in variables:
@@ -245,5 +248,5 @@ _CHECK_WRITTEN = """
 
 
 def prepare(device: Device, built: Built) -> str:
-    """Return C++ that comes before the loop: nothing to do here."""
+    """Return C++ to run before the loop: none for C++ standalone."""
     return ""

@@ -1,7 +1,8 @@
-"""What is particular to CUDA standalone (brian2cuda): toolkit, preferences, main loop.
+"""Code specific to CUDA standalone (brian2cuda): toolkit, preferences, main loop.
 
-The only module that imports brian2cuda, an extra because it is GPL.  Source can be generated
-without a GPU and without a toolkit, checked with a toolkit alone, and run with both.
+The only module that uses the code of brian2cuda, which is an optional dependency because of its
+licence, the GPL.  Generating source needs neither a GPU nor a toolkit, checking it needs a
+toolkit, and running it needs both.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from dendrosim.devices.job import Built, Job
 from dendrosim.devices.program_cache import cache_folder
 
 NAME, DEVICE = "CUDA", "cuda_standalone"
-# All at once: brian2cuda's StateMonitor makes room for the samples of the first run alone, and
-# writes past it in a second
+# All steps in one run: brian2cuda's StateMonitor allocates memory only for the samples of the
+# first run, and a second run would write beyond it
 PIECE = "steps"
-SIZED = False  # the number of neurons is compiled: a grid of threads is made for it
+SIZED = False  # the number of neurons is compiled in, because the grid of threads depends on it
 START = ""
-# brian2cuda reads names of files so
+# brian2cuda converts file names to lower case
 AS_READ = "for (char& letter : value) letter = std::tolower((unsigned char)letter);"
 
 
 def configure(job: Job, threads: int) -> None:
-    """Set the preferences that today's CUDA needs; each with its reason below."""
+    """Set the preferences that current CUDA versions need; comments give the reasons."""
     cuda_toolkit.import_brian2cuda()
-    for name in ("brian2cuda", "brian2.brian2cuda"):  # Brian2 puts its own name before others
-        logging.getLogger(name).setLevel(logging.WARNING)  # it tells where CUDA is
+    for name in ("brian2cuda", "brian2.brian2cuda"):  # Brian2 prefixes names of loggers
+        logging.getLogger(name).setLevel(logging.WARNING)  # hides the path of CUDA
     toolkit, gpu = cuda_toolkit.find_toolkit(), cuda_toolkit.has_gpu()
     backend = b2.prefs.devices.cuda_standalone.cuda_backend
     if toolkit is None:
@@ -49,7 +50,7 @@ def configure(job: Job, threads: int) -> None:
         backend.detect_gpus = False
         backend.gpu_id = 0
         backend.compute_capability = cuda_toolkit.COMPUTE_CAPABILITY
-    # CUDA 13's headers need C++17, in nvcc and in the host compiler; both default to C++11
+    # The headers of CUDA 13 need C++17 in nvcc and the host compiler; the default here is C++11
     backend.extra_compile_args_nvcc = ["-w", "-std=c++17"]
     cpp = b2.prefs.codegen.cpp
     cpp.extra_compile_args_gcc = ["-w", "-O2", "-std=c++17"]
@@ -63,13 +64,13 @@ def configure(job: Job, threads: int) -> None:
 
 
 def _jobs() -> int:
-    """Return how many nvcc may run side by side: each takes about 0.8 GB."""
+    """Return the number of parallel nvcc processes: each needs about 0.8 GB of memory."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(os.cpu_count() or 1, int(free / 1e9)))
 
 
 def _linkable(folder: Path) -> Path:
-    """Return a folder with a libcurand.so: a wheel has only libcurand.so.10."""
+    """Return a folder with a libcurand.so, because a wheel has only libcurand.so.10."""
     if (folder / "libcurand.so").exists():
         return folder
     link = cache_folder() / "curand"
@@ -80,7 +81,7 @@ def _linkable(folder: Path) -> Path:
 
 
 def fingerprint() -> list[str]:
-    """Return what a compiled program depends on besides its text."""
+    """Return what a compiled program depends on in addition to its source."""
     toolkit = cuda_toolkit.find_toolkit()
     if toolkit is None:
         return ["no toolkit"]
@@ -89,7 +90,7 @@ def fingerprint() -> list[str]:
     return [_POWER, str(toolkit.root), run.stdout]
 
 
-# CUDA's pow is a call of a hundred instructions, and for a float with a whole exponent in double
+# CUDA's pow takes about a hundred instructions; with a float and an integer exponent it uses double
 _POWER = """
 template <typename T> static __host__ __device__ inline T _dendrosim_power(T x, const int n)
 {
@@ -116,12 +117,12 @@ static __host__ __device__ inline auto _brian_pow(const X x, const Y y) -> declt
 
 @contextlib.contextmanager
 def own_code() -> Iterator[None]:
-    """Give brian2cuda's generator our power; its other functions are made for the GPU."""
+    """Use our power function in brian2cuda's generator; its other functions suit the GPU."""
     from brian2cuda import cuda_generator
 
     generator = cuda_generator.CUDACodeGenerator
     kept, cuda_generator._pow_support_code = cuda_generator._pow_support_code, _POWER
-    generator.universal_support_code = None  # it is made once, with the power in it
+    generator.universal_support_code = None  # cached with the old power function
     try:
         yield
     finally:
@@ -130,21 +131,21 @@ def own_code() -> Iterator[None]:
 
 
 def write_headers(folder: Path) -> None:
-    """Put into a project what its code includes: nothing here."""
+    """Copy the headers that the code includes into a project: none for CUDA."""
 
 
 @contextlib.contextmanager
 def building(job: Job, threads: int, folder: Path) -> Iterator[None]:
-    """Lend the compiler what makes it faster: nothing here."""
+    """Provide precompiled headers during a build: none for CUDA."""
     yield
 
 
 def before_make(folder: Path) -> None:
-    """Spare the compiler something: nothing here."""
+    """Reduce the compile time: nothing to do for CUDA."""
 
 
 def make_portable(folder: Path) -> None:
-    """Let ``make NVCC=nvcc ARCH=native`` build a project with the compiler and GPU it finds."""
+    """Change the makefile so that ``make NVCC=nvcc ARCH=native`` works on another machine."""
     makefile = folder / "makefile"
     text = makefile.read_text()
     (arch,) = set(re.findall(r"-arch=(\S+)", text))
@@ -152,7 +153,7 @@ def make_portable(folder: Path) -> None:
 
 
 def advance(built: Built) -> str:
-    """Return C++ that takes the steps from `done` to `next`, by the loop of brian2cuda."""
+    """Return C++ that runs the steps from `done` to `next` with brian2cuda's loop."""
     name = built.network.name
     return f"""
     {name}.t = done*dt;
@@ -162,7 +163,7 @@ def advance(built: Built) -> str:
 
 
 def check(device: Device, variable: object, limit: float) -> str:
-    """Return C++ that sets `bad` to the first index at which a variable is beyond a limit."""
+    """Return C++ that sets `bad` to the first index at which a variable exceeds a limit."""
     name = device.get_array_name(variable)
     size = f"sizeof({name}[0])*{variable.size}"
     return f"""
@@ -173,17 +174,17 @@ def check(device: Device, variable: object, limit: float) -> str:
 
 
 def mark(array: str, size: int, limit: float) -> str:
-    """Return C++ that marks neurons which diverge: none, states are looked at only at the end."""
+    """Return C++ that marks diverging neurons: none, because states are checked only at the end."""
     return ""
 
 
 def check_written(device: Device, variables: Sequence[Any]) -> tuple[str, str]:
-    """Return C++ that compares the files of outputs with their arrays: none for CUDA."""
+    """Return C++ that compares output files with their arrays: none for CUDA."""
     return "", ""
 
 
 def prepare(device: Device, built: Built) -> str:
-    """Return C++ that tells device functions where the arrays lie that they read."""
+    """Return C++ that sets the addresses of the arrays that device functions read."""
     lines = []
     for variable in built.read_by_functions:
         name = device.get_array_name(variable)

@@ -13,8 +13,8 @@ from dendrosim.errors import DendrosimError
 def check_source(folder: Path) -> None:
     """Compile host and device code of a project without linking.
 
-    All files are joined into one, each body in a namespace of its own so that helpers of the same
-    name do not meet; that takes seconds where a build takes minutes.
+    All files are joined into one, which compiles in seconds; a build takes minutes.  Each body has
+    its own namespace, to avoid conflicts between helpers of the same name.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What a machine has of CUDA: the toolkit, a GPU, brian2cuda.
+"""Detection of the CUDA toolkit, a GPU and brian2cuda on this machine.
 
-A toolkit comes from the system or from the registry's wheels.
+The toolkit may be installed in the system or from wheels of the package registry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dendrosim.errors import DendrosimError
 
-#: Assumed where there is no GPU to ask; H100 and H200.
+#: Default if there is no GPU: the value of H100 and H200.
 COMPUTE_CAPABILITY = 9.0
 
 
@@ -29,7 +29,7 @@ class Toolkit:
     root
         Folder with ``bin/nvcc``.
     curand_include, curand_library
-        Folders with ``curand.h`` and a ``libcurand.so``; None where there is no curand.
+        Folders with ``curand.h`` and a ``libcurand.so``; None without curand.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class Toolkit:
 
 
 def find_toolkit() -> Toolkit | None:
-    """Return the CUDA toolkit of this machine or of the registry's wheels, None without one."""
+    """Return the CUDA toolkit of the system or of installed wheels, None without one."""
     wheels = [Path(p) / "nvidia" / "cu13" for p in (sysconfig.get_path("purelib"), *sys.path)]
     nvcc = shutil.which("nvcc")
     candidates = [os.environ.get("CUDA_PATH"), "/usr/local/cuda", "/opt/cuda"]
@@ -47,10 +47,10 @@ def find_toolkit() -> Toolkit | None:
     found = [
         Toolkit(root, *_curand([root, *wheels]))
         for root in [*(Path(c) for c in candidates if c), *wheels]
-        # a script beside other programs may be called nvcc, too
+        # the header is checked because a wrapper script may also be called nvcc
         if (root / "bin" / "nvcc").is_file() and (root / "include" / "cuda_runtime.h").is_file()
     ]
-    # Compiler and headers must be of one release: a toolkit with its own curand comes first
+    # Compiler and headers must be of the same release, so prefer a toolkit with its own curand
     whole = [toolkit for toolkit in found if toolkit.curand_include == toolkit.root / "include"]
     return next(iter(whole + found), None)
 
@@ -75,12 +75,12 @@ def has_gpu() -> bool:
 
 
 def require(*, compiler: bool, gpu: bool) -> None:
-    """Refuse to go on without what is needed.
+    """Check that the required parts of CUDA are available.
 
     Raises
     ------
     DendrosimError
-        Naming what is missing and the command that installs it.
+        If a part is missing; the message gives the command that installs it.
     """
     import_brian2cuda()
     toolkit = find_toolkit() if compiler else None
@@ -107,11 +107,11 @@ def import_brian2cuda() -> None:
     Raises
     ------
     DendrosimError
-        If it is not installed.
+        If brian2cuda is not installed.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of setuptools and pyparsing, not of ours
+            warnings.simplefilter("ignore")  # from setuptools and pyparsing
             import brian2cuda  # noqa: F401 (registers its device)
             import setuptools  # noqa: F401 (supplies distutils, which brian2cuda imports)
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""The compiled Cython modules of the cache: each has its size and hash beside it.
+"""Compiled Cython modules in the cache, each with a file that contains its size and hash.
 
-Brian2 imports a module that is there as it is: half of one ends the process with a bus error.
+Brian2 imports an existing module without a check; a truncated one causes a bus error.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from pathlib import Path
 
 from dendrosim.devices.program_cache import digest, is_whole
 
-#: A module without its hash is another process's, which has just made it, for so long (s).
+#: Up to this age (s), a module without a hash is kept: another process may have just compiled it.
 NEW = 600.0
 
 _checked: set[Path] = set()
 
 
 def remove_damaged(folder: Path) -> None:
-    """Remove modules that are not what was compiled, once for each process: they are made again.
+    """Remove damaged modules, once per process; Brian2 compiles them again.
 
     Raises
     ------
     DendrosimError
-        If a module is another user's.
+        If a module belongs to another user.
     """
     if folder in _checked:
         return
@@ -38,10 +38,10 @@ def remove_damaged(folder: Path) -> None:
 
 
 def keep(modules: Iterable[Path]) -> None:
-    """Write size and hash beside modules that were compiled and loaded."""
+    """Write the size and hash of compiled and loaded modules into files beside them."""
     for module in modules:
         beside = _beside(module)
-        with contextlib.suppress(OSError):  # a folder that cannot be written is read as it is
+        with contextlib.suppress(OSError):  # the folder may be read-only
             if not beside.exists():
                 fresh = beside.with_suffix(".new")
                 fresh.write_text(json.dumps([module.name, *digest(module)]))

@@ -1,9 +1,9 @@
-"""Dense connections as a function that Brian2 calls: ``connection(i, t)`` is a neuron's current.
+"""Dense connections as a Brian2 function: ``connection(i, t)`` returns the current of neuron i.
 
-A layer of a trained network is a dense matrix that every sample of a batch shares.  Brian2's
-synapses would hold a copy of each weight for each sample; this function reads one matrix, adds the
-rows of the sources that are not 0 (spikes are few), and does it once for all neurons of a sample.
-There is an implementation for each device; C++ has its loops in cpp/dense.h.
+A layer of a trained network has one dense matrix, which all samples of a batch share.  Brian2's
+synapses would store a copy of each weight per sample.  This function reads a single matrix and
+adds the rows whose source is not 0 (spikes are sparse), once for all neurons of a sample.
+There is an implementation for each device; the loops for C++ are in cpp_sources/dense.h.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def dense(
     Parameters
     ----------
     name
-        Of the function.
+        Name of the function.
     sources, variable
-        Group of batch*n_in neurons and its variable that is summed.
+        Group of batch*n_in neurons, and the name of its variable to sum.
     weights
-        Group of n_in*n entries whose variable ``w`` holds the transposed weights, row after row.
+        Group of n_in*n entries whose variable ``w`` holds the transposed weights, row by row.
     n_in, n
-        Numbers of sources and targets of one sample.
+        Numbers of sources and targets per sample.
 
     Notes
     -----
-    The sums of a sample are kept while its neurons ask for them one after the other; each thread
-    keeps its own, and a new time or sample starts anew.  They have the type of the weights.
+    The sums of a sample are cached for the calls for its neurons, which follow each other.  Each
+    thread has its own cache; a new time or sample replaces it.  Sums have the type of the weights.
     """
     source, table = sources.variables[variable], weights.variables["w"]
 
@@ -103,8 +103,8 @@ static %REAL% %NAME%(const int32_t i, const double t)
 }
 """
 
-# One thread a neuron: neighbours read neighbouring weights, and the branch is the same for all
-# neurons of a sample.  brian::d... are set before the loop, see cuda.prepare.
+# One thread per neuron: adjacent threads read adjacent weights, and the branch is the same for all
+# neurons of a sample.  cuda.prepare sets brian::d... before the loop.
 _CUDA = """
 static __device__ %REAL% %NAME%(const int32_t i, const double t)
 {

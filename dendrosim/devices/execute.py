@@ -1,4 +1,4 @@
-"""Carrying out a job on a device.
+"""Execution of a job on a device.
 
 ``numpy`` and ``cython`` run in this process, see `runtime`; ``cpp`` and ``cuda`` run a compiled
 program, see `programs`.
@@ -29,7 +29,7 @@ MAX_THREADS = 256
 
 
 def check_device(device: str, threads: int) -> None:
-    """Refuse an unknown device, and threads where there are none.
+    """Check the name of a device, and that it supports threads if there are several.
 
     Raises
     ------
@@ -42,12 +42,12 @@ def check_device(device: str, threads: int) -> None:
 
 
 def check_dtype(dtype: str) -> None:
-    """Refuse a type that is not one of `DTYPES`."""
+    """Raise an error if a type is not one of `DTYPES`."""
     checks.one_of(dtype, DTYPES, "unknown dtype")
 
 
 def check_method(method: str) -> None:
-    """Refuse an integration method that Brian2 does not have."""
+    """Raise an error if Brian2 does not have an integration method."""
     checks.one_of(method, StateUpdateMethod.stateupdaters, "unknown method")
 
 
@@ -55,34 +55,34 @@ def execute(
     job: Job, device: str, threads: int = 1, progress: Progress | None = None,
     freeze: bool = False,
 ) -> Done:  # fmt: skip
-    """Carry out a job.
+    """Execute a job.
 
-    Threads of one process take turns in making Brian2's objects and programs; compiled programs
-    run side by side.
+    If several threads of a process call this function, only one at a time creates Brian2 objects
+    and programs; compiled programs run in parallel.
 
     Parameters
     ----------
     job
-        What to do.
+        The job to execute.
     device
         One of `DEVICES`.
     threads
         OpenMP threads, for ``cpp``.
     progress
-        Called with the finished fraction now and then.
+        Called regularly with the completed fraction.
     freeze
-        Whether a neuron that diverges is frozen and named in `Done.diverged`, while the others go
-        on; else the run ends with a `DivergenceError`.
+        Whether a diverging neuron is frozen and listed in `Done.diverged` while the others
+        continue; otherwise the run ends with a `DivergenceError`.
 
     Raises
     ------
     DivergenceError
         If a state has diverged; see `job.limit_of`.
     DendrosimError
-        If the method does not suit the equations, the compiler fails, or Brian2 refuses anything
-        else; what it said is the error's cause.
+        If the method does not suit the equations, the compiler fails, or Brian2 raises another
+        error, which is then the cause.
     KeyboardInterrupt
-        If the run was stopped before its last step, by Ctrl-C or by Brian2's ``stop()``.
+        If Ctrl-C or Brian2's ``stop()`` stopped the run before its last step.
     """
     if device == "cuda":
         if freeze:
@@ -92,7 +92,7 @@ def execute(
             )
         cuda_toolkit.require(compiler=True, gpu=True)
     try:
-        with own_brian2(), np.errstate(all="ignore"):  # what is not finite is found and named
+        with own_brian2(), np.errstate(all="ignore"):  # divergence has its own check
             b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
             if device not in standalone.TARGETS:
                 return run_here(job, device, progress, freeze)
@@ -119,7 +119,7 @@ def write_source(
 
 
 def _refusal(error: BaseException, job: Job) -> str:
-    # Brian2 wraps an error in one that says where it happened
+    # Brian2 wraps an error in another one that gives the location
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, UnsupportedEquationsException):

@@ -1,8 +1,8 @@
-"""Groups whose number of neurons is a number that a C++ program reads when it starts.
+"""Groups whose number of neurons is an argument of the C++ program.
 
-Brian2 writes the number of neurons of a group into the program.  Each other number of sweeps or of
-points of a grid would then be compiled anew.  Here only the room of the arrays is compiled, and the
-loops over neurons end at the number that the program is given.
+Brian2 writes the number of neurons of a group into the source.  A different number of sweeps or
+grid points would then require a new compilation.  Here only the capacity of the arrays is compiled
+in; the loops over neurons end at the number in the arguments.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ import brian2 as b2
 import numpy as np
 from brian2.devices.device import all_devices, get_device
 
-#: The smallest room, and from where on rooms grow by this number instead of by doubling.
+#: The smallest capacity; above `LARGE`, capacities grow by `LARGE` instead of doubling.
 SMALLEST, LARGE = 16, 1 << 20
 
-#: Variables that hold the numbers: of neurons, and of the neurons that a monitor records.
+#: Variables with the number of neurons and the number of neurons that a monitor records.
 NEURONS, RECORDED = "N", "run_recorded"
 
 
 def is_available() -> bool:
-    """Whether the device that is set has the templates: C++ standalone has."""
+    """Whether the current device has the templates; only C++ standalone has them."""
     return get_device() is all_devices["cpp_standalone"]
 
 
 def room(n: int) -> int:
-    """Return for how many neurons arrays are made: the next power of two, or a whole million."""
+    """Return the capacity of the arrays: the next power of two, or a multiple of `LARGE`."""
     return max(SMALLEST, 1 << (n - 1).bit_length()) if n <= LARGE else -(-n // LARGE) * LARGE
 
 
 def filled(values: np.ndarray, n: int) -> np.ndarray:
-    """Return values of neurons filled up to `n` with the last one."""
+    """Return the values of neurons, padded to length `n` with the last value."""
     return np.pad(values, (0, n - len(values)), mode="edge")
 
 
 def let_vary(group: b2.NeuronGroup) -> None:
-    """Turn the number of neurons of a group into a variable; the last thing before a run."""
+    """Make the number of neurons of a group a variable; call this last before a run."""
     n = len(group)
     del group.variables._variables[NEURONS]
     group.variables.add_array(NEURONS, size=1, dtype=np.int32, scalar=True, constant=True, values=n)
 
 
 class Traces(b2.StateMonitor):
-    """A monitor whose number of neurons is an argument of the program; needs `is_available`."""
+    """A monitor whose number of neurons is an argument of the program; see `is_available`."""
 
     def __init__(self, source: b2.NeuronGroup, variables: list[str], **options: object) -> None:
         super().__init__(source, variables, record=True, **options)

@@ -1,7 +1,7 @@
-"""A job: Brian2 objects to make, numbers to put in, arrays to give back, on any device.
+"""A job for any device: Brian2 objects to create, values to set, arrays to return.
 
-`devices` carries jobs out and knows nothing of neurons or networks; `neurons` and `network_run`
-make jobs and know nothing of devices.
+`dendrosim.devices` executes jobs, independently of neurons and networks.
+`dendrosim.simulation.neurons` and `dendrosim.networks.job` create jobs, independently of devices.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Progress = Callable[[float], None]
 
 
 def control_group(clock: b2.Clock) -> b2.NeuronGroup:
-    """Return the group of what every compiled program reads when it starts.
+    """Return the group of the variables that every compiled program reads when it starts.
 
-    Duration, time step, and whether a neuron that diverges is frozen while the others go on.
+    Duration, time step, and whether a diverging neuron is frozen while the others continue.
     """
     return b2.NeuronGroup(
         1,
@@ -35,24 +35,24 @@ def control_group(clock: b2.Clock) -> b2.NeuronGroup:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """The Brian2 objects of a job; they live until the device is done with them.
+    """The Brian2 objects of a job; they exist until the device has finished.
 
     Attributes
     ----------
     network, clock
-        What runs, and the clock of its steps.
+        The network to run, and the clock of its steps.
     control
-        What `control_group` made.
+        The group from `control_group`.
     groups
-        Name to group, for the values that are put in.
+        Name to group, for the values to set.
     outputs
-        Name to the variable that is given back.
+        Name to the variable to return.
     finite
-        States that are checked now and then: a label such as ``"v_s"`` to a variable.
+        States to check at intervals for divergence: a label such as ``"v_s"`` to a variable.
     slower
-        Other clocks, and how many steps each of their ticks lasts.
+        Other clocks to their number of steps per tick.
     keep
-        Anything else that must not be collected.
+        Other objects that must not be garbage-collected.
     read_by_functions
         Variables that user functions read by name.
     """
@@ -69,12 +69,12 @@ class Built:
 
 
 class Job(Protocol):
-    """What a device is given.
+    """The input of a device.
 
     Attributes
     ----------
     structure
-        Plain values: the program must be compiled anew when they change.
+        Plain values; if one of them changes, the program must be compiled again.
     values
         Group and variable to SI values, a float or an array.
     samples
@@ -82,16 +82,16 @@ class Job(Protocol):
     dt, duration
         Seconds.
     what
-        For messages: method and step, such as ``"method rk4, dt 0.05 ms"``.
+        Method and step for messages, such as ``"method rk4, dt 0.05 ms"``.
     dtype
-        ``"float64"`` or ``"float32"``: the type of every variable but time.
+        ``"float64"`` or ``"float32"``: the type of all variables except time.
     potentials
-        Which of the labels of `Built.finite` are potentials in volt.
+        Those labels of `Built.finite` that are potentials in volt.
     rooms
-        Name of a group to the room of its arrays where a program reads the number of its neurons,
-        see `group_size`: values of other devices have that number.
+        Name of a group to the capacity of its arrays, for programs that read the number of
+        neurons, see `group_size`.  On other devices the arrays have one entry per neuron.
     sizes
-        Group and variable to that number.
+        Group and variable to the number of neurons.
     """
 
     structure: Mapping[str, Any]
@@ -106,30 +106,29 @@ class Job(Protocol):
     sizes: Mapping[tuple[str, str], int]
 
     def for_a_project(self) -> Job:
-        """Return the job for a program whose numbers are read and replaced by people."""
+        """Return the job for a project whose values users will read and replace."""
 
     def build(self) -> Built:
-        """Make the Brian2 objects, on whatever device is set."""
+        """Create the Brian2 objects on the current device."""
 
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What a device gives back.
+    """The output of a device.
 
     Attributes
     ----------
     arrays
-        Name to values, as Brian2 holds them.
+        Name to values, in the layout of Brian2.
     compile_seconds, run_seconds
-        Making the program, and the loop over time alone.
+        Time to compile the program, and time of the loop over steps alone.
     processor_seconds
-        What the processor spent on that loop, all threads together: other programs hardly disturb
-        it.
+        Processor time of that loop, summed over threads; other programs hardly affect it.
     compiled
-        Whether anything was compiled in this call.
+        Whether this call compiled anything.
     diverged
-        Neuron to the time up to which its states were within their limits, and the time at which
-        they were not, for a job whose neurons freeze.
+        Neuron to the last check time with its states within their limits and the first check time
+        with a state beyond; only if diverging neurons are frozen.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -146,12 +145,12 @@ def steps_of(job: Job) -> int:
 
 
 def steps_between_checks(job: Job) -> int:
-    """Return how often states are looked at: often enough to name a time, for next to nothing."""
+    """Return the steps between checks of the states: few enough to report a time, but cheap."""
     return max(1, min(100, steps_of(job) // 100))
 
 
-#: A state beyond this (SI units) has diverged, as in Brian2; so has a potential beyond that (volt),
-#: a hundred times what breaks a membrane.
+#: A state diverges beyond the first limit (SI units), as in Brian2, and a potential beyond the
+#: second (volt), which is a hundred times the breakdown potential of a membrane.
 LARGEST, LARGEST_POTENTIAL = 1e50, 10.0
 
 
@@ -161,22 +160,22 @@ def limit_of(job: Job, label: str) -> float:
 
 
 def _limit_in(job: Job, label: str, values: np.ndarray) -> float:
-    # float32 holds no 1e50: what it holds is within that
+    # the largest float32 is below 1e50
     return min(limit_of(job, label), float(np.finfo(values.dtype).max))
 
 
 def beyond(job: Job, label: str, values: np.ndarray) -> np.ndarray:
-    """Return the numbers of the neurons whose state is not finite, or beyond its limit."""
+    """Return the indices of the neurons whose state is not finite or exceeds its limit."""
     return np.flatnonzero(~(np.abs(values) <= _limit_in(job, label, values)))
 
 
 def check_finite(job: Job, states: Mapping[str, np.ndarray], at: float) -> None:
-    """Refuse a state that is not finite, or beyond the limit of `limit_of`.
+    """Raise an error if a state is not finite or exceeds its limit, see `limit_of`.
 
     Raises
     ------
     DivergenceError
-        Naming variable, neuron and time.
+        With variable, neuron and time.
     """
     for label, values in states.items():
         limit = _limit_in(job, label, values)

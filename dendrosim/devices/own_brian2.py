@@ -1,7 +1,7 @@
-"""Brian2 with its default preferences and runtime device, for the length of a job.
+"""Brian2 with its default preferences and runtime device, for the duration of a job.
 
-A preference of the user's script may change the order of a step or the code of a program.  Kept
-programs and results must not depend on it.
+A preference set in the user's script may change the order of operations in a step or the code of a
+program.  Cached programs and results must not depend on it.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from dendrosim.devices.cython_modules import remove_damaged
 from dendrosim.devices.program_cache import cache_folder, key_of
 from dendrosim.errors import DendrosimError
 
-# Brian2's device and preferences are those of the whole process
+# All threads of a process share Brian2's device and preferences
 _LOCK = threading.RLock()
 
-# The user's choice of places and of a GPU, and what Brian2 says
+# Not reset: the user's settings for logging, the GPU and the cache of Cython modules
 _KEPT = (
     "logging.", "devices.cuda_standalone.", "codegen.max_cache_dir_size",
     "codegen.runtime.cython.delete_source_files", "codegen.runtime.cython.multiprocess_safe",
 )  # fmt: skip
 
-# A threshold without a reset is meant: the text of such a model resets itself.  A state that has
-# diverged is refused or frozen here, with its neuron and time.
+# Silenced warnings.  A threshold without a reset is intended: such a model has the reset in its
+# equations.  Diverged states are handled by dendrosim, which reports neuron and time.
 _SILENT = ("brian2.groups.neurongroup.only_threshold", "brian2.groups.group.invalid_values")
 
 
 @contextlib.contextmanager
 def own_brian2() -> Iterator[None]:
-    """Set every preference to its default, then leave preferences and device as they were.
+    """Set the preferences to their defaults, and restore them and the log levels afterwards.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def _set_defaults() -> None:
         for name, preference in preferences.items():
             if not f"{base}.{name}".startswith(_KEPT):
                 b2.prefs[f"{base}.{name}"] = copy.copy(preference.default)
-    # Brian2 keeps its extensions by their text alone; -march=native makes another for each machine
+    # Brian2's cache key is only the source, but with -march=native a module depends on the machine
     kept = cache_folder() / "cython" / key_of([machine(), b2.__version__])
     b2.prefs.codegen.runtime.cython.cache_dir = str(kept)
     remove_damaged(kept)

@@ -1,7 +1,7 @@
-"""The folder of compiled programs and libraries: made once, whole or not at all, checked when used.
+"""The cache of compiled programs and libraries.
 
-Two processes that need the same entry wait for each other.  What is damaged is made again.  What
-another user has made is not run.
+An entry is made once, by one process, and becomes visible only when it is complete.  It is checked
+at each use: a damaged entry is made again, and an entry of another user is never run.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import NamedTuple
 
 from dendrosim.errors import DendrosimError
 
-#: Scratch folders of processes on other computers are taken away after this time (seconds).
+#: Scratch folders of processes on other computers are removed after this time (seconds).
 FORGOTTEN = 86_400.0
 
 _swept: set[Path] = set()
 
 
 def cache_folder() -> Path:
-    """Return where compiled programs are kept (``DENDROSIM_CACHE``, else the user's cache)."""
+    """Return the folder of the cache (``DENDROSIM_CACHE``, else in the user's cache folder)."""
     base = os.environ.get("DENDROSIM_CACHE")
     if base:
         return Path(base)
@@ -35,17 +35,17 @@ def cache_folder() -> Path:
 
 
 def key_of(of: object) -> str:
-    """Return the key of an entry: a hash of all that it depends on, as plain values."""
+    """Return the key of an entry: a hash of everything it depends on, given as plain values."""
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def scratch_folder(prefix: str) -> Path:
-    """Return a new folder beside the compiled programs, to make one in before it is renamed.
+    """Return a new folder in the cache, in which an entry is made before it is renamed.
 
     Raises
     ------
     DendrosimError
-        If nothing can be written there.
+        If the cache is not writable.
     """
     folder = cache_folder()
     try:
@@ -64,21 +64,21 @@ def _not_writable(folder: Path, error: OSError) -> str:
 
 
 def scratch_name(prefix: str) -> str:
-    """Return the beginning of the name of a scratch folder, with its computer and process."""
+    """Return the prefix for the name of a scratch folder, with computer and process."""
     return f"{prefix}.{_computer()}-{os.getpid()}."
 
 
 def _computer() -> str:
-    """Return what tells apart the computers, and containers, whose numbers of processes differ."""
+    """Return an identifier of this computer or container, which has its own process numbers."""
     space = Path("/proc/self/ns/pid")
     name = socket.gethostname() + (str(space.readlink()) if space.is_symlink() else "")
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def sweep(folder: Path) -> None:
-    """Take away the scratch folders that killed processes left, once for each process.
+    """Remove the scratch folders of killed processes, once per process.
 
-    They are recognised by their name, see `scratch_name`.
+    Their names identify them, see `scratch_name`.
     """
     if folder in _swept:
         return
@@ -106,12 +106,12 @@ def _is_running(process: int) -> bool:
 
 @contextlib.contextmanager
 def locked(key: str) -> Iterator[None]:
-    """Let one process and one thread at a time make an entry.
+    """Lock an entry, so that only one thread of one process makes it.
 
     Raises
     ------
     DendrosimError
-        If nothing can be written there.
+        If the cache is not writable.
     """
     from filelock import FileLock
 
@@ -129,17 +129,17 @@ def locked(key: str) -> Iterator[None]:
 
 
 def digest(path: Path) -> list:
-    """Return size and hash of a file, to tell later whether it is still whole."""
+    """Return the size and hash of a file, for a later check that it is intact."""
     return [path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()]
 
 
 def is_whole(path: Path, known: object) -> bool:
-    """Whether a file has the size and hash of `digest`.
+    """Whether a file has the size and hash `known`, which came from `digest`.
 
     Raises
     ------
     DendrosimError
-        If the file is another user's: what it would do is not known.
+        If the file belongs to another user, because it would not be safe to run.
     """
     try:
         if path.stat().st_uid != os.getuid():
@@ -153,16 +153,16 @@ def is_whole(path: Path, known: object) -> bool:
 
 
 class Entry(NamedTuple):
-    """What is kept: a program, a kernel, a header or the Cython modules of one machine.
+    """An entry of the cache: a program, a kernel, a header or the Cython modules of a machine.
 
     Attributes
     ----------
     kind, name
-        What it is, and its path in the folder.
+        Kind of the entry, and its path in the cache.
     bytes
-        Its size.
+        Size.
     used
-        When it was last used, or made where that is not known, in seconds of the system's clock.
+        Time of the last use, or of creation if that is unknown, in seconds of the system clock.
     """
 
     kind: str
@@ -172,7 +172,7 @@ class Entry(NamedTuple):
 
 
 def entries() -> list[Entry]:
-    """Return what is kept, the last used first."""
+    """Return the entries of the cache, most recently used first."""
     folder = cache_folder()
     found = [
         *(("program", path.parent) for path in folder.glob("*/manifest.json")),
@@ -187,7 +187,7 @@ def entries() -> list[Entry]:
 def _entry(kind: str, path: Path, folder: Path) -> Entry:
     files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
     used = path / "manifest.json" if kind == "program" else path
-    with contextlib.suppress(FileNotFoundError):  # removed meanwhile by another process
+    with contextlib.suppress(FileNotFoundError):  # another process may have removed it
         return Entry(
             kind, str(path.relative_to(folder)), sum(p.stat().st_size for p in files),
             used.stat().st_mtime,
@@ -196,17 +196,17 @@ def _entry(kind: str, path: Path, folder: Path) -> Entry:
 
 
 def limit_to(most: int) -> list[Entry]:
-    """Remove the least recently used entries until the rest has at most so many bytes.
+    """Remove the least recently used entries until the rest has at most `most` bytes.
 
     Returns
     -------
     list
-        What was removed.
+        The removed entries.
 
     Raises
     ------
     DendrosimError
-        If something cannot be removed.
+        If an entry cannot be removed.
     """
     folder, size, removed = cache_folder(), 0, []
     for entry in entries():
@@ -227,21 +227,22 @@ def limit_to(most: int) -> list[Entry]:
 
 
 def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Path:
-    """Return a file beside the compiled programs, made where it is not there or not whole.
+    """Return a file of the cache; make it if it is missing or damaged.
 
     Parameters
     ----------
     name
-        Of the file, with ``{}`` where the key of what it is made of stands.
+        Name of the file, with ``{}`` as the placeholder for its key.
     of
-        All that it depends on.
+        Everything the file depends on; its hash is the key.
     make
-        Makes it in the folder that it is given and returns where; then it is renamed.
+        Function that makes the file in a given folder and returns its path; the file is then
+        moved into the cache.
 
     Raises
     ------
     DendrosimError
-        If nothing can be written there.
+        If the cache is not writable.
     """
     key = key_of(list(of))
     kept = cache_folder() / name.format(key)
@@ -272,5 +273,5 @@ def _is_kept(kept: Path, key: str) -> bool:
         known = json.loads(_digest_of(kept).read_text())
     except (OSError, ValueError):
         return False
-    # the key too: a file that was moved to the place of another is whole, but not that other
+    # compare the key, too: an intact file may have been moved to the path of another entry
     return isinstance(known, list) and known[2:] == [key] and is_whole(kept, known[:2])

@@ -1,4 +1,4 @@
-"""Running a compiled program with the numbers of a job, and reading what it has written."""
+"""Running a compiled program with the values of a job, and reading its output."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from dendrosim.devices.program_cache import scratch_name, sweep
 from dendrosim.devices.programs import Program
 from dendrosim.errors import DendrosimError
 
-# OpenMP threads wait for each other some times a step: long enough awake to meet (a tenth of a
-# millisecond), not so long that they take the processor from one another where others use it, too
+# OpenMP threads synchronise several times per step.  They spin for about 0.1 ms: long enough for
+# all to arrive, but short enough not to block each other if other programs use the processor
 _PATIENCE = {"GOMP_SPINCOUNT": "10000"}
 
 
 @dataclass
 class _Report:
-    """What a program says of its run.
+    """The printed output of a program.
 
     Attributes
     ----------
     seconds, processor_seconds
-        Of the loop over time; None until it has ended.
+        Wall and processor time of the loop over steps; `seconds` is None until the loop has ended.
     diverged
-        Time at which a state was found to have diverged.
+        Time at which a check detected a diverged state.
     frozen
-        Neuron to the time up to which its states were within their limits, and that at which they
-        were not.
+        Neuron to the last check time with its states within their limits and the first check time
+        with a state beyond.
     written
-        Name of a file to its bytes.
+        Name of a file to its number of bytes.
     last
-        Any other line, the last one.
+        The last line that is none of these.
     """
 
     seconds: float | None = None
@@ -70,23 +70,23 @@ class _Report:
 def run_program(
     program: Program, job: Job, progress: Progress | None, freeze: bool = False
 ) -> Done:
-    """Run a program with the numbers of a job.
+    """Run a program with the values of a job.
 
     Parameters
     ----------
     program, job
-        What is run, and its numbers.
+        The program, and the job with its values.
     progress
-        Called with the finished fraction now and then.
+        Called regularly with the completed fraction.
     freeze
-        Whether a neuron that diverges is frozen while the others go on.
+        Whether a diverging neuron is frozen while the others continue.
 
     Raises
     ------
     DivergenceError
         If a state has diverged.
     DendrosimError
-        If the program fails, or a file is not as long as the program has made it.
+        If the program fails, or the length of a file differs from the one the program reported.
     """
     with _folder_of_run() as folder:
         results = folder / "results"
@@ -118,7 +118,7 @@ def run_program(
 
 @contextlib.contextmanager
 def _folder_of_run() -> Iterator[Path]:
-    """Make a folder for the files of a run; take away those that killed processes left."""
+    """Make a folder for the files of a run; remove the folders of killed processes."""
     try:
         base = Path(tempfile.gettempdir())
         sweep(base)
@@ -133,7 +133,7 @@ def _folder_of_run() -> Iterator[Path]:
 
 
 def _array(path: Path, dtype: str, said: int | None) -> np.ndarray:
-    """Read an output; refuse a file of another length than the program has said."""
+    """Read an output; raise an error if its length differs from the one the program reported."""
     try:
         size = path.stat().st_size
         if said is not None and size != said:
@@ -150,7 +150,7 @@ def _array(path: Path, dtype: str, said: int | None) -> np.ndarray:
 def _run_binary(
     program: Program, results: Path, given: list[str], progress: Progress | None
 ) -> _Report:
-    """Run the program; it ends with this process, however that ends (see `cpp.START`)."""
+    """Run the program; it also ends when this process ends or is killed (see `cpp.START`)."""
     main = program.folder.absolute() / "main"
     command = [str(main), "--results_dir", f"{results}{os.sep}", *given]
     environment = {**_PATIENCE, **os.environ, "DENDROSIM_PARENT": str(os.getpid())}

@@ -1,4 +1,4 @@
-"""Compiled programs: made once for a text and a build setting, kept, and used with any numbers."""
+"""Compiled programs: built once per source and build settings, cached, and run with any values."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Program:
     Attributes
     ----------
     folder
-        Where it lies, with its source.
+        Folder of the program and its source.
     arrays
         Name of an output to its file and type.
     sized
-        Whether it reads the numbers of neurons, see `group_size`.
+        Whether the program reads the numbers of neurons, see `group_size`.
     compile_seconds, compiled
-        What making it took in this call; 0 and False where it was kept.
+        Compile time, and whether this call compiled it; 0 and False for a cached program.
     """
 
     folder: Path
@@ -50,12 +50,12 @@ class Program:
 
 
 def program_of(job: Job, device: str, threads: int) -> Program:
-    """Return the compiled program of a job, from the cache where it is there and whole.
+    """Return the compiled program of a job, from the cache if an intact one is there.
 
     Raises
     ------
     DendrosimError
-        If there is no compiler, it fails, or the cache cannot be written.
+        If there is no compiler, it fails, or the cache is not writable.
     """
     target = standalone.TARGETS[device]
     key = key_of({
@@ -81,7 +81,7 @@ def program_of(job: Job, device: str, threads: int) -> Program:
         try:
             arrays = standalone.write_project(job, device, scratch, threads=threads, build=True)
             write_manifest(scratch, key, arrays)
-            shutil.rmtree(folder, ignore_errors=True)  # what is left of a damaged one
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged entry
             if not folder.is_dir():
                 folder.unlink(missing_ok=True)
             scratch.rename(folder)
@@ -91,18 +91,18 @@ def program_of(job: Job, device: str, threads: int) -> Program:
 
 
 def write_manifest(folder: Path, key: str, arrays: Mapping[str, Sequence[str]]) -> None:
-    """Write what a program is, what it gives, and by which both are known to be whole."""
+    """Write the key of a program, its outputs, and digests to verify both."""
     told = {"key": key, "arrays": dict(arrays), "main": digest(folder / "main")}
     (folder / "manifest.json").write_text(json.dumps(told | {"digest": key_of(told)}))
 
 
 def _stored(folder: Path, key: str) -> dict[str, tuple[str, str]] | None:
-    """Return the outputs of a compiled program, None where there is no whole one of this key."""
+    """Return the outputs of the cached program of a key, None if it is missing or damaged."""
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
         told = {name: manifest[name] for name in ("key", "arrays", "main")}
-        # what a program gives is as much a part of it as its code
+        # verify the list of outputs, too, not only the code
         if told["key"] != key or manifest["digest"] != key_of(told):
             return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -112,5 +112,5 @@ def _stored(folder: Path, key: str) -> dict[str, tuple[str, str]] | None:
         return None
     with contextlib.suppress(OSError):
         (folder / "main").chmod(0o755)
-        path.touch()  # when it was last used
+        path.touch()  # record the time of use
     return arrays

@@ -1,4 +1,4 @@
-"""Write a whole C++ or CUDA project: readable, with its numbers beside it, to be run elsewhere."""
+"""Write a complete C++ or CUDA project: readable source and its values, to run elsewhere."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SIZES = """
 neuron that diverges is named and frozen while the others go on; else the program ends at the first.
 """
 
-#: How a project is built; for CUDA also on a machine with another compiler or GPU.
+#: Command that builds a project; for CUDA also on a machine with another compiler or GPU.
 MAKE = {
     "cpp": "make                     # needs g++",
     "cuda": "make                     # needs nvcc, curand; elsewhere: make NVCC=nvcc ARCH=native",
@@ -74,19 +74,19 @@ def generate_project(
     Parameters
     ----------
     job
-        What the program does.
+        The job that the program executes.
     folder
-        Where it goes; must not exist or be empty.
+        Folder of the project; it must be new or empty.
     device
         ``"cpp"`` or ``"cuda"``.
     title
         First line of its README.
     check
-        Whether to compile host and device code without linking (seconds).
+        Whether to compile host and device code without linking, which takes seconds.
     build
-        Whether to make the program.
+        Whether to build the program.
     threads
-        OpenMP threads, device ``cpp`` only.
+        OpenMP threads, only for device ``cpp``.
 
     Returns
     -------
@@ -96,8 +96,8 @@ def generate_project(
     Raises
     ------
     DendrosimError
-        If the folder is in use or cannot be written, something needed is missing, or the
-        compiler fails; then nothing is left behind.
+        If the folder is not empty or not writable, a required tool is missing, or the compiler
+        fails; in these cases no files are left.
     """
     if not isinstance(device, str) or device not in standalone.TARGETS:
         raise DendrosimError(f"device {device!r} has no source to write; valid: cpp, cuda")
@@ -138,7 +138,7 @@ def generate_project(
 
 
 def _beside(job: Job, folder: Path, device: str, title: str, arrays: dict) -> None:
-    """Write the numbers, the script that runs the program with them, and the README."""
+    """Write the values, the script that runs the program with them, and the README."""
     from importlib.metadata import version
 
     numbers = folder / "arguments"
@@ -178,7 +178,7 @@ def step_order(main: str) -> list[str]:
 
 
 def _check_cpp(folder: Path) -> None:
-    """Check the syntax of a C++ project without making objects."""
+    """Check the syntax of a C++ project without object files."""
     sources = sorted([*folder.glob("*.cpp"), *folder.glob("code_objects/*.cpp")])
     makefile = (folder / "makefile").read_text()
     include = next(line for line in makefile.splitlines() if line.startswith("OPTIMISATIONS"))

@@ -1,7 +1,7 @@
-"""Which neurons spike in which step, a bit each: what networks record in C++.
+"""Spike recording of networks in C++: one bit per neuron and step.
 
-A trained neuron spikes in a tenth to a third of the steps.  Neuron and time of each spike, twelve
-bytes, then take longer to write and read than the network to run.
+A trained neuron spikes in a tenth to a third of the steps.  Recording neuron and time of each
+spike, twelve bytes, would then take longer to write and read than the simulation.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dendrosim.errors import DendrosimError
 
 
 def is_available() -> bool:
-    """Whether the device that is set has the template: C++ standalone has."""
+    """Whether the current device has the template; only C++ standalone has it."""
     return get_device() is all_devices["cpp_standalone"]
 
 
 def unpacked(fired: np.ndarray, steps: int, neurons: int) -> np.ndarray:
-    """Return what was recorded as bool, shape (steps, neurons).
+    """Return the recorded bits as bool, shape (steps, neurons).
 
     Raises
     ------
     DendrosimError
-        If it has another length.
+        If the length does not match.
     """
     if fired.size != steps * -(-neurons // 8):
         raise DendrosimError(
@@ -39,21 +39,21 @@ def unpacked(fired: np.ndarray, steps: int, neurons: int) -> np.ndarray:
 
 
 class Raster(CodeRunner):
-    """Records for each neuron of a group and each step whether a condition holds.
+    """Records whether a condition holds, for each neuron of a group and each step.
 
     Parameters
     ----------
     group
         The neurons.
     condition
-        Of their variables, in Brian2's language.
+        Condition on their variables, in Brian2's syntax.
     name
-        Of this object.
+        Name of this object.
 
     Attributes
     ----------
     fired
-        The variable that a program gives back; see `unpacked`.
+        The output variable; see `unpacked`.
     """
 
     def __init__(self, group: b2.NeuronGroup, condition: str, name: str) -> None:

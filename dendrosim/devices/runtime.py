@@ -44,20 +44,20 @@ def run_here(job: Job, target: str, progress: Progress | None, freeze: bool) -> 
     built.network.run(steps_of(job) * job.dt * b2.second, namespace={})
     run_seconds, processor = time.perf_counter() - started, time.process_time() - used
     if built.clock.variables["timestep"].get_value().item() != steps_of(job):
-        raise KeyboardInterrupt  # Brian2 returns from a run that was stopped as from a whole one
+        raise KeyboardInterrupt  # Brian2 returns normally from a run that was stopped
     watch.check(job.duration)
     arrays = {name: np.array(v.get_value()) for name, v in built.outputs.items()}
     return Done(arrays, compile_seconds, run_seconds, processor, compiled, watch.frozen)
 
 
 class _Watch:
-    """Looks at the states now and then.
+    """Checks the states at intervals.
 
     Attributes
     ----------
     frozen
-        Neuron to the time up to which its states were within their limits, and that at which they
-        were not.
+        Neuron to the last check time with its states within their limits and the first check time
+        with a state beyond.
     """
 
     def __init__(self, job: Job, built: Built, progress: Progress | None, freeze: bool) -> None:
@@ -72,7 +72,7 @@ class _Watch:
             self.progress(now / self.job.duration)
 
     def check(self, now: float) -> None:
-        """Refuse states that have diverged, or freeze their neurons."""
+        """Raise an error for diverged states, or freeze their neurons."""
         states = {label: np.asarray(v.get_value()) for label, v in self.built.finite.items()}
         if not self.freeze:
             check_finite(self.job, states, now)
@@ -89,7 +89,7 @@ class _Watch:
 
 
 def _check_compiled(network: b2.Network) -> None:
-    """Refuse a network of which a part was not compiled: Brian2 would skip it in each step."""
+    """Raise an error if a part of a network was not compiled: Brian2 would skip it silently."""
     for thing in network.sorted_objects:
         for code in thing.code_objects:
             for block, compiled in code.compiled_code.items():
@@ -102,7 +102,7 @@ def _check_compiled(network: b2.Network) -> None:
 
 
 def _modules(network: b2.Network) -> list[Path]:
-    """Return the files of the Cython modules of a network; Brian2 keeps them."""
+    """Return the files of the Cython modules of a network, from Brian2's cache."""
     return [
         Path(module.__file__)
         for thing in network.sorted_objects

@@ -1,9 +1,9 @@
-"""Sampled signals as a function that Brian2 calls: ``name(t)``, or ``name(t, i)`` for neuron i.
+"""Sampled signals as a Brian2 function: ``name(t)``, or ``name(t, i)`` for neuron i.
 
-Brian2's TimedArray prints the length and time step of its values, and the step of the simulation,
-into the program.  Here a program reads them when it starts, with its other numbers: another
-duration, step, sampling or number of neurons compiles nothing again.  Only the room for the values
-is compiled: the next power of two of the samples, times the columns that there is room for.
+Brian2's TimedArray writes the length and time step of its values, and the simulation step, into
+the source.  Here a program reads them at its start, with its other arguments.  A different
+duration, step, sampling or number of neurons therefore needs no new compilation.  Only the
+capacity is compiled in: the number of samples, rounded up to a power of two, times the columns.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Samples = Mapping[str, tuple[np.ndarray, float]]
 
 
 def room(values: np.ndarray, neurons: int | None = None) -> tuple[int, bool]:
-    """Return what a program is made for: the room for values, and whether each neuron has a column.
+    """Return the compiled capacity for values, and whether each neuron has its own column.
 
     Parameters
     ----------
     values
         Shape (samples,) or (samples, neurons).
     neurons
-        Columns that there is room for; those of `values` by default.
+        Capacity in columns; by default the number of columns of `values`.
     """
     samples, columns = 1 << (len(values) - 1).bit_length(), values.shape[1:]
     return samples * (neurons or columns[0] if columns else 1), bool(columns)
@@ -43,9 +43,9 @@ class Signal:
     Attributes
     ----------
     group
-        Holds the values and their grid; it has no step of its own.
+        Contains the values and their time grid; it is not updated in a step.
     function
-        What equations call.
+        The function for equations.
     """
 
     group: b2.NeuronGroup
@@ -53,14 +53,14 @@ class Signal:
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """What the function reads."""
+        """The variables that the function reads."""
         return tuple(
             self.group.variables[name] for name in _names("columns" in self.group.variables)
         )
 
 
 def numbers(samples: Samples, neurons: int | None = None) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield group and variable, and the values, of all that signals are."""
+    """Yield (group, variable) and values for all variables of the signals."""
     for name, (values, sample_dt) in samples.items():
         yield (name, "values"), np.pad(values.ravel(), (0, room(values, neurons)[0] - values.size))
         yield (name, "sample_dt"), sample_dt
@@ -140,7 +140,7 @@ static inline double %NAME%(const double t%NEURON%)
 }
 """
 
-# brian::d... are set before the loop, see cuda.prepare
+# cuda.prepare sets brian::d... before the loop
 _CUDA = _CPP.replace("static inline", "static __device__")
 
 _CYTHON = """

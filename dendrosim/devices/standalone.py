@@ -1,7 +1,7 @@
-"""Writes a job as the source of a program, and compiles it.
+"""Generation and compilation of the program of a job.
 
 A program reads parameters, initial state, amplitudes, signals, time step and duration when it
-starts, so none of them compiles anything again.
+starts.  Changing them needs no new compilation.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dendrosim.devices.job import Built, Job, limit_of
 from dendrosim.errors import DendrosimError
 from dendrosim.time_grid import STEPS_CPP
 
-#: What is particular to each kind of program.
+#: Device to the module with its specific code.
 TARGETS = {"cpp": cpp, "cuda": cuda}
 
 
 def write_project(
     job: Job, device: str, folder: Path, *, threads: int = 1, build: bool
 ) -> dict[str, tuple[str, str]]:
-    """Write the whole source of a program, and compile it if asked.
+    """Write the complete source of a program, and compile it if `build` is true.
 
     Returns
     -------
@@ -117,9 +117,9 @@ def _make(folder: Path, name: str) -> None:
 
 
 def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> str:
-    """C++ that runs the network in pieces, and stops when a state has diverged.
+    """Return C++ that runs the network in pieces, and stops when a state has diverged.
 
-    Brian2 prints duration and time step into the program; here both come with its arguments.
+    Brian2 writes duration and time step into the source; here both are arguments of the program.
     """
 
     def array(variable: object) -> str:
@@ -175,7 +175,7 @@ def _main_loop(job: Job, built: Built, device: Device, target: ModuleType) -> st
 
 
 def _freezing(job: Job, built: Built, device: Device, target: ModuleType) -> tuple[str, str]:
-    """C++ before and in the loop that freezes neurons whose states have diverged.
+    """Return C++, for before and inside the loop, that freezes neurons with diverged states.
 
     All their states become NaN, which no later step can change into a number or a spike.
     """
