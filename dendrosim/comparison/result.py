@@ -258,8 +258,8 @@ def comparison(
 ) -> Comparison:
     """Measure recordings of one protocol; the first is the reference.
 
-    Doubts about a recorded cell raise a `DendrosimWarning`: several steps but only one measured,
-    peaks too slow for spikes, an implausible rate.
+    Doubts about a recorded cell are issued as a `DendrosimWarning`: several steps but only one
+    measured, peaks too slow for spikes, an implausible rate.
 
     Raises
     ------

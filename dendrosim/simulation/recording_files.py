@@ -27,7 +27,7 @@ def write(recording: Recording, path: str | os.PathLike) -> None:
     data["spike_neuron"] = ("spike", recording.spike_i)
     data["spike_time"] = ("spike", recording.spike_t, {"units": "second"})
     data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(recording.meta))}
-    # created in memory first, because HDF5 does not recover an open file if the disk is full
+    # created in memory first, because HDF5 may end the process if the disk is full
     write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
 
 
