@@ -1,4 +1,4 @@
-"""Models beside each other under one protocol, with what they measure."""
+"""Comparison of models under one protocol, with tables of measures."""
 
 import lazy_loader
 

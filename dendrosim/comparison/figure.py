@@ -1,4 +1,4 @@
-"""The figure of a comparison: traces of each model, and two panels of what was measured."""
+"""The figure of a comparison: traces of each model, and two panels of measures."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
-    """Draw a comparison: a trace of each model above, f-I curves (or what the protocol has) below.
+    """Draw a comparison: a trace per model above, f-I curves or other measures below.
 
-    The traces are those of the neuron that shows most: one that fires in as many models as any,
-    rather slowly.  Spikes are the ticks above each trace; grey is outside the measured window.
+    The traces show a representative neuron, which fires in as many models as possible and rather
+    slowly.  Ticks above a trace mark spikes; grey marks the time outside the measured window.
     """
     recordings, protocol = comparison.recordings, comparison.protocol
     neuron = representative(recordings, protocol)
@@ -59,7 +59,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
 
 
 def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
-    """Fill two axes with what the protocol has: impedance, a curve over its grid, or intervals."""
+    """Fill two axes with impedance, rates over the grid, or intervals, as the protocol allows."""
     found = [responses.impedances(r, comparison.protocol) for r in comparison.recordings]
     if any(z is not None and z.linear.size for z in found):
         _impedance(axes, comparison, found)
@@ -74,7 +74,7 @@ def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
 
 
 def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
-    """Rates over the grid, and their difference to the real cell or to the reference."""
+    """Plot rates over the grid, and their difference to the real cell or to the reference."""
     grid, curves = comparison.grid, comparison.curves
     order = np.argsort(grid.values, kind="stable")
     rates = {name: rows["rate (Hz)"].to_numpy()[order] for name, rows in curves.groupby("model")}
@@ -100,13 +100,13 @@ def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
         axes[1].set_ylim(min(low, -0.5), max(high, 0.5))
     label = f"{grid.name} ({pretty(grid.unit)})" if grid.unit != "1" else grid.name
     for panel in axes:
-        panel.set_xlabel(label)  # of a panel that is left out it is not drawn
+        panel.set_xlabel(label)  # not drawn for a panel that is switched off
     axes[0].legend(loc="best", handlelength=1.6)
 
 
 def _spikes_per_burst(axes: Axes, comparison: Comparison, x: np.ndarray, order: np.ndarray) -> None:
     sizes = comparison.curves["spikes per burst"].to_numpy()[order]
-    if not np.isfinite(sizes).any():  # as where the current does not stand still
+    if not np.isfinite(sizes).any():  # such as for a current that is not constant
         axes.set_axis_off()
         return
     axes.plot(x, sizes, **look(0))
@@ -115,7 +115,7 @@ def _spikes_per_burst(axes: Axes, comparison: Comparison, x: np.ndarray, order: 
 
 
 def _intervals(axes: Axes, comparison: Comparison) -> None:
-    """Interspike intervals over time: bursts are the dots at the bottom."""
+    """Plot interspike intervals over time; bursts are the dots at the bottom."""
     for k, recording in enumerate(comparison.recordings):
         train = recording.spikes(0)
         if train.size > 1:
@@ -133,7 +133,7 @@ def _intervals(axes: Axes, comparison: Comparison) -> None:
 
 
 def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
-    """Somatic potential minus the reference's, where neither spikes nearby."""
+    """Plot the somatic potential minus that of the reference, away from the spikes of both."""
     reference, window = comparison.recordings[0], (0.0, comparison.recordings[0].duration)
     drawn = False
     for k, recording in enumerate(comparison.recordings[1:], start=1):
@@ -153,7 +153,7 @@ def _voltage_difference(axes: Axes, comparison: Comparison) -> None:
 
 
 def _impedance(axes: Sequence[Axes], comparison: Comparison, found: list) -> None:
-    """Impedance over frequency, and the difference to the reference's."""
+    """Plot the impedance over frequency, and the difference to that of the reference."""
     first = found[0]
     neuron = next((int(z.linear[0]) for z in found if z is not None and z.linear.size), 0)
     silent = first is not None and neuron in first.linear

@@ -1,4 +1,4 @@
-"""What is written of a comparison: tables, figure and recordings, and values for machines."""
+"""Files of a comparison: tables, figure, recordings and JSON values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dendrosim.files import path_text, replacing, target
 if TYPE_CHECKING:
     from dendrosim.comparison.result import Comparison
 
-#: What `Comparison.save` writes, beside a recording of each model.
+#: Files that `Comparison.save` writes, besides a recording of each model.
 FILES = ("table.csv", "curves.csv", "table.json", "comparison.png")
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Return plain values for a machine; what does not exist is None."""
+    """Return plain values for JSON; a missing value is None."""
     keys = ("dt", "method", "device", "threads", "seed", "compiled")
     times = ("compile_seconds", "run_seconds")
     return {
@@ -57,7 +57,7 @@ def write_folder(comparison: Comparison, folder: str | os.PathLike) -> list[Path
         raise DendrosimError(f"{folder}: cannot be made ({error})") from None
     recordings = file_names(comparison.names)
     for name in (*FILES, *recordings):
-        target(folder / name)  # all of them can be written, or none is
+        target(folder / name)  # check all paths before the first file is written
     writers: dict[str, Callable[[Path], Any]] = {
         "table.csv": lambda path: comparison.table.to_csv(path, index_label="model"),
         "curves.csv": lambda path: comparison.curves.to_csv(path, index=False),
@@ -75,7 +75,7 @@ def write_folder(comparison: Comparison, folder: str | os.PathLike) -> list[Path
 
 
 def file_names(names: Sequence[str]) -> list[str]:
-    """Return the file of each model's recording, all of them different.
+    """Return the file name of each model's recording; all names differ.
 
     >>> file_names(["lif", "a $x$", "a_x_"])
     ['lif.nc', 'a_x_.nc', 'a_x__2.nc']

@@ -1,8 +1,8 @@
-"""From spikes under a protocol to rows of numbers: what a comparison's table and curves hold.
+"""Measures of spike trains under a protocol, for the table and the curves of a comparison.
 
-Functions of plain spike trains (seconds, one array a neuron) and a `Protocol`; the recorded
-spikes of a real cell are measured by the same lines as those of a model.  Numbers come out in
-the units that their names carry.  What a train does not have is nan, never 0.
+These are functions of plain spike trains (seconds, one array per neuron) and a `Protocol`, so that
+the same code measures the spikes of a real cell and of a model.  The name of each measure states
+its unit.  An undefined measure is nan, never 0.
 """
 
 from __future__ import annotations
@@ -36,28 +36,25 @@ Trains = Sequence[Array]
 COINCIDENCE, TIMESCALE = 2e-3, 10e-3
 
 
-# What a protocol asks
-
-
-# One row a neuron
+# One row per neuron
 
 
 def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
-    """Return what each neuron's train is in the measured window of a protocol.
+    """Return the measures of each neuron's train in the measured window of a protocol.
 
     Parameters
     ----------
     trains
-        Spike times in s, one array a neuron.
+        Spike times in s, one array per neuron.
     protocol
-        Bursts have a period only where the current stands still, and none are counted where a
-        recorded command steps up and down.  A latency is from the onset of the stimulus to the
-        first spike, where both lie in the window.
+        Bursts have a period only if the current is constant, and they are not measured under a
+        recorded command, which may step up and down.  A latency is from the onset of the stimulus
+        to the first spike, if both lie in the window.
 
     Returns
     -------
     dict
-        Column name to array of one value a neuron.
+        Column name to array of one value per neuron.
     """
     checks.instance(protocol, Protocol, "protocol")
     trains = _trains(trains, "trains")
@@ -88,21 +85,21 @@ def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
 def burst_shape(
     train: Array, start: float, stop: float, end: float, steady: bool = True
 ) -> tuple[float, float]:
-    """Return the period (s) of the bursts that begin in a window, and the spikes in each.
+    """Return the period (s) of the bursts that begin in a window, and the spikes per burst.
 
-    A burst may end after the window, but one that the end of the run may have cut is left out
-    where there are others.  A tonic train has one spike a burst.
+    A burst may end after the window.  A burst that may be cut by the end of the run is left out
+    if there are others.  A tonic train has one spike per burst.
 
     Parameters
     ----------
     train
         Spike times in s, shape (n,).
     start, stop, end
-        The window and the end of the run in s.
+        Start and stop of the window and end of the run in s.
     steady
-        Whether the current stands still.  Then no tonic train is silent for longer than its
-        longest interval, so silence tells one burst alone; else two spikes or more without a
-        pause among them can be either, and both numbers are nan.
+        Whether the current is constant.  Then a tonic train is never silent for longer than its
+        longest interval, so a longer silence indicates a single burst.  Otherwise, two or more
+        spikes without a pause may be a burst or tonic firing, and both numbers are nan.
     """
     start, stop = checks.window(start, stop, "burst_shape", dim=second.dim)
     end = checks.number(end, "burst_shape: end", dim=second.dim)
@@ -131,14 +128,14 @@ def burst_shape(
     )
 
 
-# One row a model
+# One row per model
 
 
 def fi_measures(points: Grid, rates: Array) -> dict[str, float]:
     """Return rheobase, gain and highest rate of an f-I curve.
 
-    Of a recorded command only the sweeps that do not hyperpolarise count.  A neuron that is
-    silent at the largest current is blocked: its gain ends at its highest rate.
+    For a recorded command, only sweeps that do not hyperpolarise count.  A neuron that is silent
+    at the largest current is blocked; its gain is then measured up to its highest rate.
     """
     keep = points.values >= 0 if points.name == "command" else np.ones(rates.shape, dtype=bool)
     order = np.argsort(points.values[keep], kind="stable")
@@ -153,7 +150,7 @@ def fi_measures(points: Grid, rates: Array) -> dict[str, float]:
 
 
 def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
-    """Return at which phase of a chirp bursts begin, and how sharply; phase 0 is upward zero."""
+    """Return phase and locking of burst onsets in a chirp; phase 0 is the upward zero crossing."""
     checks.instance(protocol, Protocol, "protocol")
     trains = _trains(trains, "trains")
     chirp = chirp_stimulus(protocol)
@@ -162,7 +159,7 @@ def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
         start, stop, f_0, f_1 = chirp_values(chirp, protocol, k, len(trains))
         begin = bursts(train[in_window(train, start, stop)]).onsets - start
         turns.append(f_0 * begin + 0.5 * (f_1 - f_0) * begin**2 / (stop - start))
-    # of a sine of 1 Hz, a time in seconds is a number of turns
+    # burst_phase takes times; at 1 Hz, a time in seconds equals a number of turns
     phase = burst_phase(np.concatenate(turns), 1.0)
     return {
         "burst onset phase (deg)": float(np.degrees(phase.mean)),
@@ -171,13 +168,13 @@ def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
 
 
 def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -> dict[str, float]:
-    """Return how far the trains of a model are from those of a reference in a window.
+    """Return the errors of the trains of a model against those of a reference in a window.
 
     Returns
     -------
     dict
         ``rate error (Hz)``, the root mean square over neurons; the mean over neurons of the
-        coincidence factor (where one of the two fires) and, if Elephant is installed, of the
+        coincidence factor (if one of the two fires) and, if Elephant is installed, of the
         van Rossum and Victor-Purpura distances.
     """
     start, stop = checks.window(start, stop, "train_errors", dim=second.dim)
@@ -207,7 +204,7 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
 
 
 def mean_where_defined(values: Array) -> float:
-    """Return the mean of the values that are not nan; nan, without a warning, if all are."""
+    """Return the mean of the values that are not nan; if all are nan, nan without a warning."""
     values = checks.numbers(values, "values")
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
@@ -215,7 +212,7 @@ def mean_where_defined(values: Array) -> float:
 
 
 def _trains(trains: Trains, name: str) -> Trains:
-    """Return several trains, refusing one train where several are meant."""
+    """Return the checked trains; refuse a single train instead of a list."""
     if np.ndim(trains) != 2 if isinstance(trains, np.ndarray) else not checks.is_row(trains):
         raise DendrosimError(f"{name} = {checks.short(trains)} should be a list of spike trains")
     return [sorted_train(train, f"{name}[{k}]") for k, train in enumerate(trains)]

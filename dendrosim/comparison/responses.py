@@ -1,7 +1,7 @@
-"""From recordings to what their traces say: voltage errors, impedance, the shape of spikes.
+"""Measures of recorded traces: voltage errors, impedance, the shape of spikes.
 
-Functions of `Recording` and `Protocol`.  A model whose potential has no physical scale has none
-of these: then the answer is None or nan.
+These are functions of `Recording` and `Protocol`.  For a model whose potential has no physical
+scale, the measures are undefined: the result is None or nan.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dendrosim.time_grid import in_window
 
 Array = NDArray[np.float64]
 
-#: How far before and after a spike the potential is not compared (s).
+#: Time before and after a spike in which the potential is not compared (s).
 AROUND_SPIKES = (5e-3, 20e-3)
 
-#: eFEL's name to ours; a spike of eFEL crosses -20 mV.  Its half-widths are not among them: where
-#: eFEL loses an onset they are those between two spikes, some below 0.
+#: eFEL's name to ours; a spike of eFEL crosses -20 mV.  Half-widths are omitted: if eFEL misses an
+#: onset, it measures them between two spikes, and some are below 0.
 SPIKE_SHAPE = {
     "AP_amplitude": "spike height (mV)",
     "AP_width": "spike width at -20 mV (ms)",
@@ -38,14 +38,14 @@ SPIKE_SHAPE = {
 
 
 def interpolated(recording: Recording, values: Array, times: Array) -> Array:
-    """Return the samples of a trace at other times, on the line between two samples.
+    """Interpolate the samples of a trace linearly at other times.
 
     Parameters
     ----------
     values
         Shape (samples, neurons), at the recording's own times.
     times
-        In s, shape (m,), within those of the recording.
+        In s, shape (m,), within the times of the recording.
     """
     own = recording.times
     if len(own) == len(times) and np.array_equal(own, times):
@@ -56,12 +56,12 @@ def interpolated(recording: Recording, values: Array, times: Array) -> Array:
 
 
 class Difference(NamedTuple):
-    """Two potentials of the same place, at the same times, of the neurons that both have."""
+    """Difference of two potentials at one place, for the neurons recorded in both."""
 
-    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
+    neurons: NDArray[np.int64]  #: indices: column k is of neuron ``neurons[k]``
     times: Array  #: s, shape (m,)
     volts: Array  #: model minus reference, shape (m, neurons)
-    counts: NDArray[np.bool_]  #: where neither neuron spikes nearby, shape (m, neurons)
+    counts: NDArray[np.bool_]  #: True away from the spikes of both, shape (m, neurons)
 
 
 def difference(
@@ -77,7 +77,7 @@ def difference(
     Returns
     -------
     Difference or None
-        None if one of the two has no such potential, or no neuron was recorded in both.
+        None if one of the two has no such potential, or if no neuron was recorded in both.
     """
     checks.instance(recording, Recording, "recording")
     checks.instance(reference, Recording, "reference")
@@ -102,9 +102,9 @@ def difference(
 def voltage_errors(
     recording: Recording, reference: Recording, start: float, stop: float
 ) -> dict[str, float]:
-    """Return rms and largest difference of the somatic potentials, and the rms of the dendritic.
+    """Return rms and largest difference of the somatic potentials, and rms of the dendritic ones.
 
-    Only samples away from the spikes of both count (`AROUND_SPIKES`).
+    Only samples away from the spikes of both recordings count (`AROUND_SPIKES`).
     """
     checks.instance(recording, Recording, "recording")
     checks.instance(reference, Recording, "reference")
@@ -125,31 +125,31 @@ def voltage_errors(
 
 
 class Impedances(NamedTuple):
-    """What a chirp shows of each neuron that was recorded."""
+    """Impedance of each recorded neuron, measured with a chirp."""
 
-    neurons: NDArray[np.int64]  #: their numbers: column k is of neuron ``neurons[k]``
+    neurons: NDArray[np.int64]  #: indices: column k is of neuron ``neurons[k]``
     frequencies: Array  #: Hz, shape (m,)
     values: NDArray  #: complex, ohm m^2, shape (m, neurons); nan for a neuron that spikes
 
     def of(self, neuron: int) -> NDArray | None:
-        """Return the impedance of a neuron, shape (m,); None where it was not recorded."""
+        """Return the impedance of a neuron, shape (m,); None if it was not recorded."""
         (found,) = np.nonzero(self.neurons == neuron)
         return self.values[:, found[0]] if found.size else None
 
     @property
     def linear(self) -> NDArray[np.int64]:
-        """Numbers of the neurons that do not spike, whose response is linear."""
+        """Indices of the neurons that do not spike; their response is linear."""
         return self.neurons[np.isfinite(self.values).all(axis=0)]
 
 
 def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
-    """Return the impedance that a chirp shows, from the places it enters to the soma.
+    """Return the impedance measured with a chirp, from its target places to the soma.
 
     Returns
     -------
     Impedances or None
-        None if the protocol has no chirp, its neurons have different ones, or the model has no
-        potential.
+        None if the protocol has no chirp, if the chirp differs between neurons, or if the model
+        has no potential.
     """
     checks.instance(recording, Recording, "recording")
     checks.instance(protocol, Protocol, "protocol")
@@ -182,10 +182,10 @@ def impedances(recording: Recording, protocol: Protocol) -> Impedances | None:
 def impedance_measures(
     recording: Recording, protocol: Protocol, reference: Recording | None = None
 ) -> dict[str, float]:
-    """Return what a chirp shows: impedance, resonance, Q, and the error against a reference.
+    """Return impedance, resonance and Q of a chirp response, and the error against a reference.
 
     The error is the root mean square over the band of ``|Z - Z_ref| / |Z_ref|``, in percent.
-    Every number is the mean over the neurons that do not spike.
+    Every measure is the mean over the neurons that do not spike.
     """
     checks.instance(recording, Recording, "recording")
     if reference is not None:
@@ -211,7 +211,7 @@ def impedance_measures(
 def _error(found: Impedances, other: Impedances) -> float:
     errors = []
     for neuron in np.intersect1d(found.linear, other.linear):
-        # two steps of recording give two spacings of frequency
+        # recordings with different sampling steps have different spacings of frequency
         reference = np.interp(found.frequencies, other.frequencies, other.of(neuron))
         errors.append(np.sqrt(np.mean(np.abs(found.of(neuron) / reference - 1) ** 2)) * 100)
     return mean_where_defined(errors)
@@ -223,8 +223,8 @@ def _error(found: Impedances, other: Impedances) -> float:
 def spike_shape(recording: Recording, neuron: int, start: float, stop: float) -> dict[str, float]:
     """Return eFEL's mean spike of one neuron of a continuous model, in a window.
 
-    A discrete model has no spike in its potential: it has none of these, and neither has a
-    neuron whose trace was not recorded, or any model where eFEL is not installed.
+    The result is empty for a discrete model, whose potential contains no spikes, for a neuron
+    without a recorded trace, and if eFEL is not installed.
     """
     checks.instance(recording, Recording, "recording")
     start, stop = checks.window(start, stop, "spike_shape", dim=second.dim)
@@ -235,7 +235,7 @@ def spike_shape(recording: Recording, neuron: int, start: float, stop: float) ->
     v = volts(recording, neurons=[neuron])
     if v is None or not np.isfinite(v).all():
         return {}
-    # A cut through a spike, or spikes before the window, make eFEL pair onsets with other peaks
+    # A spike cut by the window, or spikes before it, make eFEL pair onsets with wrong peaks
     train = recording.spikes(neuron)
     start, stop = _between(train, start), _between(train, stop)
     if ((recording.times >= start) & (recording.times <= stop)).sum() < 2:
@@ -247,9 +247,9 @@ def spike_shape(recording: Recording, neuron: int, start: float, stop: float) ->
 
 
 def mean_spike(recording: Recording, start: float, stop: float) -> dict[str, float]:
-    """Return the mean of `spike_shape` over the spikes of all neurons whose traces were recorded.
+    """Return the mean of `spike_shape` over the spikes of all neurons with recorded traces.
 
-    A neuron counts as often as it fires in the window.
+    Each neuron is weighted by its number of spikes in the window.
     """
     checks.instance(recording, Recording, "recording")
     weights, shapes = [], []
@@ -268,6 +268,6 @@ def mean_spike(recording: Recording, start: float, stop: float) -> dict[str, flo
 
 
 def _between(train: Array, time: float) -> float:
-    """Return the middle of the interval that a time falls into, or the time itself."""
+    """Return the middle of the interspike interval around a time, or the time itself if none."""
     after = np.searchsorted(train, time)
     return float(train[after - 1 : after + 1].mean()) if 0 < after < len(train) else time

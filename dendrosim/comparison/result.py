@@ -1,6 +1,6 @@
-"""Models beside each other under one protocol: where a reduction follows and where it fails.
+"""Comparison of models under one protocol: where a reduction agrees and where it fails.
 
-`compare` simulates; `comparison` sets recordings that are already there side by side.
+`compare` simulates the models; `comparison` measures existing recordings.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
 
     from dendrosim.current_clamp.recorded import ClampRecording
 
-#: Recorded traces are near this step (s): short beside a spike, and small on disk.
+#: Approximate step of recorded traces (s): short compared with a spike, but with small files.
 TRACE_STEP = 0.1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Recordings of models under one protocol, and what they measure.
+    """Recordings of models under one protocol, and their measures.
 
     Attributes
     ----------
     recordings
-        One a model; the first is the reference.
+        One per model; the first is the reference.
     protocol
-        What was done to each.
+        Protocol of all recordings.
     table
-        One row a model, one column a measure with its unit.  Rates and bursts are those of the
-        protocol's measured window; errors are against the reference, which has none (nan).
+        One row per model, one column per measure with its unit.  Rates and bursts are counted in
+        the protocol's measured window.  Errors are relative to the reference, which has none (nan).
     curves
-        One row for each model and neuron (and, as the model ``recorded``, each sweep of a real
-        cell): the value on the protocol's grid, spikes, rate, bursts, latency.
+        One row per model and neuron, and one per sweep of a real cell (as the model ``recorded``):
+        the value of the protocol's grid, spikes, rate, bursts, latency.
     """
 
     recordings: tuple[Recording, ...]
@@ -73,19 +73,19 @@ class Comparison:
 
     @property
     def names(self) -> list[str]:
-        """What each model is called here; the first is the reference."""
+        """Label of each model; the first is the reference."""
         return list(self.table.index)
 
     @property
     def grid(self) -> neuron_axis.Grid | None:
-        """What differs between the neurons, None for a single stimulus."""
+        """The grid of values that differ between the neurons, None for a single stimulus."""
         return neuron_axis.grid(self.protocol, self.recordings[0].n)
 
     @property
     def sweeps(self) -> pd.DataFrame | None:
-        """Spikes of each sweep of a recorded protocol: the cell's and each model's, or None.
+        """Spikes per sweep of a recorded protocol, for the cell and each model, or None.
 
-        They are those of the measured window, as every number of a comparison is.
+        They are counted in the measured window, as for every measure of a comparison.
         """
         if self.clamp is None:
             return None
@@ -97,7 +97,7 @@ class Comparison:
 
     @property
     def clamp(self) -> ClampRecording | None:
-        """The real cell that the protocol plays, or None."""
+        """The current-clamp recording of the protocol's recorded stimulus, or None."""
         return neuron_axis.clamp_recording(self.protocol, self.recordings[0].n)
 
     def text(self, width: int = 100) -> str:
@@ -116,7 +116,7 @@ class Comparison:
         return "\n".join([*lines, *aligned(columns, width), *self._without_impedance(width)])
 
     def _without_impedance(self, width: int) -> list[str]:
-        """Return a line for each model that has no impedance because every neuron of it fires."""
+        """Return a line for each model without an impedance because all its neurons fire."""
         lines = []
         for name, recording in zip(self.names, self.recordings, strict=True):
             found = responses.impedances(recording, self.protocol)
@@ -136,7 +136,7 @@ class Comparison:
         return what
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for a machine; what does not exist is None."""
+        """Return plain values for JSON; a missing value is None."""
         return as_json(self)
 
     def plot(self, path: str | os.PathLike | None = None) -> Figure:
@@ -145,7 +145,7 @@ class Comparison:
         Raises
         ------
         DendrosimError
-            If the file cannot be written or its ending is not that of an image.
+            If the file cannot be written or its ending is not that of an image format.
         """
         from dendrosim.comparison.figure import comparison_figure
         from dendrosim.figures.style import save_figure
@@ -156,7 +156,7 @@ class Comparison:
         return figure
 
     def save(self, folder: str | os.PathLike) -> list[Path]:
-        """Write tables, figure and recordings into a folder, each file whole or not at all.
+        """Write tables, figure and recordings into a folder, each file atomically.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class Comparison:
         Raises
         ------
         DendrosimError
-            If the folder cannot be made or written.
+            If the folder cannot be created or written.
         """
         return write_folder(self, folder)
 
@@ -186,31 +186,33 @@ def compare(
     names: Sequence[str] | None = None,
     grids: str | None = None,
 ) -> Comparison:
-    """Run models under one protocol and measure them.
+    """Simulate models under one protocol and measure them.
 
     Parameters
     ----------
     models
         Models, names or paths; the first is the reference.
     protocol
-        What is done to each, or the name or path of it.
+        Protocol for all models, or its name or path.
     device, threads, progress
         As in `simulate`.
     dt, method
-        Of the continuous models, each one's own by default; a discrete model keeps its step.
+        Time step and method of the continuous models, by default each model's own; a discrete
+        model keeps its step.
     record_dt
-        Step of the traces, taken to the nearest multiple of each model's; near 0.1 ms by default.
+        Step of the traces, rounded to the nearest multiple of each model's step; near 0.1 ms by
+        default.
     seed
-        Of all Ornstein-Uhlenbeck noise, instead of the protocol's.
+        Seed of all Ornstein-Uhlenbeck noise, instead of the protocol's.
     names
-        What to call the models; their own names by default.
+        Labels of the models; their own names by default.
     grids
-        ``"zip"`` or ``"cross"`` where there are several, as in `simulate`.
+        ``"zip"`` or ``"cross"`` for several grids, as in `simulate`.
 
     Raises
     ------
     DendrosimError
-        If there is no model, or one does not fit the protocol.
+        If there is no model, or if one does not fit the protocol.
 
     Examples
     --------
@@ -256,13 +258,13 @@ def comparison(
 ) -> Comparison:
     """Measure recordings of one protocol; the first is the reference.
 
-    What is doubtful of a recorded cell becomes a `DendrosimWarning`: several steps of which one
-    is measured, peaks too slow for spikes, an implausible rate.
+    Doubts about a recorded cell are issued as a `DendrosimWarning`: several steps but only one
+    measured, peaks too slow for spikes, an implausible rate.
 
     Raises
     ------
     DendrosimError
-        If there is none, or they have different numbers of neurons.
+        If there is no recording, or if the recordings have different numbers of neurons.
     """
     if not checks.is_row(recordings) or not all(isinstance(r, Recording) for r in recordings):
         raise DendrosimError(

@@ -1,6 +1,6 @@
-"""The two tables of a comparison: a row a neuron, and a row a model.
+"""The two tables of a comparison: one row per neuron, and one row per model.
 
-Recordings of one protocol in, numbers out; the first recording is the reference.
+They are computed from recordings of one protocol; the first recording is the reference.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording
 
-#: The name of a real cell's rows among those of the models.
+#: Name of the rows of a real cell in the tables.
 RECORDED = "recorded"
 
 
 def model_table(
     recordings: Sequence[Recording], protocol: Protocol, names: Sequence[str], curves: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return one row a model, with the measures that mean something for the protocol.
+    """Return one row per model, with the measures that are meaningful for the protocol.
 
-    A measure that no model has is left out, except rates and rheobase: their absence is news.
+    A measure that no model has is left out.  Rates and rheobase are always kept, because their
+    absence is informative.
 
     Parameters
     ----------
     names
-        What each recording is called.
+        Label of each recording.
     curves
-        Of `curve_table`.
+        Result of `curve_table`.
     """
     groups: tuple[list[dict], list[dict], list[dict]] = [], [], []
     for k, (name, recording) in enumerate(zip(names, recordings, strict=True)):
@@ -52,10 +53,10 @@ def model_table(
 def curve_table(
     recordings: Sequence[Recording], protocol: Protocol, names: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row for each model and neuron, and for each sweep of a real cell.
+    """Return one row per model and neuron, and one per sweep of a real cell.
 
-    Columns are ``model``, ``neuron``, the value on the grid with its unit (of a recorded
-    protocol ``sweep`` and ``command (pA)``), that on each other grid, and those of
+    Columns are ``model``, ``neuron``, the value of the grid with its unit (for a recorded
+    protocol ``sweep`` and ``command (pA)``), the value of each other grid, and those of
     `protocol_measures.curve`.
     """
     neurons = recordings[0].n
@@ -83,9 +84,9 @@ def curve_table(
 
 
 def representative(recordings: Sequence[Recording], protocol: Protocol) -> int:
-    """Return the neuron that shows most: where most models fire, and none so fast as to blur.
+    """Return the neuron for the figure: most models fire, and rates are low enough to read.
 
-    It is one whose traces all have, where there is any.
+    If possible, it is a neuron whose traces all recordings contain.
     """
     start, stop = protocol.window
     known = reduce(np.intersect1d, [r.recorded for r in recordings])

@@ -1,4 +1,4 @@
-"""Recordings of real cells: command current and potential of current-clamp files."""
+"""Recordings of real cells: command current and potential from current-clamp files."""
 
 import lazy_loader
 

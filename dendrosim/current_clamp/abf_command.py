@@ -1,6 +1,6 @@
-"""The current that an ABF file commanded: its table of epochs, with user lists applied.
+"""The commanded current of an ABF file: its table of epochs, with user lists applied.
 
-Clampex holds for a 64th of a sweep, goes through the epochs, and holds to the end.  A user list
+Clampex holds for 1/64 of a sweep, outputs the epochs, and holds until the end.  A user list
 replaces one parameter of one epoch (its level, duration, period or pulse width) in each sweep.
 """
 
@@ -17,13 +17,13 @@ from dendrosim.errors import DendrosimError
 _NO_EPOCHS, _EPOCHS, _FILE = 0, 1, 2
 _OFF, _STEP, _RAMP, _PULSES, _TRIANGLES, _COSINE, _BIPHASIC = 0, 1, 2, 3, 4, 5, 7
 _TRAINS = (_PULSES, _TRIANGLES, _COSINE, _BIPHASIC)
-# What a user list may change, in the order of the numbers that the header gives it
+# Fields that a user list may change, in the order of their numbers in the header
 _LISTED = ("digital pattern", "level", "duration", "period", "width")
 _INACTIVE_HOLDING, _FIRST_LISTED = 8, 11
 
 
 class _Listed(NamedTuple):
-    """A user list, read: which field of which epoch has which value in each sweep."""
+    """A parsed user list: the number of an epoch, its field, and one value per sweep."""
 
     number: int
     field: str
@@ -36,17 +36,17 @@ def commanded(path: str, header: Header, output: Output, sweeps: Sequence[int]) 
     Parameters
     ----------
     path
-        The file, for messages.
+        Path of the file, for messages.
     output
-        One of the header's.
+        One of the outputs in the header.
     sweeps
-        Which sweeps, counted from 0.
+        Indices of the sweeps, counted from 0.
 
     Raises
     ------
     DendrosimError
-        If the command comes from a file, a user list or an epoch cannot be applied, or an epoch
-        does not fit into the sweep.
+        If the command comes from a file, if a user list or an epoch cannot be applied, or if an
+        epoch does not fit into the sweep.
     """
     if header.mode != EPISODES or output.waveform == _NO_EPOCHS:
         return np.full((header.points, len(sweeps)), _holding(path, output))
@@ -101,7 +101,7 @@ def _sweep(
 
 
 def _with_lists(epoch: Epoch, listed: list[_Listed], k: int) -> Epoch:
-    """Return an epoch as it is in sweep `k`: its level and duration there, no increments."""
+    """Return an epoch with its values in sweep `k`, without increments."""
     epoch = epoch._replace(
         level=epoch.level + epoch.level_step * k,
         duration=epoch.duration + epoch.duration_step * k,
@@ -116,7 +116,7 @@ def _with_lists(epoch: Epoch, listed: list[_Listed], k: int) -> Epoch:
 
 
 def _shape(path: str, epoch: Epoch, before: float) -> np.ndarray:
-    """Return the command within an epoch, after one whose level was `before`."""
+    """Return the command within an epoch; `before` is the level before it."""
     n, level = epoch.duration, epoch.level
     if epoch.kind == _STEP:
         return np.full(n, level)
@@ -128,7 +128,7 @@ def _shape(path: str, epoch: Epoch, before: float) -> np.ndarray:
             f"{epoch.period} and a width of {epoch.width} samples; steps, ramps and "
             "trains whose pulses fit into their period are read"
         )
-    whole = n // epoch.period * epoch.period  # an unfinished pulse is not put out
+    whole = n // epoch.period * epoch.period  # an incomplete pulse is not output
     phase = np.arange(whole) % epoch.period
     inside, rise = phase < epoch.width, level - before
     if epoch.kind == _PULSES:
@@ -148,13 +148,13 @@ def _shape(path: str, epoch: Epoch, before: float) -> np.ndarray:
 def _user_lists(path: str, header: Header, output: Output, epochs: list[Epoch]) -> list[_Listed]:
     """Return the user lists that change the command of an output."""
     result = []
-    # Clampex 11 (ABF 2.9) has 50 epochs where the others have 10, and numbers accordingly
+    # Clampex 11 (ABF 2.9) has 50 epochs instead of 10; the numbering of parameters follows
     most = 50 if header.version >= (2, 9) else 10
     for one in header.lists:
         if one.parameter == _INACTIVE_HOLDING and one.output != output.number:
             raise _refused(path, one, "changes the holding level of the other output")
         if one.parameter < _FIRST_LISTED or one.output != output.number:
-            continue  # conditioning pulses, pauses, P/N and digital holding: not in a sweep
+            continue  # conditioning pulses, pauses, P/N and digital holding are not in a sweep
         kind, number = divmod(one.parameter - _FIRST_LISTED, most)
         if kind == 0:
             continue  # a digital pattern
@@ -187,7 +187,7 @@ def _refused(path: str, one: UserList, why: str) -> DendrosimError:
 
 
 def _letter(number: int) -> str:
-    """Return what Clampex calls an epoch: A to Z, AA, AB, ..."""
+    """Return the letters of an epoch in Clampex: A to Z, AA, AB, ..."""
     letters = ""
     number += 1
     while number > 0:

@@ -1,8 +1,8 @@
-"""What the header of an ABF file (Axon Binary Format, version 1 or 2) says.
+"""Reader of the header of an ABF file (Axon Binary Format, version 1 or 2).
 
-Every value is read by its place in the file, and each count is compared with the file's size
-before anything is allocated: a file that was cut short or damaged ends in one sentence.  The
-places are those of the header files of Axon Instruments and of pyabf.
+Every value is read at a fixed offset.  Each count is compared with the file's size before memory is
+allocated, so that a truncated or damaged file raises an error with a clear message.  The offsets
+are those of the header files of Axon Instruments and of pyabf.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_header(path: str) -> Header:
     Raises
     ------
     DendrosimError
-        If the file is not ABF, is cut short, or its header contradicts itself.
+        If the file is not ABF, is truncated, or has an inconsistent header.
     """
     with (
         Path(path).open("rb") as file,
@@ -50,7 +50,7 @@ def read_header(path: str) -> Header:
 
 
 def _section(source: Bytes, place: int, least: int, what: str) -> Iterator[int]:
-    """Yield the byte at which each entry of a section begins."""
+    """Return an iterator over the offsets of the entries of a section."""
     block, size, count = source.values("IIi", place, what)
     if count and size < least:
         raise source.error(f"an entry of {what} has {size} bytes, not {least} or more")
@@ -96,7 +96,7 @@ def _version_2(source: Bytes) -> Header:
         epochs.append(Epoch(output, number, *rest))
     lists = []
     for at in _section(source, 172, 12, "the user lists"):
-        # what would be the switch of a list is 0 in lists that were applied: one that is here is on
+        # the field for the switch of a list is 0 even in applied lists: each list here is on
         output, _, parameter, repeats, index = source.values("4hi", at)
         lists.append(UserList(output, parameter, bool(repeats), text(index)))
     block, size, count = source.values("IIi", 236)
@@ -109,13 +109,13 @@ def _version_2(source: Bytes) -> Header:
 
 
 def _strings(source: Bytes) -> list[str]:
-    """Return the texts of the header by their number; number 0 stands for none."""
+    """Return the texts of the header by number; number 0 means no text."""
     at = next(_section(source, 220, 1, "the texts"), None)
     if at is None:
         return [""]
     size = source.one("I", 224)
     raw = bytes(source.data[at : at + size])
-    # after a head of 44 bytes each text ends with a zero
+    # the texts follow a head of 44 bytes, and each ends with a zero byte
     return ["", *(text_of(part) for part in raw[44:].split(b"\0"))]
 
 

@@ -1,4 +1,4 @@
-"""What an ABF header consists of, and the checks that both versions share."""
+"""The parts of an ABF header, and the checks shared by both versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 
-GAP_FREE, EPISODES = 3, 5  # operation modes; only in the second are waveforms put out
+GAP_FREE, EPISODES = 3, 5  # operation modes; only EPISODES outputs waveforms
 
 
 class Channel(NamedTuple):
@@ -18,21 +18,21 @@ class Channel(NamedTuple):
 
     name: str
     unit: str
-    number: int  #: of the input of the digitizer
-    gain: float  #: units for each count
+    number: int  #: number of the input of the digitizer
+    gain: float  #: units per count
     offset: float  #: in units
 
 
 class Output(NamedTuple):
-    """A channel that was put out: a command."""
+    """An output channel: a command."""
 
     name: str
     unit: str
     number: int
     holding: float
     waveform: int  #: 0 none, 1 the table of epochs, 2 a file
-    keeps_last: bool  #: whether the last level lasts between sweeps, instead of the holding level
-    file: str  #: of the waveform
+    keeps_last: bool  #: whether the last level, not the holding level, is kept between sweeps
+    file: str  #: path of the waveform file
 
 
 class Epoch(NamedTuple):
@@ -50,7 +50,7 @@ class Epoch(NamedTuple):
 
 
 class UserList(NamedTuple):
-    """A list of values, one a sweep, that replaces a parameter of the table."""
+    """A list of values, one per sweep, that replaces a parameter of the table."""
 
     output: int
     parameter: int
@@ -60,13 +60,13 @@ class UserList(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """All that is needed of a header."""
+    """The fields of a header that dendrosim needs."""
 
     version: tuple[int, int]
     mode: int
     dt: float
     sweeps: int
-    points: int  #: samples of a sweep
+    points: int  #: samples per sweep
     channels: tuple[Channel, ...]
     outputs: tuple[Output, ...]
     epochs: tuple[Epoch, ...]
@@ -76,17 +76,17 @@ class Header:
 
 
 class Bytes:
-    """A file whose values are read by their place, none of them beyond its end."""
+    """The bytes of a file; values are read by offset, with a check against its end."""
 
     def __init__(self, path: str, data: Any) -> None:
         self.path, self.data = path, data
 
     def error(self, what: str) -> DendrosimError:
-        """Return the sentence that says what is wrong with the file."""
+        """Return an error that describes a defect of the file."""
         return DendrosimError(f"{self.path}: not a readable ABF file: {what}")
 
     def check(self, start: int, size: int, what: str) -> None:
-        """Refuse bytes that the file does not have."""
+        """Refuse a range of bytes beyond the end of the file."""
         if start < 0 or size < 0 or start + size > len(self.data):
             raise self.error(
                 f"{what} would lie at bytes {start:,} to {start + size:,}, and the file has "
@@ -94,22 +94,22 @@ class Bytes:
             )
 
     def values(self, form: str, place: int, what: str = "the header") -> tuple:
-        """Return the values of a `struct` format at a place."""
+        """Return the values of a `struct` format at an offset."""
         self.check(place, struct.calcsize(f"<{form}"), what)
         return struct.unpack_from(f"<{form}", self.data, place)
 
     def one(self, form: str, place: int, what: str = "the header") -> Any:
-        """Return the one value of a `struct` format at a place."""
+        """Return the single value of a `struct` format at an offset."""
         return self.values(form, place, what)[0]
 
 
 def text_of(raw: bytes) -> str:
-    """Return a text; its micro sign is that of Windows."""
+    """Return a decoded text; the micro sign of Windows becomes ``u``."""
     return raw.split(b"\0")[0].decode("latin-1").replace("µ", "u").strip()
 
 
 def gain_of(source: Bytes, name: str, factors: Any, full_scale: float, resolution: int) -> float:
-    """Return how many units one count of the digitizer is."""
+    """Return the units per count of the digitizer."""
     product = float(np.prod(np.array(factors, dtype=float))) * resolution
     gain = full_scale / product if product else np.nan
     if not np.isfinite(gain) or not gain:
@@ -122,7 +122,7 @@ def checked(
     channels: list, outputs: list, epochs: list, lists: list, start: int, form: int, size: int,
     count: int, episode: int, lengths: list[int],
 ) -> Header:  # fmt: skip
-    """Return the header, or say what in it cannot be."""
+    """Return the header after checking that its values are possible."""
     if form not in (0, 1) or size != (2, 4)[form]:
         raise source.error(f"its samples have format {form} and {size} bytes")
     if not 0.1 <= interval <= 1e6:
@@ -141,7 +141,7 @@ def checked(
         raise source.error(
             f"{count:,} samples are not {sweeps:,} whole sweeps of {len(channels)} channels"
         )
-    # the shortest decimal of the file's number: 33.3 us, not 33.29999924
+    # the shortest decimal of the float32 number in the file: 33.3 us, not 33.29999924
     seconds = float(str(np.float32(interval))) / 1e6
     dtype = np.dtype("<i2") if form == 0 else np.dtype("<f4")
     return Header(

@@ -1,7 +1,7 @@
-"""Jumps of a recorded potential that the electrode makes, and no spike.
+"""Electrode artefacts: jumps of a recorded potential that are not spikes.
 
-Where the command steps, current through a series resistance that was not compensated, or through
-one that was compensated too much, moves the recorded potential within a few samples.
+At a step of the command, the current through an uncompensated or overcompensated series resistance
+shifts the recorded potential within a few samples.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from dendrosim.measures.spike_detection import SLOPE_TIME, Found
 
-#: A jump peaks at most this long after the step (s).  From its take-off to its peak an action
-#: potential takes longer, also in the fastest cells at body temperature.
+#: Largest time from the step to the peak of a jump (s).  An action potential takes longer from its
+#: onset to its peak, even in the fastest cells at body temperature.
 SOON = 0.2e-3
-#: A change of the command within one sample is a step where it is at least this share of all that
-#: the command does.
+#: A change of the command within one sample is a step if it is larger than this share of the
+#: command's full range.
 SHARE = 0.05
 
 
 def at_steps(found: Found, command: NDArray[np.float64], dt: float) -> NDArray[np.bool_]:
-    """Return which spikes begin at a step of the command and peak at once: they are jumps.
+    """Return a mask of the spikes that are jumps: they begin at a step and peak at once.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def at_steps(found: Found, command: NDArray[np.float64], dt: float) -> NDArray[n
         return np.zeros(len(found.onsets), dtype=bool)
     before = np.searchsorted(steps, found.peaks, side="right") - 1
     step = steps[np.maximum(before, 0)]
-    # the slope of a sample is measured over some around it, so a jump seems to begin before it
+    # the slope at a sample includes its neighbours, so a jump seems to begin before its step
     early = max(1, round(SLOPE_TIME / 2 / dt)) + 1
     soon = found.peaks - step <= SOON / dt + 1
     return (before >= 0) & soon & (found.onsets >= step - early)

@@ -1,4 +1,4 @@
-"""Which channel of a recording is the potential of the cell, and which output commands it."""
+"""Selection of the channel with the potential of the cell, and of the output that commands it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from dendrosim.current_clamp.abf_parts import EPISODES, Channel, Header, Output
 from dendrosim.errors import DendrosimError
 
-# Factor to SI of the units that an ABF file may name
+# Factors to SI of the units that may occur in an ABF file
 AMPERE = {"A": 1.0, "mA": 1e-3, "uA": 1e-6, "nA": 1e-9, "pA": 1e-12}
 VOLT = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
 
@@ -17,20 +17,20 @@ def choose(
 ) -> tuple[int, Output]:
     """Return the number of the recorded potential and the output that commands its current.
 
-    Without `channel` the potential is the one channel in mV, or in uV; a channel in V, which may
-    be a trigger, has to be named.  Without `command_channel` the command is the output in
-    ampere of the same number as the channel's input, or the only one that has a waveform.
+    Without `channel`, the potential is the only channel in mV or uV.  A channel in V must be named,
+    because it may be a trigger.  Without `command_channel`, the command is the output in ampere
+    with the same number as the channel's input, or the only one that has a waveform.
 
     Parameters
     ----------
     channel, command_channel
-        A name, or a number counted from 0; None to find out.
+        A name, or a number counted from 0; None to detect it.
 
     Raises
     ------
     DendrosimError
-        If there is no such channel, none is of the right unit, or more than one would do; the
-        message lists all with their units.
+        If there is no such channel, if none has the right unit, or if more than one is possible;
+        the message lists all channels with their units.
     """
     if channel is not None:
         at = _named(path, "channel", channel, header.channels, header)
@@ -52,7 +52,7 @@ def choose(
     if not outputs:
         raise _refused(path, header, "not a current clamp: it has no output in ampere")
     driven = [o for o in outputs if o.waveform and header.mode == EPISODES]
-    # a pair has the same number; those with a waveform come first
+    # channel and output of a pair have the same number; outputs with a waveform have priority
     for some in (driven, outputs):
         pairs = [(k, o) for k in potentials for o in some if o.number == header.channels[k].number]
         if len(pairs) == 1:

@@ -1,6 +1,6 @@
-"""What a reader of a recording should know: what was found in it, and what looks wrong.
+"""Description of a current-clamp recording, and doubts about its content.
 
-Each function returns sentences; who calls it prints them or warns.
+Each function returns sentences; the caller prints them or warns.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from dendrosim.time_grid import SAME
 if TYPE_CHECKING:
     from dendrosim.current_clamp.recorded import ClampRecording
 
-#: A cell's potential is within this; beyond the second it is not a potential at all (V).
+#: Usual limit of a cell's potential; beyond the second value it is not a membrane potential (V).
 USUAL, POSSIBLE = 0.15, 1.0
-#: A recorded current differs from the command where it is off by this share of the step.
+#: A recorded current differs from the command if it deviates by more than this share of the step.
 SHARE = 0.1
-#: No cortical neuron keeps up a higher rate (Hz).
+#: Highest rate that a cortical neuron can sustain (Hz).
 FASTEST = 500.0
-#: The rise of a spike takes about 0.3 ms: sampled more slowly than this (s), it is lost.
+#: Longest sampling step (s) that resolves the rise of a spike, which takes about 0.3 ms.
 SLOW = 0.2e-3
-#: A window shorter than this (s) ends before a cell can answer.
+#: A window shorter than this (s) ends before a cell can respond.
 SHORT = 20e-3
 
 
 def of_reading(
     recording: ClampRecording, currents: Mapping[str, np.ndarray] | None = None
 ) -> list[str]:
-    """Return the doubts about a file that has been read.
+    """Return the doubts about a loaded file.
 
     Parameters
     ----------
     currents
-        Recorded currents in ampere by the name of their channel, shape (samples, sweeps).
+        Name of a channel to its recorded current in ampere, shape (samples, sweeps).
 
     Raises
     ------
     DendrosimError
-        If the potential is beyond 1 V, which is none.
+        If the potential is beyond 1 V, and therefore not that of a cell.
     """
     path, doubts = recording.path, []
     largest = float(np.abs(recording.voltage).max())
@@ -66,7 +66,7 @@ def of_reading(
 
 
 def _differing(recording: ClampRecording, name: str, current: np.ndarray) -> list[str]:
-    """Return a sentence if the current of a channel is not the command."""
+    """Return a sentence if the current of a channel differs from the command."""
     command = recording.command
     span = np.abs(command - command[:1]).max()
     quiet = (command == command[:1]).all(axis=1)
@@ -86,7 +86,7 @@ def _differing(recording: ClampRecording, name: str, current: np.ndarray) -> lis
 
 
 def check_window(recording: ClampRecording, stop: float) -> None:
-    """Refuse a window that reaches beyond what was recorded of a cell.
+    """Refuse a window that ends after the recorded sweep.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def check_window(recording: ClampRecording, stop: float) -> None:
 def of_playing(
     recording: ClampRecording, start: float, stop: float, window: tuple[float, float]
 ) -> list[str]:
-    """Return the doubts about a command that models get from `start` to `stop` (s) only."""
+    """Return the doubts about a command that models receive only from `start` to `stop` (s)."""
     first, last = (float(at) for at in (start, stop))
     cut = [
         e for e in recording.epochs
@@ -119,14 +119,14 @@ def of_playing(
 
 
 def of_measuring(recording: ClampRecording, start: float, stop: float, given: bool) -> list[str]:
-    """Return the doubts about what is counted in a window.
+    """Return the doubts about a measured window.
 
     Parameters
     ----------
     start, stop
         The window in s.
     given
-        Whether the protocol says which window: then it needs no word.
+        Whether the protocol sets the window; if so, the choice of an epoch is not reported.
     """
     path, doubts = recording.path, []
     inside = [e for e in recording.epochs if e.start < stop - 1e-9 and e.stop > start + 1e-9]
@@ -197,7 +197,7 @@ def _list(slow: Sequence[int]) -> str:
 
 
 def epochs(recording: ClampRecording) -> str:
-    """Return the epochs of the command in words: when, and from which to which current."""
+    """Return the epochs of the command as text: their times, and their range of currents."""
     listed = [
         f"{e.start * 1e3:g} to {e.stop * 1e3:g} ms: "
         f"{f'{e.pulses} pulses of ' if e.pulses > 1 else ''}{_pA(e.levels)} pA"
@@ -208,7 +208,7 @@ def epochs(recording: ClampRecording) -> str:
 
 
 def found(recording: ClampRecording) -> str:
-    """Return in one line what was read: channels, sweeps, epochs of the command."""
+    """Return one line that describes a recording: channels, sweeps, epochs of the command."""
     sweeps = recording.command.shape[1]
     alike = sweeps > 1 and not np.ptp(recording.command, axis=1).any()
     same = ", all with the same command" if alike else ""

@@ -1,4 +1,4 @@
-"""The steps of a commanded current: when each sweep is away from the value it is held at."""
+"""The epochs of a commanded current: when sweeps are away from their holding value."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Pulses that follow each other after a pause of at most this (s) are one train.
+#: Pulses that are separated by pauses of at most this (s) form one train.
 PAUSE = 0.1
 
 
 class CommandEpoch(NamedTuple):
-    """A stretch of time in which the command of a sweep or more is away from its holding value."""
+    """An interval in which the command of at least one sweep is away from its holding value."""
 
     start: float  #: s
     stop: float  #: s
-    levels: Array  #: of each sweep, in the command's unit: the value furthest from the holding one
-    away: float  #: how far from their holding values they are at most
-    shortest: float = np.inf  #: s; how long the sweep is away that is so for the shortest time
-    pulses: int = 1  #: how many pulses of one level it is a train of
+    levels: Array  #: value per sweep that is furthest from holding, in the command's unit
+    away: float  #: largest distance of the levels from their holding values
+    shortest: float = np.inf  #: s; shortest time that any of these sweeps is away
+    pulses: int = 1  #: number of pulses of one level, if it is a train
 
     @property
     def spread(self) -> float:
-        """How far apart the sweeps are."""
+        """Range of the levels of the sweeps."""
         return float(np.ptp(self.levels))
 
 
 def command_epochs(command: Array, dt: float) -> list[CommandEpoch]:
     """Return the epochs of a command, in order of time.
 
-    The value that a sweep begins with is the one it is held at.  A stretch in which each sweep
-    takes one level, for as long as it likes, is one epoch, and so is a ramp or noise; where a
-    sweep goes from one level to another, a new epoch begins.  Pulses of one level with pauses of
-    at most `PAUSE` are one train.
+    The first value of a sweep is its holding value.  An interval in which each sweep takes one
+    level, for any time, is one epoch, and so is a ramp or noise.  A new epoch begins when a sweep
+    changes from one level to another.  Pulses of one level with pauses of at most `PAUSE` are one
+    train.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ def command_epochs(command: Array, dt: float) -> list[CommandEpoch]:
     """
     holding = command[:1]
     away = command != holding
-    # of each stretch that is away, the first sample and that after the last
+    # of each interval away from holding, the first sample and the one after the last
     edges = np.flatnonzero(np.diff(np.r_[False, away.any(axis=1), False].astype(np.int8)))
     epochs = []
     for first, last in edges.reshape(-1, 2):
         part = command[first:last]
         changed = np.flatnonzero((part[1:] != part[:-1]).any(axis=1)) + 1
-        # runs of one value; a ramp or noise has about as many as samples
+        # number of runs of equal values; for a ramp or noise, it is close to the number of samples
         stepped = 0 < changed.size <= max(16, len(part) // 100)
         several = stepped and _visited(part, holding[0]) > 1
         bounds = np.r_[0, changed if several else [], len(part)].astype(int) + first
@@ -68,7 +68,7 @@ def command_epochs(command: Array, dt: float) -> list[CommandEpoch]:
 
 
 def _trains(epochs: list[CommandEpoch]) -> list[CommandEpoch]:
-    """Return the epochs with the pulses of a train taken as one."""
+    """Return the epochs, with the pulses of each train merged into one epoch."""
     result: list[CommandEpoch] = []
     for epoch in epochs:
         last = result[-1] if result else None
@@ -81,7 +81,7 @@ def _trains(epochs: list[CommandEpoch]) -> list[CommandEpoch]:
 
 
 def _visited(part: Array, holding: Array) -> int:
-    """Return how many stretches of a level other than the holding one a sweep has at most."""
+    """Return the largest number, over sweeps, of intervals at a level other than holding."""
     begins = np.diff(part, axis=0, prepend=holding[None]) != 0
     return int((begins & (part != holding)).sum(axis=0).max())
 
@@ -93,9 +93,9 @@ def furthest(command: Array, holding: Array) -> Array:
 
 
 def chosen_epoch(epochs: list[CommandEpoch], sweeps: int) -> CommandEpoch | None:
-    """Return the epoch that sets the sweeps apart most, the first of equals; None without any.
+    """Return the epoch in which the sweeps differ most, the first if equal; None without epochs.
 
-    Where all sweeps have the same command, it is the epoch furthest from the holding value.
+    If all sweeps have the same command, it is the epoch furthest from the holding value.
     """
     if not epochs:
         return None

@@ -1,4 +1,4 @@
-"""Recordings of real cells: the command current and the voltage of current-clamp files."""
+"""Recordings of real cells: command current and potential from current-clamp files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClampRecording:
     Attributes
     ----------
     path
-        The file.
+        Path of the file.
     dt
         Seconds between samples.
     command
@@ -39,9 +39,9 @@ class ClampRecording:
     voltage
         Recorded potential in volt, shape (samples, sweeps).
     rule
-        What counts as a spike of the cell.
+        Definition of a spike of the cell.
     source
-        Which channel the potential is and which output the command, in words.
+        Text that names the channel of the potential and the output of the command.
     """
 
     path: str
@@ -58,15 +58,14 @@ class ClampRecording:
 
     @cached_property
     def epochs(self) -> list[CommandEpoch]:
-        """When the command is away from its holding value, see `epochs.command_epochs`."""
+        """Epochs in which the command is away from its holding value, see `command_epochs`."""
         return command_epochs(self.command, self.dt)
 
     @property
     def driven(self) -> tuple[float, float]:
-        """From when until when (seconds) the epoch lasts that sets the sweeps apart most.
+        """Start and stop (seconds) of the epoch in which the sweeps differ most.
 
-        The first of equals.  Where no command ever leaves the value it begins with, that is the
-        whole sweep.
+        It is the first of equal epochs, or the whole sweep if no command leaves its holding value.
         """
         chosen = chosen_epoch(self.epochs, self.command.shape[1])
         return (0.0, self.duration) if chosen is None else (chosen.start, chosen.stop)
@@ -74,16 +73,16 @@ class ClampRecording:
     def between(self, start: float, stop: float) -> np.ndarray:
         """Return the command from `start` to `stop` (seconds), shape (samples, sweeps).
 
-        It has one sample at least: the one that `start` lies in.
+        The result has at least one sample: the one that contains `start`.
         """
         first = min(max(round(start / self.dt), 0), len(self.command) - 1)
         return self.command[first : max(round(stop / self.dt), first + 1)]
 
     @cached_property
     def found(self) -> tuple[Found, ...]:
-        """What the potential of each sweep holds: spikes, and peaks too slow for one.
+        """Detected events of each sweep: spikes, and peaks too slow for spikes.
 
-        A jump of the potential at a step of the command is no spike, see `artefacts.at_steps`.
+        A jump of the potential at a step of the command is not a spike, see `artefacts.at_steps`.
         """
         sweeps = zip(self._all_found, self._artefacts, strict=True)
         return tuple(
@@ -92,7 +91,7 @@ class ClampRecording:
 
     @cached_property
     def jumps(self) -> tuple[int, ...]:
-        """How many jumps of the potential at steps of the command each sweep has, as spikes do."""
+        """Number of spike-like jumps of the potential at steps of the command, per sweep."""
         return tuple(int(jump.sum()) for jump in self._artefacts)
 
     @cached_property
@@ -105,9 +104,9 @@ class ClampRecording:
         return [at_steps(found, command, self.dt) for found, command in sweeps]
 
     def spike_times(self) -> list[np.ndarray]:
-        """Return when the spikes of each sweep begin (seconds), one array a sweep.
+        """Return the onsets of the spikes (seconds), one array per sweep.
 
-        See `spike_detection`; what counts as a spike is `rule`.
+        See `spike_detection`; `rule` defines a spike.
         """
         return [found.onsets * self.dt for found in self.found]
 
@@ -119,29 +118,29 @@ def read_abf(
     command_channel: int | str | None = None,
     rule: SpikeRule = DEFAULT,
 ) -> ClampRecording:
-    """Read the commanded current and the voltage of an ABF file (1.8 or 2).
+    """Read the commanded current and the potential of an ABF file (1.8 or 2).
 
-    The command is that of the table of epochs, with the user lists of Clampex applied.  What is
-    doubtful becomes a `DendrosimWarning`: a command that never changes, a recorded current
-    that differs from it, a potential that no cell has.
+    The command is that of the table of epochs, with the user lists of Clampex applied.  Doubts
+    are issued as a `DendrosimWarning`: a command that never changes, a recorded current that
+    differs from the command, an implausible potential.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     sweeps
-        Which sweeps, counted from 0; all by default.
+        Indices of the sweeps, counted from 0; all by default.
     channel, command_channel
         Name, or number from 0, of the recorded potential and of the output that commands the
-        current; by default those that belong together, see `channels.choose`.
+        current; by default the matching pair, see `channels.choose`.
     rule
-        What counts as a spike.
+        Definition of a spike.
 
     Raises
     ------
     DendrosimError
-        If the file is missing, empty, cut short, not ABF or not a current clamp; if its command
-        is not known; if it has no such sweep or channel.
+        If the file is missing, empty, truncated, not ABF or not a current clamp; if its command
+        is unknown; if it has no such sweep or channel.
     """
     path = Path(path_text(path, "recording"))
     if not is_file(path):
@@ -186,7 +185,7 @@ def _sweeps(path: str, header: Header, sweeps: Sequence[int] | None) -> list[int
 
 def _physical(samples: np.ndarray, header: Header, channel: int) -> Any:
     """Return a channel in its unit, shape (samples, sweeps)."""
-    with np.errstate(invalid="ignore"):  # a damaged sample becomes nan, which is refused
+    with np.errstate(invalid="ignore"):  # a damaged sample becomes nan and is refused later
         values = samples[:, :, channel].T.astype(float)
     if header.sample.kind == "f":
         return values

@@ -1,4 +1,4 @@
-"""Neurons under a protocol: stimuli, grids of values, the run and its recording."""
+"""Simulation of neurons under a protocol: stimuli, grids of values, the run and its recording."""
 
 import lazy_loader
 

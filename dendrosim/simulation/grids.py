@@ -1,7 +1,7 @@
-"""Grids: values of a model or of a stimulus of which each neuron of a run has its own.
+"""Grids: values of a model or of a stimulus that differ between the neurons of a run.
 
-One grid needs no word.  Several can be paired or crossed, and which is meant has to be said: the
-effect of one could otherwise be read as that of another.
+Several grids can be paired or crossed.  The caller must choose one of the two, because otherwise
+the effect of one grid could be mistaken for that of another.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Grid(NamedTuple):
     Attributes
     ----------
     key
-        Its whole name, as ``--set`` takes it: ``"parameters.g_c"``, ``"stimuli.0.amplitude"``.
+        Full name, as for ``--set``: ``"parameters.g_c"``, ``"stimuli.0.amplitude"``.
     values
-        One value for each point.
+        One value per point.
     """
 
     key: str
@@ -54,22 +54,22 @@ def grids_of(model: Model, protocol: Protocol) -> list[Grid]:
 def arranged(
     model: Model, protocol: Protocol, how: str | None
 ) -> tuple[Model, Protocol, list[Grid]]:
-    """Write out the grids of a model and a protocol as they are paired or crossed.
+    """Pair or cross the grids of a model and a protocol.
 
     Parameters
     ----------
     model, protocol
-        What is run.
+        Model and protocol of the run.
     how
-        ``"zip"`` pairs the grids, ``"cross"`` takes every combination, the first grid slowest;
-        None where there is only one.
+        ``"zip"`` pairs the grids.  ``"cross"`` takes every combination; the first grid varies
+        slowest.  None if there is only one grid.
 
     Returns
     -------
     model, protocol
-        The same, with crossed grids written out.
+        The same, with the values of crossed grids written out.
     grids
-        Its grids.
+        Grids of both.
 
     Raises
     ------
@@ -93,9 +93,9 @@ def arranged(
 
 
 def neurons_of(grids: Sequence[Grid], n: int, name: str) -> int:
-    """Return how many neurons a run has: `n` for each point of its grids.
+    """Return the number of neurons of a run: `n` per point of its grids.
 
-    Values of a model may also be as many as there are neurons.
+    A grid of the model may also have one value per neuron.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _with(model: Model, protocol: Protocol, grids: Sequence[Grid]) -> tuple[Mode
         if kind != "stimuli":
             values[kind][name] = value
             continue
-        if rest[0] in ("sweeps", "seed"):  # options, which are whole numbers
+        if rest[0] in ("sweeps", "seed"):  # options are whole numbers
             value = [int(number) for number in value]
         values["stimuli"].setdefault(int(name), {})[rest[0]] = value
     protocol = protocol.with_(stimuli=values.pop("stimuli"), grids="zip")

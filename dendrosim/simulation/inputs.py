@@ -1,4 +1,4 @@
-"""What flows into a model: its stimuli as equations, values and sampled signals."""
+"""The input currents of a model: its stimuli as equations, values and sampled signals."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from dendrosim.simulation.stimulus_checks import check_times
 
 _AMPERE = parse_unit("amp").dim
 _CAPACITANCE = parse_unit("farad/meter**2").dim
-#: A membrane of less or more (F) is that of no neuron that was recorded.
+#: Plausible range of the total membrane capacitance (F) of a recorded neuron.
 SMALLEST_CELL, LARGEST_CELL = 1e-12, 10e-9
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that flows into a model.
+    """All input currents of a model.
 
     Attributes
     ----------
     neurons
-        How many.
+        Number of neurons.
     lines
         Equations.
     values
-        Name to SI value, a float or an array of one value per neuron.
+        Name to SI value: a float, or an array of one value per neuron.
     samples
         Name of a sampled signal to its values and time step.
     """
@@ -48,14 +48,14 @@ class Inputs:
     samples: dict[str, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def declare(self, name: str, value: Any, unit: Dimension, where: str = "") -> None:
-        """Declare a value of the model and give it its number; an array has one per neuron."""
+        """Declare a parameter and store its value; an array has one value per neuron."""
         flag = "constant" if np.ndim(value) else "shared, constant"
         self.lines.append(f"{name} : {unit_text(unit)} ({flag})")
         self.values[name] = spread_over(where or name, np.asarray(value, float), self.neurons)
 
 
 def inputs_of(model: Model, protocol: Protocol, neurons: int, duration: float, dt: float) -> Inputs:
-    """Return equations, values and sampled signals of all that flows into a model.
+    """Return equations, values and sampled signals of all input currents of a model.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def inputs_of(model: Model, protocol: Protocol, neurons: int, duration: float, d
         If a stimulus does not fit the model, or its times do not fit the run.
     """
     found = Inputs(neurons)
-    # Where currents are summed: the sites of a scaled model have physical currents, and each
-    # port takes a weighted sum of them; else port and place are the same
+    # Currents are summed at sites.  A scaled model has physical currents at its sites, and each
+    # port receives a weighted sum of them.  In other models, each port is its own site.
     sites = {place: _site_dim(model, place) for place in _places(model)}
     sums = _stimuli(found, model, protocol, sites, duration, dt)
     totals = {
@@ -82,9 +82,9 @@ def _stimuli(
     found: Inputs, model: Model, protocol: Protocol, sites: Mapping[str, Dimension],
     duration: float, dt: float,
 ) -> dict[str, list[str]]:  # fmt: skip
-    """Add the stimuli; return for each place the terms of its current."""
+    """Add the stimuli; return the terms of the current of each place."""
     sums: dict[str, list[str]] = {place: [] for place in sites}
-    # An electrode's current is spread over the membrane that a density into its place refers to
+    # An electrode's current is spread over the membrane to which a density at its place refers
     shares, used = model.shares(), set()
     for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
@@ -117,7 +117,7 @@ def _stimuli(
 
 
 def _through_scales(found: Inputs, model: Model, totals: Mapping[str, str]) -> None:
-    """Add the ports of a scaled model: each a weighted sum of the currents, and a bias."""
+    """Add the ports of a scaled model: each is a weighted sum of the currents plus a bias."""
     for place, total in totals.items():
         found.lines.append(f"run_current_{place} = {total} : {unit_text(DENSITY)}")
     for variable in model.inputs.values():
@@ -137,7 +137,7 @@ def spread_over(name: str, value: np.ndarray, neurons: int) -> float | np.ndarra
     Raises
     ------
     DendrosimError
-        If there are as many values as fit no number of neurons.
+        If the number of values does not fit the number of neurons.
     """
     if value.size == 1:
         return float(value.reshape(()))
@@ -187,7 +187,7 @@ def _check_recorded(
 
 
 def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
-    """Warn of an area that makes the model a cell of a capacitance that none has."""
+    """Warn if the area gives the cell an implausible capacitance."""
     area = stimulus.values["area"]
     for parameter in model.parameters.values():
         if parameter.value.dim is _CAPACITANCE:
@@ -205,7 +205,7 @@ def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
 def _stimulus_text(
     found: Inputs, stimulus: Stimulus, name: str, duration: float, dim: Dimension, where: str
 ) -> Expression:
-    """Declare the values of a stimulus and return its text with their names in it."""
+    """Declare the values of a stimulus and return its text with their declared names."""
     shape = SHAPES[stimulus.shape]
     text, names = stimulus.expression(dim is _AMPERE), {}
     read = text.names | WINDOW.names

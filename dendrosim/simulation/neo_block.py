@@ -1,4 +1,4 @@
-"""A recording as a Neo block."""
+"""Conversion of a recording to a Neo block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a protocol does to each of its neurons: the grid they stand on, onsets, chirps."""
+"""Stimulation per neuron of a protocol: grid values, onsets, chirps."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Array = NDArray[np.float64]
 
 
 class Grid(NamedTuple):
-    """What differs between the neurons of a protocol."""
+    """The value that differs between the neurons of a protocol."""
 
     name: str  #: ``"amplitude"``, ``"command"``, ``"interval"``
-    unit: str  #: as this field writes it: ``"uA/cm**2"``
-    values: Array  #: one value a neuron, in that unit
+    unit: str  #: the usual unit in neuroscience: ``"uA/cm**2"``
+    values: Array  #: one value per neuron, in that unit
     is_current: bool  #: whether the rate over it is an f-I curve
 
     @property
     def label(self) -> str:
-        """Name and unit, as a column is called."""
+        """Name and unit, for the header of a column."""
         return self.name if self.unit == "1" else f"{self.name} ({self.unit})"
 
 
 def grid(protocol: Protocol, neurons: int) -> Grid | None:
-    """Return the grid that the neurons of a protocol stand on, None without one.
+    """Return the first grid of a protocol with one value per neuron, or None without a grid.
 
-    For a recorded protocol it is the current of each sweep in the measured window.
+    For a recorded protocol, the grid is the current of each sweep in the measured window.
     """
     checks.instance(protocol, Protocol, "protocol")
     checks.whole(neurons, "neurons", least=1)
@@ -52,14 +52,14 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     unit = display_unit(values)
     numbers = spread(np.asarray(values)[None] / float(parse_unit(unit)), neurons)[0]
     owner = next(s for s in protocol.stimuli if s.sizes.get("sweeps" if key == "sweep" else key))
-    # Rheobase and gain are those of a current that stands still, not of a pulse, a ramp or noise
+    # Rheobase and gain are defined for a constant current, not for a pulse, a ramp or noise
     alone = len(protocol.sizes) == 1
     is_current = owner.shape in ("constant", "step") and key == "amplitude" and alone
     return Grid(key, unit, np.round(numbers, 12), is_current)
 
 
 def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
-    """Return the grids of a recording besides the one of `grid`: column to one value a neuron."""
+    """Return the other grids than that of `grid`, as column name to one value per neuron."""
     checks.instance(recording, Recording, "recording")
     checks.instance(protocol, Protocol, "protocol")
     shown = protocol.grid and protocol.grid[0]
@@ -73,14 +73,14 @@ def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
 
 
 def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
-    """Return the real recording that a protocol plays, one sweep a neuron, or None."""
+    """Return the current-clamp recording of a recorded stimulus, one sweep per neuron, or None."""
     checks.instance(protocol, Protocol, "protocol")
     clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
     return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
 
 
 def clamp_doubts(protocol: Protocol, neurons: int) -> list[str]:
-    """Return what is doubtful of the real recording that a protocol plays; [] without one.
+    """Return the doubts about the current-clamp recording of a protocol; [] without one.
 
     See `dendrosim.current_clamp.doubts`.
     """
@@ -98,9 +98,10 @@ def clamp_doubts(protocol: Protocol, neurons: int) -> list[str]:
 
 
 def onsets(protocol: Protocol, neurons: int) -> Array:
-    """Return when the first stimulus of each neuron begins, in s; nan where none ever does.
+    """Return the onset of the first stimulus of each neuron in s; nan without a stimulus.
 
-    Of a recorded command it is when the sweep leaves its holding value in the measured window.
+    The onset of a recorded command is its first change from its holding value in the measured
+    window.
     """
     checks.instance(protocol, Protocol, "protocol")
     checks.whole(neurons, "neurons", least=1)
@@ -118,7 +119,7 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
 
 
 def is_steady(protocol: Protocol) -> bool:
-    """Whether all currents stand still in the measured window."""
+    """Whether all currents are constant in the measured window."""
     checks.instance(protocol, Protocol, "protocol")
     start, stop = protocol.window
     return all(
@@ -136,7 +137,7 @@ def chirp_stimulus(protocol: Protocol) -> Stimulus | None:
 
 
 def chirp_values(chirp: Stimulus, protocol: Protocol, neuron: int, neurons: int) -> list[float]:
-    """Return start and stop (s) and both frequencies (Hz) of the chirp that a neuron gets."""
+    """Return start and stop (s) and both frequencies (Hz) of the chirp of one neuron."""
     values = {"stop": protocol.duration, **chirp.values}
     keys = ("start", "stop", "f_0", "f_1")
     at = (spread(np.atleast_2d(np.asarray(values[key])), neurons)[0] for key in keys)

@@ -1,4 +1,4 @@
-"""The job of simulating unconnected neurons: a plan as Brian2 objects."""
+"""The job that simulates unconnected neurons: a plan as Brian2 objects."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dendrosim.devices.job import Built, Done, control_group
 from dendrosim.simulation.plan import Plan
 from dendrosim.time_grid import multiple_of, step_at
 
-TIME = "run_refractory"  # the parameter that plans have for a refractory time
+TIME = "run_refractory"  # the parameter of a plan that holds a refractory time
 HELD, LAST = "run_held", "run_last"
-LONG_AGO = -1e4  # seconds; of the last spike, at the start
+LONG_AGO = -1e4  # initial value of the time of the last spike, in seconds
 
 
 class Spiking(NamedTuple):
-    """What makes spikes: declarations, condition, reset, and what comes before integration."""
+    """Spike generation: declarations, condition, reset, and statements before integration."""
 
     lines: tuple[str, ...]
     threshold: str | None
@@ -30,11 +30,11 @@ class Spiking(NamedTuple):
 
 
 def _spiking(plan: Plan) -> Spiking:
-    """Return refractoriness as text, with the meaning that it has in Brian2.
+    """Return spike generation as text; refractoriness has the same meaning as in Brian2.
 
-    A refractory neuron only cannot spike.  Brian2 would decide this in the loop that integrates;
-    the one byte a neuron in which it keeps the answer makes GCC treat 64 neurons at a time there,
-    whose doubles fit no processor's registers.
+    A refractory neuron cannot spike, but is still integrated.  Brian2 would test this in the
+    integration loop and store the result in one byte per neuron.  With such bytes in the loop,
+    GCC vectorizes over 64 neurons, whose doubles do not fit into the registers of any processor.
     """
     if plan.threshold is None or plan.refractory is None:
         return Spiking((), plan.threshold, plan.reset, "")
@@ -58,9 +58,9 @@ class Result:
     ----------
     spike_i, spike_t
         Neuron and time of each spike, in order of time, then neuron.  The time is that of the
-        state which crossed: the end of the step in which it was computed.
+        state that crossed the threshold: the end of the step in which it was computed.
     trace_t, traces
-        Times (samples,) and name to values (samples, recorded neurons).
+        Times, shape (samples,), and name to values, shape (samples, recorded neurons).
     """
 
     spike_i: np.ndarray
@@ -78,9 +78,9 @@ class NeuronJob:
     plan
         Model and protocol as text and numbers.
     dtype
-        Type of every variable but time.
+        Type of every variable except time.
     exact
-        Whether the arrays of a program have room for the neurons of the plan alone.
+        Whether the arrays of a program have exactly the size of the plan, without spare room.
     """
 
     plan: Plan
@@ -89,7 +89,7 @@ class NeuronJob:
 
     @property
     def structure(self) -> Mapping[str, Any]:
-        """What must be compiled anew when it changes."""
+        """Every property whose change requires a new compilation."""
         return self.plan.structure
 
     @property
@@ -108,19 +108,19 @@ class NeuronJob:
         return self.plan.samples
 
     def for_a_project(self) -> NeuronJob:
-        """Return the job for a program whose numbers are read and replaced by people."""
+        """Return the job for a program whose numbers users read and replace."""
         return replace(self, exact=True)
 
     @property
     def rooms(self) -> dict[str, int]:
-        """Room of the arrays of a C++ program."""
+        """Allocated length of the arrays of a C++ program."""
         n = self.plan.neurons
         room = n if self.exact else group_size.room(n)
         return {"neurons": room, "traces": room}
 
     @property
     def sizes(self) -> dict[tuple[str, str], int]:
-        """How many neurons there are, and how many are recorded."""
+        """Number of neurons and number of recorded neurons."""
         sizes = {("neurons", group_size.NEURONS): self.plan.neurons}
         if self.plan.record:
             sizes["traces", group_size.RECORDED] = len(self.plan.recorded)
@@ -138,7 +138,7 @@ class NeuronJob:
 
     @property
     def potentials(self) -> tuple[str, ...]:
-        """States that are potentials in volt."""
+        """State variables that are potentials in volt."""
         return self.plan.potentials
 
     @property
@@ -148,7 +148,7 @@ class NeuronJob:
         return f"{method}dt {self.dt * 1e3:g} ms"
 
     def build(self) -> Built:
-        """Make the neurons and their monitors."""
+        """Create the neurons and their monitors."""
         plan, sized = self.plan, group_size.is_available()
         clock = b2.Clock(plan.dt * b2.second, name="steps")
         sampled = signals.make(self.samples, clock, self.rooms["neurons"])
@@ -185,7 +185,7 @@ class NeuronJob:
             else:
                 chosen = plan.record_neurons
                 traces = b2.StateMonitor(*of, record=True if chosen is None else chosen, **options)
-                traces.variables["_indices"].read_only = False  # values, as any other
+                traces.variables["_indices"].read_only = False  # set with the other values
             groups["traces"] = traces
             outputs |= {f"trace.{name}": traces.variables[name] for name in plan.record}
             outputs["trace_t"] = traces.variables["t"]
@@ -205,8 +205,8 @@ class NeuronJob:
         empty = np.zeros(0)
         i, t = done.arrays.get("spike_i", empty), done.arrays.get("spike_t", empty)
         order = np.lexsort((i, t))
-        # Brian2 writes the beginning of the step; the state that crossed is that of its end.
-        # From the number of the step the time is exact: not a sum of rounded ones.
+        # Brian2 stores the beginning of the step, but the state crossed at the end of the step.
+        # The time is the number of the step times dt, because summed steps add rounding errors.
         at = (step_at(t[order], self.dt) + 1) * self.dt
         trace_t = done.arrays.get("trace_t", empty)
         traces = {

@@ -1,8 +1,8 @@
-"""A plan: a model under a protocol as Brian2 text and numbers, before any device is chosen.
+"""A plan: a model under a protocol as Brian2 text and numbers, independent of the device.
 
-Everything that decides what must be compiled is text here, and everything else is a number that a
-compiled program reads when it starts: parameters, initial state, amplitudes, sampled signals,
-time step and duration.  `devices` carries a plan out.
+Everything that affects compilation is text.  Everything else is a number that a compiled program
+reads when it starts: parameters, initial state, amplitudes, sampled signals, time step and
+duration.  `devices` executes a plan.
 """
 
 from __future__ import annotations
@@ -32,28 +32,29 @@ MAX_RECORDED = 1_000_000_000
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a device carries out.
+    """The simulation that a device executes.
 
     Attributes
     ----------
     equations
         Lines of the neuron group.
     update
-        Statements done once a step, for a discrete model.
+        Statements executed once per step, for a discrete model.
     threshold, refractory, reset
         Brian2 text, or None (a refractory time is the parameter ``run_refractory``).
     method
         Integration method, or None for a discrete model.
     neurons
-        How many.
+        Number of neurons.
     values
-        Name to SI value, a float or an array of one value a neuron.
+        Name to SI value: a float, or an array of one value per neuron.
     samples
-        Name of a sampled signal to its values, (samples,) or (samples, neurons), and time step.
+        Name of a sampled signal to its values, shape (samples,) or (samples, neurons), and its
+        time step.
     states
         Names of the state variables.
     potentials
-        Those that are potentials in volt.
+        Names of the state variables that are potentials in volt.
     record
         Names to record.
     record_neurons
@@ -82,7 +83,7 @@ class Plan:
 
     @property
     def structure(self) -> dict:
-        """What must be compiled anew when it changes, as plain values."""
+        """Every property whose change requires a new compilation, as plain values."""
         room = group_size.room(self.neurons)
         shapes = {name: signals.room(values, room) for name, (values, _) in self.samples.items()}
         return {
@@ -95,7 +96,7 @@ class Plan:
 
     @property
     def recorded(self) -> np.ndarray:
-        """Numbers of the neurons that are recorded."""
+        """Indices of the recorded neurons."""
         return np.arange(self.neurons) if self.record_neurons is None else self.record_neurons
 
 
@@ -110,29 +111,29 @@ def make_plan(
     record_dt: float | None,
     record_neurons: Any = None,
 ) -> Plan:
-    """Join a model and a protocol.
+    """Combine a model and a protocol into a plan.
 
     Parameters
     ----------
     model, protocol
-        What is simulated.
+        Model and protocol to simulate.
     dt
         Time step in seconds.
     method
         Integration method; None for a discrete model.
     n
-        Neurons for each point of the grids.
+        Neurons per point of the grids.
     record
-        Names of states or subexpressions.
+        Names of the state variables or subexpressions to record.
     record_dt
         Seconds between recorded samples, a multiple of `dt`; None for every step.
     record_neurons
-        Numbers of the neurons to record; None for all.
+        Indices of the neurons to record; None for all.
 
     Raises
     ------
     DendrosimError
-        Where the two do not fit together.
+        If the model and the protocol do not fit together.
     """
     n = checks.whole(n, "n", least=1)
     neurons = neurons_of(grids_of(model, protocol), n, model.name)
@@ -171,7 +172,7 @@ def make_plan(
 
 
 def _own_equations(found: Inputs, model: Model) -> tuple[str, ...]:
-    """Return the model's equations before those of its inputs; its values join theirs."""
+    """Return the model's equations, then those of its inputs; add the model's values to `found`."""
     parameters = {name: value for name, value in model.values().items() if _is_read(name, model)}
     if isinstance(model.refractory, Quantity):
         parameters["run_refractory"] = model.refractory
@@ -195,7 +196,7 @@ def _check_names(record: Sequence[str], known: Mapping[str, str], model: Model) 
 
 
 def _every(record_dt: float | None, dt: float) -> int:
-    """Return how many steps there are from one recorded sample to the next."""
+    """Return the number of steps between recorded samples."""
     every = 1 if record_dt is None else multiple_of(record_dt, dt)
     if every is None:
         raise DendrosimError(f"record_dt = {record_dt:g} s is not a multiple of dt = {dt:g} s")
@@ -210,7 +211,7 @@ def _in_volt(model: Model) -> tuple[str, ...]:
 
 
 def _chosen(wanted: Any, neurons: int) -> np.ndarray | None:
-    """Return the numbers of the neurons to record, None for all."""
+    """Return the indices of the neurons to record, None for all."""
     if wanted is None:
         return None
     array = isinstance(wanted, np.ndarray)
@@ -229,7 +230,7 @@ def _check_size(
     neurons: int, duration: float, dt: float, record_dt: float | None, record: Sequence[str],
     recorded: int,
 ) -> None:  # fmt: skip
-    """Refuse what would fill any memory before it begins."""
+    """Refuse a simulation that would exceed any memory before it starts."""
     if neurons > MAX_NEURONS:
         raise DendrosimError(f"{neurons:,} neurons are more than {MAX_NEURONS:,}")
     if not duration / dt < MAX_STEPS:

@@ -1,4 +1,4 @@
-"""A protocol: how long, which currents, and the window that is measured."""
+"""A protocol: duration, stimuli and measured window."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from dendrosim.simulation.stimulus_options import read_option
 
 @dataclass(frozen=True, init=False, eq=False)
 class Protocol(Pickled):
-    """What is done to a model.
+    """The stimulation of a model.
 
     Parameters
     ----------
     duration
-        Text (``"1500 ms"``) or quantity; None takes that of the recorded stimulus.
+        Text (``"1500 ms"``) or quantity; None for the duration of the recorded stimulus.
     stimuli
-        They add up; a place that none goes into has no current.
+        Their currents add up; a place without a stimulus has no current.
     measure
         ``start`` and ``stop`` of the window in which spikes, rates and bursts are counted, see
-        `time_grid.in_window`; all of the run by default, and of a recorded stimulus from the first
-        to the last sample in which the command of any sweep is away from its holding value.
+        `time_grid.in_window`.  The default is the whole run; for a recorded stimulus, it is from
+        the first to the last sample in which the command of any sweep differs from its holding
+        value.
     title, description, name, source
-        For people: what it is, its name on the shelf and the path of its file.
+        For users: title, description, name on the shelf and path of the file.
     grids
-        ``"zip"`` pairs the values of several grids, ``"cross"`` takes every combination, the first
-        grid slowest; None where there is one grid, or where `simulate` says it.
+        ``"zip"`` pairs the values of several grids.  ``"cross"`` takes every combination; the
+        first grid varies slowest.  None if there is one grid, or if `simulate` sets it.
 
     Raises
     ------
     DendrosimError
-        If a time is not above 0, or two grids that are not crossed have different lengths.
+        If a time is not above 0, or if two grids that are not crossed have different lengths.
     """
 
     given_duration: Quantity | None
@@ -84,11 +85,11 @@ class Protocol(Pickled):
         for attribute, value in fields.items():
             object.__setattr__(self, attribute, value)
         if not recorded:
-            _ = self.window, self.sizes  # an impossible combination is refused now
+            _ = self.window, self.sizes  # refuse an impossible combination at once
 
     @property
     def duration(self) -> Quantity:
-        """How long; of a recorded stimulus without a given duration, that of a sweep."""
+        """Given duration; without one, the duration of a sweep of the recorded stimulus."""
         if self.given_duration is not None:
             return self.given_duration
         seconds = [s.recording.duration for s in self.stimuli if s.shape == "recorded"]
@@ -96,7 +97,7 @@ class Protocol(Pickled):
 
     @property
     def window(self) -> tuple[float, float]:
-        """Beginning and end of the measured window in seconds.
+        """Start and stop of the measured window in seconds.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Protocol(Pickled):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of each grid, by ``stimuli.k.key``; all are equal but those to be crossed.
+        """Length of each grid, by ``stimuli.k.key``; all are equal, except for crossed grids.
 
         Raises
         ------
@@ -141,11 +142,11 @@ class Protocol(Pickled):
 
     @property
     def size(self) -> int:
-        """Number of different stimulations: the length of the grids, 1 without one."""
+        """Number of different stimulations: the length of the grids, 1 without grids."""
         return max(self.sizes.values(), default=1)
 
     def grids_given(self) -> list[tuple[str, Quantity]]:
-        """Return name, such as ``"stimuli.0.amplitude"``, and values of each grid."""
+        """Return the name, such as ``"stimuli.0.amplitude"``, and the values of each grid."""
         found = []
         for name in self.sizes:
             _, k, key = name.split(".")
@@ -154,7 +155,7 @@ class Protocol(Pickled):
 
     @property
     def grid(self) -> tuple[str, Quantity] | None:
-        """Key and values of the first grid: what an f-I curve is drawn over; None without one."""
+        """Key and values of the first grid, the x axis of an f-I curve; None without a grid."""
         for name, values in self.grids_given():
             key = name.rpartition(".")[2]
             return {"sweeps": "sweep"}.get(key, key), values
@@ -173,14 +174,15 @@ class Protocol(Pickled):
         times
             Seconds, shape (times,).
         dt
-            Time step of the simulation in seconds, on which edges fall.
+            Time step of the simulation in seconds; edges of stimuli fall on it.
         n
-            Neurons for each point of the grid.
+            Neurons per point of the grid.
         in_ampere
-            Whether the model's input is: then a recorded current is not divided by its area.
+            Whether the model's input is in ampere.  A recorded current is then not divided by its
+            area.
         share
-            Of the cell's membrane that a density into this place refers to (`Model.shares`): a
-            recorded current is divided by it.
+            Share of the cell's membrane to which a density at this place refers (`Model.shares`).
+            A recorded current is divided by it.
 
         Returns
         -------
@@ -197,17 +199,17 @@ class Protocol(Pickled):
 
     @property
     def streams(self) -> tuple[int, ...]:
-        """For each stimulus how many noises come before it: two of one seed are not the same."""
+        """Number of noise stimuli before each stimulus; equal seeds then give different noise."""
         noisy = [stimulus.shape == "ou" for stimulus in self.stimuli]
         return tuple(sum(noisy[:k]) for k in range(len(noisy)))
 
     def seeded(self, seed: int | Sequence[int]) -> Protocol:
-        """Return a copy whose noise has this seed, or a seed for each point.
+        """Return a copy whose noise has this seed, or one seed per point.
 
         Raises
         ------
         DendrosimError
-            If a seed is not a whole number from 0, or would replace a grid of seeds.
+            If a seed is not a whole number from 0, or if it would replace a grid of seeds.
         """
         where = f"{self.source or self.name}: seed"
         read_option("seed", seed, where)
@@ -226,22 +228,22 @@ class Protocol(Pickled):
         stimuli: Mapping[int, Mapping[str, Any]] | None = None, grids: str | None = None,
         **values: Any,
     ) -> Protocol:  # fmt: skip
-        """Return a copy with another duration, window, or values of its stimuli.
+        """Return a copy with another duration or window, or with other values of its stimuli.
 
         Parameters
         ----------
         duration, measure, grids
             As in `Protocol`.
         stimuli
-            Number of a stimulus, from 0, to values of that one.
+            Number of a stimulus, from 0, to new values of that stimulus.
         values
-            Such as ``amplitude="1 uA/cm**2"`` or ``into="dendrite"``; each goes to every stimulus
-            that has it.
+            Values such as ``amplitude="1 uA/cm**2"`` or ``into="dendrite"``; each is set in every
+            stimulus that has it.
 
         Raises
         ------
         DendrosimError
-            If no stimulus, or not the one that is meant, has such a value.
+            If no stimulus has such a value, or if the given stimulus does not have it.
         """
         where = self.source or self.name
         own = {} if stimuli is None else stimuli
@@ -259,9 +261,9 @@ class Protocol(Pickled):
 
 
 def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
-    """Return the window that is measured where the protocol does not say which."""
+    """Return the default measured window of a protocol."""
     windows = [s.recording.driven for s in stimuli if s.shape == "recorded"]
-    # with another stimulus beside it, the command is not all that drives the neuron
+    # another stimulus also drives the neuron, so the window of the command is not sufficient
     if len(windows) < len(stimuli) or not windows:
         return 0.0, end
     start, stop = min(w[0] for w in windows), min(end, max(w[1] for w in windows))
@@ -269,7 +271,7 @@ def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
 
 
 def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
-    """Return start and stop of the measured window, where they are given."""
+    """Return start and stop of the measured window, if they are given."""
     shelves.check_keys(measure, _MEASURE, f"{where}: measure")
     window = {
         key: quantity(value, f"{where}: measure.{key}", like=second)
@@ -282,7 +284,7 @@ def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
 
 
 def _listed(stimuli: Any, where: str) -> tuple:
-    """Return several stimuli in their order, whose place is their number."""
+    """Return the stimuli as a tuple; the position of a stimulus is its number."""
     unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
     if unordered or not isinstance(stimuli, Iterable):
         raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")

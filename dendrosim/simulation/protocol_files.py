@@ -1,4 +1,4 @@
-"""Protocols from the shelf and from files."""
+"""Loading of protocols from the shelf and from files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TABLE = {"title": str, "description": str, "duration": str, "stimuli": list, "m
 
 
 def as_protocol(value: Any) -> Protocol:
-    """Return a protocol, loaded where a name or path is given.
+    """Return a protocol; a name or path is loaded.
 
     Raises
     ------
     DendrosimError
-        If it is something else, or there is no such protocol.
+        If the value is neither a protocol nor a name or path, or if there is no such protocol.
     """
     return shelves.loaded(value, Protocol, load_protocol, "a protocol, nor the name or path of one")
 
@@ -38,21 +38,22 @@ def load_protocol(name: str | os.PathLike) -> Protocol:
     Raises
     ------
     DendrosimError
-        If there is no such protocol, or naming the file, the key and what would be valid.
+        If there is no such protocol, or if the file is invalid; the message names the file, the
+        key and what is valid.
     """
     path = shelves.find(name, "protocols")
     return protocol_from_table(shelves.read_toml(path), str(path), path.stem)
 
 
 def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Protocol:
-    """Make a protocol from the contents of a TOML file."""
+    """Create a protocol from the contents of a TOML file."""
     table = dict(shelves.check_keys(table, _TABLE, source))
     stimuli = []
     for k, entry in enumerate(table.pop("stimuli", [])):
         where = f"{source}: stimuli.{k}"
         if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
             raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
-        for key in entry.keys() & {"where", "self"}:  # of Python, not of a stimulus
+        for key in entry.keys() & {"where", "self"}:  # arguments in Python, not keys of a file
             raise DendrosimError(f"{where}: unknown key {key!r}")
         stimulus = Stimulus(where=where, **entry)
         check_values(stimulus, where)

@@ -1,4 +1,4 @@
-"""The result of a run: spikes, traces and how they were made, as plain values."""
+"""The result of a run: spikes, traces and the settings of the run, as plain values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a simulation gave.
+    """The result of a simulation.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Recording:
         Neuron (int) and time (seconds) of each spike, in order of time.  A spike has the time of
         the state that crossed the threshold.
     traces
-        ``xarray.Dataset`` with dimensions ``time`` (seconds) and ``neuron``, of the neurons that
-        were recorded; each variable has its SI unit in ``attrs["units"]``.
+        ``xarray.Dataset`` of the recorded neurons, with dimensions ``time`` (seconds) and
+        ``neuron``; each variable has its SI unit in ``attrs["units"]``.
     meta
-        How it was made: model, its text hash, parameters, protocol, dt, method, device, threads,
-        seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
+        Settings of the run: model, its text hash, parameters, protocol, dt, method, device,
+        threads, seed, versions, ``compiled``, ``compile_seconds``, ``run_seconds``,
         ``processor_seconds``.
     """
 
@@ -59,14 +59,14 @@ class Recording:
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return float(self.meta["duration"])
 
     @property
     def diverged(self) -> dict[int, float]:
-        """Neurons that diverged and were frozen, and when this was found, in seconds.
+        """Neurons that diverged and were frozen, with the time of detection in seconds.
 
-        The rate of such a neuron is not known: it has no spikes from then on.
+        The rate of such a neuron is unknown, because it has no spikes afterwards.
         """
         return {int(k): float(at) for k, at in self.meta.get("diverged", {}).items()}
 
@@ -83,28 +83,28 @@ class Recording:
 
     @property
     def trains(self) -> list[np.ndarray]:
-        """Spike times in seconds, one array a neuron."""
+        """Spike times in seconds, one array per neuron."""
         order = np.argsort(self.spike_i, kind="stable")
         bounds = np.searchsorted(self.spike_i[order], np.arange(1, self.n))
         return np.split(self.spike_t[order], bounds)
 
     @property
     def spike_times(self) -> list[Quantity]:
-        """Spike times, one `Quantity` array a neuron."""
+        """Spike times, one `Quantity` array per neuron."""
         return [Quantity(train, dim=second.dim) for train in self.trains]
 
     @property
     def sweep(self) -> tuple[str, np.ndarray, str] | None:
-        """Name, values (one a neuron, SI) and unit of the first grid; None without one."""
+        """Name, values (one per neuron, SI) and unit of the first grid; None without a grid."""
         for name, values in self.grids.items():
             return name, np.asarray(values), unit_text(values.dim)
         return None
 
     @property
     def grids(self) -> dict[str, Quantity]:
-        """Values of the grids of protocol and model, one a neuron, by name.
+        """Values of the grids of protocol and model, one per neuron, by name.
 
-        The name is short where no other grid has it, ``"g_c"``, else whole,
+        The name is short, ``"g_c"``, if it is unique among the grids, else full,
         ``"stimuli.0.amplitude"``.
         """
         entries = {entry["key"]: entry for entry in self.meta["grids"]}
@@ -121,17 +121,18 @@ class Recording:
     def voltage(self, place: str = "soma", neurons: Sequence[int] | None = None) -> np.ndarray:
         """Return the potential of a place in volt, shape (samples, neurons).
 
-        A discrete model's potential is scaled by its reduction; without scales it is as it is.
+        A discrete model's potential is scaled by its reduction; without scales it is returned
+        unchanged.
 
         Parameters
         ----------
         neurons
-            Numbers of the neurons; all that were recorded by default, in the order of `recorded`.
+            Indices of the neurons; all recorded neurons by default, in the order of `recorded`.
 
         Raises
         ------
         DendrosimError
-            If the place has no potential, or it was not recorded of a neuron.
+            If the place has no potential, or if it was not recorded for a neuron.
         """
         potentials = self.meta["potentials"]
         if not isinstance(place, str) or place not in potentials:
@@ -156,11 +157,11 @@ class Recording:
 
     @property
     def recorded(self) -> np.ndarray:
-        """Numbers of the neurons whose traces were recorded, in the order of their columns."""
+        """Indices of the neurons whose traces were recorded, in the order of their columns."""
         return self.traces["neuron"].values
 
     def column(self, neuron: int) -> int:
-        """Return which column of the traces is that of a neuron.
+        """Return the column of a neuron in the traces.
 
         Raises
         ------
@@ -179,7 +180,7 @@ class Recording:
         return int(found[0])
 
     def both_recorded(self, other: Recording) -> np.ndarray:
-        """Return the numbers of the neurons whose traces both recordings have."""
+        """Return the indices of the neurons whose traces both recordings contain."""
         return self.recorded[np.isin(self.recorded, other.recorded)]
 
     @property
@@ -197,7 +198,7 @@ class Recording:
         return table.sort_values(["neuron", "time"], ignore_index=True)
 
     def to_neo(self) -> neo.Block:
-        """Return a Neo block: a segment a neuron, with a spike train and its traces.
+        """Return a Neo block: one segment per neuron, with its spike train and traces.
 
         Raises
         ------
@@ -207,7 +208,7 @@ class Recording:
         return as_block(self)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a netCDF 4 file, whole or not at all.
+        """Write a netCDF 4 file atomically.
 
         Raises
         ------
@@ -220,12 +221,12 @@ class Recording:
 def volts(
     recording: Recording, place: str = "soma", neurons: Sequence[int] | None = None
 ) -> np.ndarray | None:
-    """Return the potential of a place in volt, or None without one.
+    """Return the potential of a place in volt, or None if there is none.
 
     Parameters
     ----------
     neurons
-        Numbers of the neurons; all that were recorded by default.
+        Indices of the neurons; all recorded neurons by default.
 
     Returns
     -------
@@ -247,6 +248,6 @@ def load_recording(path: str | os.PathLike) -> Recording:
     Raises
     ------
     DendrosimError
-        If there is no such file, it is something else, or a field of it is wrong.
+        If there is no such file, if it is not a recording, or if one of its fields is invalid.
     """
     return Recording(*read(path))

@@ -1,7 +1,7 @@
-"""What a recording that was read from a file has to hold: every field of its meta, and its arrays.
+"""Checks of a recording that was read from a file: every field of its meta, and its arrays.
 
-A file may come from elsewhere or be damaged.  Each check names the file, the key, the value and
-what would be valid.
+A file may come from elsewhere or be damaged.  The message of each check names the file, the key,
+the value and what is valid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dendrosim.model.quantities import parse_unit
 if TYPE_CHECKING:
     import xarray as xr
 
-#: More neurons than any run has, and the largest float.
+#: The largest number of neurons in a run, and the largest float.
 MOST, LARGEST = 10**7, sys.float_info.max
 
 
@@ -93,7 +93,7 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-#: Each key: what it must be, the check, and whether a file may lack it.
+#: Key to a description of valid values, the check, and whether the key is optional.
 FIELDS: dict[str, tuple[str, Callable[[Any], bool], bool]] = {
     "model": ("a text", _text, False),
     "protocol": ("a text", _text, False),
@@ -128,12 +128,12 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool], bool]] = {
 
 
 def check_meta(path: Any, meta: Any) -> Mapping[str, Any]:
-    """Return the meta of a file, or say what in it is wrong.
+    """Return the meta of a file after checking it.
 
     Raises
     ------
     DendrosimError
-        Naming the key, its value and what would be valid.
+        If a key is missing or invalid; the message names the key, its value and what is valid.
     """
     if not isinstance(meta, dict):
         raise DendrosimError(f"{path}: its meta is {_short(meta)}, not an object")
@@ -159,12 +159,12 @@ def check_meta(path: Any, meta: Any) -> Mapping[str, Any]:
 def check_arrays(
     path: Any, meta: Mapping[str, Any], spike_i: np.ndarray, spike_t: np.ndarray, traces: xr.Dataset
 ) -> None:
-    """Say what is wrong with the arrays of a file, if anything is.
+    """Check the arrays of a file.
 
     Raises
     ------
     DendrosimError
-        Naming the array and what would be valid.
+        If an array is invalid; the message names the array and what is valid.
     """
     n = meta["neurons"]
     if spike_i.ndim != 1 or spike_i.shape != spike_t.shape or spike_i.dtype.kind not in "iu":

@@ -1,4 +1,4 @@
-"""Recordings in files: netCDF 4, every field checked when it is read."""
+"""Recordings in netCDF 4 files; every field is checked on reading."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT, FIRST_FORMAT = "dendrosim recording 2", "dendrosim recording 1"
 
-#: Bytes that one byte of a packed file can stand for (deflate: 1,032).
+#: Largest number of bytes to which one byte of a packed file can expand (deflate: 1,032).
 MOST_PACKED = 1_100
 
 
@@ -27,7 +27,7 @@ def write(recording: Recording, path: str | os.PathLike) -> None:
     data["spike_neuron"] = ("spike", recording.spike_i)
     data["spike_time"] = ("spike", recording.spike_t, {"units": "second"})
     data.attrs |= {"format": FORMAT, "meta": json.dumps(dict(recording.meta))}
-    # in memory first: where the disk is full, HDF5 does not come back from an open file
+    # created in memory first, because HDF5 may end the process if the disk is full
     write_made(path, lambda file: data.to_netcdf(file, engine="h5netcdf"))
 
 
@@ -57,14 +57,14 @@ def read(path: str | os.PathLike) -> tuple[Any, Any, Any, dict[str, Any]]:
         traces = data.drop_vars(["spike_neuron", "spike_time"])
     except DendrosimError:
         raise
-    except Exception as error:  # h5netcdf raises many kinds for a broken file
+    except Exception as error:  # h5netcdf raises many kinds of errors for a damaged file
         raise DendrosimError(f"{path}: not a dendrosim recording ({_first(error)})") from None
     check_arrays(path, check_meta(path, meta), *spikes, traces)
     return *spikes, traces, meta
 
 
 def _with_grids(meta: Any) -> Any:
-    """Return the meta of a first format, which had the grid of the protocol alone."""
+    """Convert the meta of the first format, which stored only the grid of the protocol."""
     if not isinstance(meta, dict):
         return meta
     sweep = meta.get("sweep")

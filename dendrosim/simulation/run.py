@@ -1,4 +1,4 @@
-"""Run a model under a protocol on a device."""
+"""Simulation of a model under a protocol on a device."""
 
 from __future__ import annotations
 
@@ -45,44 +45,44 @@ def simulate(
     diverged: str = "raise",
     progress: bool | None = None,
 ) -> Recording:
-    """Run a model under a protocol.
+    """Simulate a model under a protocol.
 
     Parameters
     ----------
     model, protocol
-        What is run, or the name or path of it; see `load_model` and `load_protocol`.
+        Model and protocol, or their names or paths; see `load_model` and `load_protocol`.
     device
-        ``"numpy"``, ``"cython"`` or ``"cpp"`` (compiled once, then kept).
+        ``"numpy"``, ``"cython"`` or ``"cpp"`` (compiled once, then reused).
     method
         Brian2's name of an integration method; the model's own by default.
     dt
         Time step; the model's own by default.
     n
-        Neurons for each point of a grid.
+        Neurons per point of a grid.
     grids
-        Where several values of model and protocol are grids: ``"zip"`` pairs them, ``"cross"``
-        takes every combination, the first grid slowest, those of the protocol before those of the
-        model.  `Recording.grids` has the values of each neuron.
+        For several grids: ``"zip"`` pairs their values, ``"cross"`` takes every combination.  The
+        first grid varies slowest; the grids of the protocol come before those of the model.
+        `Recording.grids` has the values of each neuron.
     seed
         Seed of the noise of all Ornstein-Uhlenbeck stimuli, instead of the protocol's; a list of
         seeds is a grid.
     threads
         OpenMP threads, device ``cpp`` only.
     record
-        Names of states, subexpressions or inputs to record; the potentials by default, ``[]`` for
-        none.
+        Names of state variables, subexpressions or inputs to record; the potentials by default,
+        ``[]`` for none.
     record_dt
         Time between recorded samples, a multiple of `dt`; every step by default.
     record_neurons
-        Numbers of the neurons whose traces are recorded; all by default.  Spikes are always those
-        of all.
+        Indices of the neurons whose traces are recorded; all by default.  Spikes are always
+        recorded from all neurons.
     dtype
-        ``"float64"`` or ``"float32"``: the type of every variable but time.
+        ``"float64"`` or ``"float32"``: the type of every variable except time.
     diverged
-        What happens when a state has diverged: ``"raise"`` ends the run with an error, ``"nan"``
-        freezes the neuron while the others go on.  Its spikes and traces end at the last time at
-        which its states were found within their limits, traces go on as NaN, and
-        `Recording.diverged` names it.
+        What to do if a state diverges: ``"raise"`` ends the run with an error, ``"nan"`` freezes
+        the neuron while the others continue.  Spikes and traces of a frozen neuron end at the last
+        check that its states passed.  After that, its traces are NaN.  `Recording.diverged` lists
+        it.
     progress
         Whether to show a progress bar; on a terminal by default.
 
@@ -93,10 +93,11 @@ def simulate(
     Raises
     ------
     DendrosimError
-        If something does not fit, in one sentence.
+        If an argument is invalid; the message is one sentence.
     DivergenceError
-        If a state has diverged, naming model, variable, neuron and time: it is not finite, or a
-        potential of the model is beyond 10 V, or any other state beyond 1e50 in SI units.
+        If a state diverged: it is not finite, or a potential of the model is beyond 10 V, or any
+        other state is beyond 1e50 in SI units.  The message names model, variable, neuron and
+        time.
 
     Examples
     --------
@@ -150,7 +151,7 @@ def make_job(
     grids: str | None = None, record: Sequence[str] | None = None, record_dt: Any = None,
     record_neurons: Sequence[int] | None = None, dtype: str = "float64",
 ) -> NeuronJob:  # fmt: skip
-    """Return what a device carries out; the parameters are those of `simulate`."""
+    """Return the job that a device executes; the parameters are those of `simulate`."""
     model, protocol, _ = arranged(as_model(model), as_protocol(protocol), grids)
     execute.check_dtype(dtype)
     step, method = _step_and_method(model, dt, method)
@@ -201,7 +202,7 @@ def _step_and_method(model: Model, dt: Any, method: str | None) -> tuple[float, 
 def _dataset(plan: Plan, result: Result, grids: Sequence[Grid]) -> Any:
     import xarray as xr
 
-    # The number of a sample times its step: no rounding error adds up
+    # The number of a sample times its step, because summed steps add rounding errors
     times = step_at(result.trace_t, plan.record_dt) * plan.record_dt
     return xr.Dataset(
         {

@@ -1,8 +1,8 @@
-"""The shapes a current can have, each a line of text in the models' language.
+"""The shapes of currents, each a line of text in the models' language.
 
-The line is what Brian2 integrates on every device and what numpy evaluates for figures and
-impedances, so a shape is written once.  Edges fall on the time grid: a window from ``start`` to
-``stop`` covers the steps whose beginning lies in it, to half a step.
+Brian2 integrates this line on every device, and numpy evaluates the same line for figures and
+impedances.  Edges fall on the time grid: a window from ``start`` to ``stop`` covers the steps
+whose beginning lies in it, to half a step.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Shape:
     Attributes
     ----------
     text
-        Current while the window is open, of ``t``, ``dt``, ``start``, ``stop`` and the values;
-        ``samples`` is the sampled signal of a shape that has one.
+        Current while the window is open, a function of ``t``, ``dt``, ``start``, ``stop`` and the
+        values; ``samples`` is the sampled signal of a shape that has one.
     values
         Name to dimension (None: that of the input) and default (None: must be given).
     smooth
-        Whether it varies within a step: then each stage of an integration method sees its own
-        current, else the current of the beginning of the step holds for the whole step.
+        Whether the current varies within a step.  A smooth current is evaluated at each stage of
+        an integration method; any other keeps its value from the beginning of the step.
     needs_window
         Whether ``start`` and ``stop`` must be given.
     optional
-        Values without a default that need not be given.
+        Values without a default that may be omitted.
     doc
-        One line for people.
+        One line of description for users.
     """
 
     text: str
@@ -53,16 +53,16 @@ class Shape:
 
     @property
     def expression(self) -> Expression:
-        """The text with the window, checked.
+        """The checked text, multiplied by the window.
 
-        All stages of an integration method within a step see the window as it is at the beginning
-        of the step: where the shape is smooth, it is a value of its own, ``gate``.
+        The window is evaluated at the beginning of a step for all stages of an integration
+        method.  A smooth shape therefore has the window as a separate variable, ``gate``.
         """
         window = "gate" if self.smooth else WINDOW.text
         return parse_expression(f"({self.text})*{window}", "stimulus")
 
 
-#: 1 in the steps that begin between ``start`` and ``stop``, to half a step; else 0.
+#: 1 in steps that begin between ``start`` and ``stop``, to half a step; else 0.
 WINDOW = parse_expression("int(t > start - 0.5*dt)*int(t < stop - 0.5*dt)", "stimulus")
 
 
@@ -137,12 +137,12 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-#: What an electrode gives, without an area to divide by: for an input in ampere.
+#: Current of an electrode without division by an area, for an input in ampere.
 COMMAND = Shape("samples*amp", {}, "the commanded current itself")
 
 
 def spread(values: np.ndarray, neurons: int) -> np.ndarray:
-    """Repeat the columns of a grid for `neurons`: the grid runs slowest, repetitions fastest."""
+    """Repeat the columns of a grid for `neurons`; the grid varies slowest, repetitions fastest."""
     values = values if values.ndim == 2 else values[:, None]
     return (
         values

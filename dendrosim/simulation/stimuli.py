@@ -1,4 +1,4 @@
-"""A stimulus: a shape of current with its values, and where it goes."""
+"""A stimulus: a shape of current, its values and its target places."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dendrosim.simulation.shapes import COMMAND, SHAPES, TIME, WINDOW, spread
 from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
 from dendrosim.time_grid import sample_at, samples_over
 
-#: Values of noise that a grid cannot run over, because they shape the sampled signal itself.
+#: Values of noise that cannot be grids, because they shape the sampled signal itself.
 _SINGLE = {"tau", "sample"}
 _POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
 MAX_SAMPLES = 200_000_000
@@ -37,19 +37,19 @@ class Stimulus(Pickled):
     shape
         A name in `SHAPES`.
     values
-        What the shape needs, as text with units or quantities; ``start`` and ``stop`` (whole
-        protocol by default).  A grid gives one value a neuron.  For ``ou``: ``seed`` and
-        ``independent`` (own noise for each neuron), a list of seeds is a grid; for ``recorded``:
-        ``file``, ``sweeps``, the name or number of the ``channel`` of the potential and of the
-        ``command_channel``, and what counts as a spike: ``spike_slope``, ``spike_peak``,
+        Values of the shape, as quantities or text with units, and ``start`` and ``stop`` (whole
+        protocol by default).  A grid has one value per neuron.  For ``ou``: ``seed`` (a list is a
+        grid) and ``independent`` (separate noise for each neuron).  For ``recorded``: ``file``,
+        ``sweeps``, the name or number of the ``channel`` of the potential and of the
+        ``command_channel``, and the definition of a spike: ``spike_slope``, ``spike_peak``,
         ``spike_height``.
-        Two ``ou`` stimuli of a protocol have different noise, also with the same seed; the same
-        noise into two places is one stimulus with both in ``into``.
+        Two ``ou`` stimuli of a protocol have different noise, even with the same seed.  For the
+        same noise into two places, list both in ``into`` of one stimulus.
 
     Raises
     ------
     DendrosimError
-        Naming the key, the value and what would be valid.
+        If a value is invalid; the message names the key, the value and what is valid.
     """
 
     into: tuple[str, ...]
@@ -84,7 +84,7 @@ class Stimulus(Pickled):
                     raise DendrosimError(f"{here} cannot be a grid")
         for key, (_, default) in wanted.items():
             if key not in result and default is not None:
-                # "0" stands for no current of whatever dimension the input has
+                # "0" is zero current in any dimension of the input
                 result[key] = quantity(default)
         missing = wanted.keys() - result.keys() - {*spec.optional}
         missing -= set() if spec.needs_window else {"stop"}
@@ -123,7 +123,7 @@ class Stimulus(Pickled):
         return ("into", "start", "stop", *SHAPES[self.shape].values, *self.options)
 
     def expression(self, in_ampere: bool) -> Expression:
-        """Return the text of the shape, for an input in ampere or in another unit."""
+        """Return the expression of the shape, for an input in ampere or in another unit."""
         whole = self.shape == "recorded" and (in_ampere or "area" not in self.values)
         return (COMMAND if whole else SHAPES[self.shape]).expression
 
@@ -151,7 +151,7 @@ class Stimulus(Pickled):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Lengths of the grids, by key; a recorded stimulus has one of sweeps."""
+        """Lengths of the grids, by key; several sweeps of a recorded stimulus are also a grid."""
         sizes = {key: value.size for key, value in self.values.items() if value.ndim}
         if isinstance(self.options.get("seed"), list):
             sizes["seed"] = len(self.options["seed"])
@@ -160,7 +160,7 @@ class Stimulus(Pickled):
         return sizes
 
     def grid(self, key: str) -> Quantity:
-        """Return the values of a grid that `sizes` names."""
+        """Return the values of a grid; `key` is one of `sizes`."""
         if key == "sweeps":
             value = self.options["sweeps"] or range(self.sizes["sweeps"])
         else:
@@ -177,14 +177,14 @@ class Stimulus(Pickled):
         duration
             Seconds.
         neurons
-            How many columns a signal of its own for each neuron has.
+            Number of columns if each neuron has its own signal.
         stream
-            Which of the sequences of random numbers of the seed; see `Protocol.streams`.
+            Index of the sequence of random numbers of the seed; see `Protocol.streams`.
 
         Returns
         -------
         values : ndarray
-            Shape (samples,) or, one column a neuron, (samples, neurons).
+            Shape (samples,) or, with one column per neuron, (samples, neurons).
         dt : float
         """
         if self.shape == "recorded":
@@ -213,9 +213,9 @@ class Stimulus(Pickled):
         return (spread(path, neurons) if own else path[:, 0]), dt
 
     def _seeds(self, neurons: int, stream: int) -> list[np.random.SeedSequence]:
-        """Return the seed of each noise: one, one for each point, or one for each neuron.
+        """Return the seeds of the noise: one in all, one per point, or one per neuron.
 
-        That of a neuron depends on its own seed and number alone, whatever runs beside it.
+        The seed of a neuron depends on its given seed and its number, not on the other neurons.
         """
         given = self.options["seed"]
         points = given if isinstance(given, list) else [given]
@@ -232,7 +232,7 @@ class Stimulus(Pickled):
         self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0,
         in_ampere: bool = False,
     ) -> np.ndarray:  # fmt: skip
-        """Evaluate the current at `times` (seconds): an array of shape (times, neurons), SI."""
+        """Return the current at `times` (seconds), shape (times, neurons), in SI units."""
         times = np.asarray(times, dtype=float)[:, None]
         values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
         values |= {"t": times, "dt": dt, "amp": 1.0}
@@ -251,12 +251,12 @@ def changed_stimuli(
     stimuli: Sequence[Stimulus], own: Mapping[int, Mapping[str, Any]], values: Mapping[str, Any],
     where: str,
 ) -> list[Stimulus]:  # fmt: skip
-    """Return stimuli with other values: those of all that have them, and those of one each.
+    """Return changed stimuli: `values` for every stimulus that has them, `own` for one each.
 
     Raises
     ------
     DendrosimError
-        If no stimulus, or not the one that is meant, has such a value.
+        If no stimulus has such a value, or if the given stimulus does not have it.
     """
     if not isinstance(own, Mapping):
         raise DendrosimError(
@@ -278,7 +278,7 @@ def changed_stimuli(
         s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)}) for s in stimuli
     ]
     for k, new in own.items():
-        if reserved := new.keys() & {"where", "self"}:  # of Python, not of a stimulus
+        if reserved := new.keys() & {"where", "self"}:  # arguments in Python, not values
             raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
         changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
     return changed

@@ -1,7 +1,7 @@
-"""Checks of one stimulus whose values are each right, and say nothing together.
+"""Checks of a stimulus whose values are each valid, but do not fit together.
 
-They come when a file is read or a run is planned, not when a stimulus is made: values that are
-changed one after the other may disagree in between.
+The checks run when a file is read or a run is planned, not when a stimulus is created, because
+values that are changed one after the other may contradict each other in between.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def check_values(stimulus: Stimulus, where: str) -> None:
     Raises
     ------
     DendrosimError
-        Naming the stimulus, the values and what would be valid.
+        For such values; the message names the stimulus, the values and what is valid.
     """
     values = stimulus.values
     if np.any(values["start"] < 0):
@@ -46,17 +46,17 @@ def check_values(stimulus: Stimulus, where: str) -> None:
 
 
 def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> None:
-    """Refuse a stimulus that puts nothing into a run.
+    """Refuse a stimulus that has no effect on a run.
 
     Parameters
     ----------
     duration, dt
-        Of the run, in seconds.
+        Duration and time step of the run, in seconds.
 
     Raises
     ------
     DendrosimError
-        Naming the stimulus, the values and what would be valid.
+        If the stimulus is never on; the message names it, its values and what is valid.
     """
     check_values(stimulus, where)
     start = stimulus.values["start"]
@@ -67,7 +67,7 @@ def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> N
             f"{describe(Quantity(duration, dim=second.dim))}"
         )
     first, last = np.atleast_1d(start, stop)
-    # the window opens at the step next to its start
+    # the window opens at the step nearest to its start
     times = (np.floor(np.asarray(first) / dt) + np.arange(-1, 3)[:, None]) * dt
     opened = WINDOW({"t": times, "dt": dt, "start": np.asarray(first), "stop": np.asarray(last)})
     if not np.all(np.any(opened * (times < duration - 1e-9 * dt), axis=0)):

@@ -1,4 +1,4 @@
-"""What a stimulus takes that is no quantity of its shape: files, sweeps, channels, seeds."""
+"""Options of a stimulus besides the quantities of its shape: files, sweeps, channels, seeds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.model.quantities import parse_unit, quantity
 
-#: Of a recorded cell: what counts as a spike, see `spike_detection.SpikeRule`.
+#: Definition of a spike of a recorded cell, see `spike_detection.SpikeRule`.
 SPIKE_RULE = {"spike_slope": ("slope", "volt/second"), "spike_peak": ("peak", "volt"),
               "spike_height": ("height", "volt")}  # fmt: skip
-#: What each shape takes besides its values, and what holds where it is not given.
+#: Options of each shape besides its values, with their defaults.
 OPTIONS: dict[str, dict[str, Any]] = {
     "ou": {"seed": 0, "independent": False},
     "recorded": dict.fromkeys(("file", "sweeps", "channel", "command_channel", *SPIKE_RULE)),
@@ -21,12 +21,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def read_option(key: str, value: Any, where: str) -> Any:
-    """Return an option as a stimulus keeps it.
+    """Return an option as a stimulus stores it.
 
     Raises
     ------
     DendrosimError
-        Naming the key, the value and what would be valid.
+        If it is invalid; the message names the key, the value and what is valid.
     """
     kinds = {"seed": int, "independent": bool, "file": str}
     if key in SPIKE_RULE:
@@ -63,7 +63,7 @@ def read_option(key: str, value: Any, where: str) -> Any:
 
 
 def _of_spikes(key: str, value: Any, where: str) -> str:
-    """Return a number of the rule for spikes as text, checked."""
+    """Return a number of the definition of a spike as checked text."""
     unit = SPIKE_RULE[key][1]
     found = quantity(value, where, like=parse_unit(unit))
     if found.ndim or (key != "spike_peak" and not found > 0):
