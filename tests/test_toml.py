@@ -61,7 +61,9 @@ def test_a_recipe_does_not_say_where_data_lie(tmp_path):
     path = tmp_path / "own.toml"
     text = (shelf("recipes") / "binary_adding_lif.toml").read_text()
     path.write_text(text.replace("[task]", "[task]\ndata = 'here'", 1))
-    with pytest.raises(DendrosimError, match=r"'data'; where the files .* --data"):
+    with pytest.raises(
+        DendrosimError, match=r"key 'data'; give the location of the files with --data"
+    ):
         learn.load_recipe(path)
 
 

@@ -83,7 +83,7 @@ class TestTargets:
         (tmp_path / "two").symlink_to(tmp_path / "one")
         (tmp_path / "file").write_text("x")
         for name, told in [
-            ("pipe", "a device or a pipe"), ("one", "circle"), (".", "it is a folder"),
+            ("pipe", "a device or a pipe"), ("one", "circular link"), (".", "it is a folder"),
             ("none/a", "there is no folder"), ("file/a", "there is no folder"), ("a\0b", "null"),
         ]:  # fmt: skip
             with pytest.raises(DendrosimError, match=told):
