@@ -76,6 +76,22 @@ def target(path: str | os.PathLike) -> Path:
     return real
 
 
+def make_folder(path: str | os.PathLike) -> Path:
+    """Make a folder and its parents where they do not exist; return its path.
+
+    Raises
+    ------
+    DendrosimError
+        If it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DendrosimError(f"{path}: cannot be a folder ({error.strerror})") from None
+    return folder
+
+
 class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as temporary)
     """Write a file under a temporary name in the same folder and rename it on success.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dendrosim import files
 from dendrosim.cli.options import JSON, print_json, read_array
 from dendrosim.errors import DendrosimError, did_you_mean
 
@@ -128,9 +129,9 @@ def make_folder(folder: Path) -> None:
         If it cannot be created.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DendrosimError(f"--out {folder}: cannot be a folder ({error.strerror})") from None
+        files.make_folder(folder)
+    except DendrosimError as error:
+        raise DendrosimError(f"--out {error}") from None
 
 
 @click.command()

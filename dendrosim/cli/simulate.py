@@ -13,6 +13,7 @@ import click
 from dendrosim.cli.options import JSON, check_folder, check_writable, print_json
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.files import make_folder
 
 if TYPE_CHECKING:
     from dendrosim.model.model import Model
@@ -217,12 +218,12 @@ def demo(out: str) -> None:
     for model in models:
         click.echo(f"reducing {model.name} (fitted on fi_curve) ...", err=True)
         reductions.append(reduce(model, "0.1 ms", fit=["fi_curve"]))
-        reductions[-1].save(_folder(out) / f"{model.name}_reduced.toml")
+        reductions[-1].save(make_folder(out) / f"{model.name}_reduced.toml")
     for model, reduction in zip(models, reductions, strict=True):
         for name in ("fi_curve", "dendritic_step"):
             result = comparison.compare([model, reduction.model], load_protocol(name))
             click.echo(result.text() + "\n")
-            result.save(_folder(out) / f"{model.name}_{name}")
+            result.save(make_folder(out) / f"{model.name}_{name}")
     click.echo(f"figures, tables and recordings are in {out}/")
 
 
@@ -237,15 +238,6 @@ def _found_of_the_cell(how: Any, neurons: int) -> str | None:
     for doubt in clamp_doubts(how, neurons):
         warnings.warn(doubt, DendrosimWarning, stacklevel=2)
     return found(clamp)
-
-
-def _folder(path: str) -> Path:
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DendrosimError(f"{path}: cannot be a folder ({error.strerror})") from None
-    return folder
 
 
 def _write_recording(recording: Any, protocol: Any, path: Path) -> None:

@@ -16,7 +16,6 @@ import brian2 as b2
 from brian2.devices.device import all_devices, get_device
 
 from dendrosim.devices.compiler import machine
-from dendrosim.devices.cython_modules import remove_damaged
 from dendrosim.devices.program_cache import cache_folder, key_of
 from dendrosim.errors import DendrosimError
 
@@ -72,4 +71,3 @@ def _set_defaults() -> None:
     # Brian2's cache key is only the source, but with -march=native a module depends on the machine
     kept = cache_folder() / "cython" / key_of([machine(), b2.__version__])
     b2.prefs.codegen.runtime.cython.cache_dir = str(kept)
-    remove_damaged(kept)

@@ -219,7 +219,7 @@ def limit_to(most: int) -> list[Entry]:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-                _digest_of(path).unlink(missing_ok=True)
+                digest_of(path).unlink(missing_ok=True)
         except OSError as error:
             raise DendrosimError(f"{path} cannot be removed ({error.strerror})") from None
         removed.append(entry)
@@ -246,31 +246,44 @@ def made_once(name: str, of: Sequence[str], make: Callable[[Path], Path]) -> Pat
     """
     key = key_of(list(of))
     kept = cache_folder() / name.format(key)
-    if _is_kept(kept, key):
+    if is_kept(kept, key):
         return kept
     with locked(key):
-        if _is_kept(kept, key):
+        if is_kept(kept, key):
             return kept
         scratch = scratch_folder(key)
         try:
             made = make(scratch)
             known = scratch / "digest.json"
-            known.write_text(json.dumps([*digest(made), key]))
+            known.write_text(identity(made, key))
             kept.parent.mkdir(exist_ok=True)
             made.replace(kept)
-            known.replace(_digest_of(kept))
+            known.replace(digest_of(kept))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return kept
 
 
-def _digest_of(kept: Path) -> Path:
+def identity(path: Path, key: str) -> str:
+    """Return the text of the file beside a file of the cache: its size, its hash and its key."""
+    return json.dumps([*digest(path), key])
+
+
+def digest_of(kept: Path) -> Path:
+    """Return the path of the file that holds the `identity` of a file of the cache."""
     return kept.with_name(f"{kept.name}.json")
 
 
-def _is_kept(kept: Path, key: str) -> bool:
+def is_kept(kept: Path, key: str) -> bool:
+    """Return whether a file of the cache is whole and has the key.
+
+    Raises
+    ------
+    DendrosimError
+        If the file belongs to another user.
+    """
     try:
-        known = json.loads(_digest_of(kept).read_text())
+        known = json.loads(digest_of(kept).read_text())
     except (OSError, ValueError):
         return False
     # compare the key, too: an intact file may have been moved to the path of another entry

@@ -9,7 +9,7 @@ import brian2 as b2
 import numpy as np
 
 from dendrosim.devices import signals
-from dendrosim.devices.cython_modules import keep
+from dendrosim.devices.cython_modules import keep, remove_damaged
 from dendrosim.devices.job import (
     Built,
     Done,
@@ -27,6 +27,8 @@ def run_here(job: Job, target: str, progress: Progress | None, freeze: bool) -> 
     """Run a job; the parameters and errors are those of `devices.execute`."""
     started, since = time.perf_counter(), time.time()
     b2.prefs.codegen.target = target
+    if target == "cython":
+        remove_damaged(Path(b2.prefs.codegen.runtime.cython.cache_dir))
     built = job.build()
     sampled = signals.numbers(job.samples, job.rooms.get("neurons"))
     for (group, name), value in (*job.values.items(), *sampled):

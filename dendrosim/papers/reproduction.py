@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dendrosim.errors import DendrosimError
-from dendrosim.files import replacing
+from dendrosim.files import make_folder, replacing
 from dendrosim.papers.claims import (
     VERDICTS,
     Checked,
@@ -120,7 +120,7 @@ def reproduce(
         If the folder is not writable or there is no such paper.
     """
     papers = load_papers(paper)
-    folder = _folder(out)
+    folder = make_folder(out)
     if runs is not None and not Path(runs).is_dir():
         raise DendrosimError(f"{runs}: there is no such folder of training runs")
     shop = Workshop(full, None if runs is None else Path(runs))
@@ -167,15 +167,6 @@ def _tasks(
             yield lambda paper=paper, claim=claim: judge(paper, claim)
         for name, drawing in DRAWINGS[paper.name].items():
             yield lambda paper=paper, name=name, drawing=drawing: draw(paper, name, drawing)
-
-
-def _folder(out: str | os.PathLike) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DendrosimError(f"{out}: cannot be a folder ({error.strerror})") from None
-    return folder
 
 
 def _write(found: Reproduction, papers: Sequence[Paper]) -> None:

@@ -34,7 +34,7 @@ def _spiking(plan: Plan) -> Spiking:
 
     A refractory neuron cannot spike, but is still integrated.  Brian2 would test this in the
     integration loop and store the result in one byte per neuron.  With such bytes in the loop,
-    GCC vectorizes over 64 neurons, whose doubles do not fit into the registers of any processor.
+    GCC vectorizes the loop over 64 neurons. Their doubles need more registers than a processor has.
     """
     if plan.threshold is None or plan.refractory is None:
         return Spiking((), plan.threshold, plan.reset, "")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dendrosim.errors import DendrosimError
+from dendrosim.files import make_folder
 from dendrosim.learn.networks.torch_cells import CELLS
 from dendrosim.learn.networks.trained_cells import TrainedCells
 from dendrosim.learn.training.evaluation import evaluate
@@ -92,7 +93,7 @@ class RunFolder:
         """Create the folder, or continue the run in it, and lock it against other processes."""
         new = self.processes.first and not self.folder.exists()
         if self.processes.first:
-            _make(self.folder)
+            make_folder(self.folder)
             self._held = _hold(self.folder)
         try:
             self._open(resume, task, data, keep_threads)
@@ -279,10 +280,3 @@ def _hold(folder: Path) -> int | None:
         os.close(held)
         return None
     return held
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DendrosimError(f"{folder}: cannot be a folder ({error.strerror})") from None
