@@ -104,6 +104,33 @@ def execute(
         raise DendrosimError(_refusal(error, job)) from error
 
 
+def compile_program(job: Job, device: str, threads: int = 1) -> bool:
+    """Compile the program of a job, if the device has one and the cache does not.
+
+    Processes that run the same program afterwards then find it in the cache.
+
+    Returns
+    -------
+    bool
+        Whether this call compiled anything.
+
+    Raises
+    ------
+    DendrosimError
+        As for `execute`.
+    """
+    if device not in standalone.TARGETS:
+        return False
+    try:
+        with own_brian2():
+            b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
+            return program_of(job, device, threads).compiled
+    except DendrosimError:
+        raise
+    except Exception as error:
+        raise DendrosimError(_refusal(error, job)) from error
+
+
 def write_source(
     job: Job, device: str, folder: Path, *, threads: int = 1, build: bool = False
 ) -> dict[str, tuple[str, str]]:

@@ -61,6 +61,8 @@ class Plan:
         Neurons to record, None for all.
     dt, duration, record_dt
         Seconds.
+    room
+        Least capacity of the arrays of a C++ program, so that runs of fewer neurons share it.
     """
 
     equations: tuple[str, ...]
@@ -80,11 +82,17 @@ class Plan:
     duration: float
     record_dt: float
     units: Mapping[str, str] = field(default_factory=dict)
+    room: int = 0
+
+    @property
+    def capacity(self) -> int:
+        """Capacity of the arrays of a C++ program."""
+        return group_size.room(max(self.neurons, self.room))
 
     @property
     def structure(self) -> dict:
         """Every property whose change requires a new compilation, as plain values."""
-        room = group_size.room(self.neurons)
+        room = self.capacity
         shapes = {name: signals.room(values, room) for name, (values, _) in self.samples.items()}
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
@@ -110,6 +118,7 @@ def make_plan(
     record: Sequence[str],
     record_dt: float | None,
     record_neurons: Any = None,
+    room: int = 0,
 ) -> Plan:
     """Combine a model and a protocol into a plan.
 
@@ -129,6 +138,8 @@ def make_plan(
         Seconds between recorded samples, a multiple of `dt`; None for every step.
     record_neurons
         Indices of the neurons to record; None for all.
+    room
+        Least capacity of the arrays of a C++ program.
 
     Raises
     ------
@@ -168,6 +179,7 @@ def make_plan(
         duration=duration,
         record_dt=every * dt,
         units={name: names[name] for name in record},
+        room=room,
     )
 
 
