@@ -104,15 +104,10 @@ def execute(
         raise DendrosimError(_refusal(error, job)) from error
 
 
-def compile_program(job: Job, device: str, threads: int = 1) -> bool:
+def compile_program(job: Job, device: str, threads: int = 1) -> None:
     """Compile the program of a job, if the device has one and the cache does not.
 
     Processes that run the same program afterwards then find it in the cache.
-
-    Returns
-    -------
-    bool
-        Whether this call compiled anything.
 
     Raises
     ------
@@ -120,11 +115,11 @@ def compile_program(job: Job, device: str, threads: int = 1) -> bool:
         As for `execute`.
     """
     if device not in standalone.TARGETS:
-        return False
+        return
     try:
         with own_brian2():
             b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
-            return program_of(job, device, threads).compiled
+            program_of(job, device, threads)
     except DendrosimError:
         raise
     except Exception as error:

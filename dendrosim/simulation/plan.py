@@ -157,7 +157,7 @@ def make_plan(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
         )
     found = inputs_of(model, protocol, neurons, duration, dt)
-    names = _recordable(model)
+    names = recordable(model)
     _check_names(record, names, model)
     every = _every(record_dt, dt)
     threshold, refractory = _spikes(model)
@@ -267,7 +267,8 @@ def _is_read(name: str, model: Model) -> bool:
     return any(name in text.names for text in texts)
 
 
-def _recordable(model: Model) -> dict[str, str]:
+def recordable(model: Model) -> dict[str, str]:
+    """Return the names that can be recorded, with their SI units."""
     if model.kind == "continuous":
         return {e.name: unit_text(e.dim) for e in model.equations}
     return dict.fromkeys([*model.states, *model.inputs.values()], "1")

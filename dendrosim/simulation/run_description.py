@@ -37,15 +37,7 @@ def describe_run(
         "input_units": _input_units(model),
         "scales": _scales(model),
         "protocol": protocol.name,
-        "stimuli": [
-            {
-                "into": list(s.into),
-                "shape": s.shape,
-                **{key: describe(value) for key, value in s.values.items()},
-                **{key: value for key, value in s.options.items() if value is not None},
-            }
-            for s in protocol.stimuli
-        ],
+        "stimuli": describe_stimuli(protocol),
         "measure": list(protocol.window),
         "grids": values,
         "neurons": plan.neurons,
@@ -60,6 +52,19 @@ def describe_run(
             "python": platform.python_version(),
         },
     }
+
+
+def describe_stimuli(protocol: Protocol) -> list[dict[str, Any]]:
+    """Return the stimuli of a protocol as plain values."""
+    return [
+        {
+            "into": list(s.into),
+            "shape": s.shape,
+            **{key: describe(value) for key, value in s.values.items()},
+            **{key: value for key, value in s.options.items() if value is not None},
+        }
+        for s in protocol.stimuli
+    ]
 
 
 def _input_units(model: Model) -> dict[str, str]:
