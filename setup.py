@@ -38,6 +38,9 @@ BASE = [
     "lazy-loader>=0.4",  # a name is imported when it is first used
     "filelock>=3.12",  # processes that need one compiled program wait for each other
     "safetensors>=0.4",
+    "zarr>=3.1",  # the store of a sweep
+    "joblib>=1.4",  # its processes
+    "cma>=4.0",  # the optimiser of a fit
 ]
 
 EXTRAS = {
@@ -59,6 +62,8 @@ EXTRAS = {
         "cuda-bindings>=12.9",
         "nvidia-cuda-nvrtc>=13,<14",
     ],
+    "cluster": ["distributed>=2024.8"],
+    "sensitivity": ["SALib>=1.5"],
     "ephys": ["neo>=0.13"],
     "metrics": ["elephant>=1.1"],
     "efel": ["efel>=5.6"],
@@ -85,7 +90,7 @@ EXTRAS["test"] = [
     "pyabf>=2.3",  # another reader of the recordings, with which ours is compared
     *(
         need
-        for extra in ("ephys", "metrics", "efel", "learn", "nir", "docs")
+        for extra in ("ephys", "metrics", "cluster", "sensitivity", "efel", "learn", "nir", "docs")
         for need in EXTRAS[extra]
     ),
 ]

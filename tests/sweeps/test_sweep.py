@@ -307,3 +307,12 @@ def test_morris_effects_of_a_known_function():
 def test_the_manifest_is_plain():
     s = swept({"g_c": "[5, 10] mS/cm**2"})
     assert json.loads(json.dumps(s.manifest)) == s.manifest
+
+
+def test_a_dask_client_is_an_engine(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    options = {"design": "random", "n": 40, "chunk": 7}
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=2,
+                            dashboard_address=None) as client:  # fmt: skip
+        s = swept(**options, engine=client, out=tmp_path / "s.zarr")
+    assert same(s, swept(**options))
