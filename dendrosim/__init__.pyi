@@ -3,6 +3,7 @@ from . import current_clamp as current_clamp
 from . import devices as devices
 from . import energy as energy
 from . import figures as figures
+from . import fitting as fitting
 from . import integrators as integrators
 from . import learn as learn
 from . import measures as measures
@@ -17,6 +18,8 @@ from .comparison import Comparison as Comparison
 from .comparison import compare as compare
 from .errors import DendrosimError as DendrosimError
 from .errors import DivergenceError as DivergenceError
+from .fitting import Fit as Fit
+from .fitting import fit as fit
 from .model import Model as Model
 from .model import citation as citation
 from .model import load_model as load_model

@@ -1,0 +1,182 @@
+"""Costs of a fit: how far the responses of a candidate are from a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
+from dendrosim.fitting.features import Feature, Response, distance, spreads, vector
+from dendrosim.fitting.responses import Target
+from dendrosim.measures import coincidence_factor, exclude_spikes
+from dendrosim.time_grid import in_window
+
+Array = NDArray[np.float64]
+#: The responses of a candidate under each protocol; None where it diverged.
+Every = Sequence[Sequence[Response] | None]
+
+#: Spikes at most this far apart coincide (s), as in a comparison.
+COINCIDENCE = 2e-3
+#: Time before and after a spike in which the potential is not compared (s).
+AROUND = (5e-3, 20e-3)
+#: A rate error of this size (Hz), or of this part of the mean rate, counts as 1.
+RATE, RATE_PART = 1.0, 0.05
+#: A mean error of the potential of this size (V) counts as 1.
+POTENTIAL = 1e-3
+#: Cost of a candidate that diverges: larger than any other.
+DIVERGED = 1e6
+
+
+def potential_error(response: Response, target: Response) -> float:
+    """Return the root mean square difference in V away from the spikes of both; nan without."""
+    if response.v is None or target.v is None:
+        return np.nan
+    window = (target.times >= target.start) & (target.times <= target.stop)
+    window &= target.times <= response.times[-1]
+    times = target.times[window]
+    away = exclude_spikes(times, np.r_[response.train, target.train], *AROUND)
+    if not away.any():
+        return np.nan
+    apart = np.interp(times, response.times, response.v) - target.v[window]
+    return float(np.sqrt(np.mean(apart[away] ** 2)))
+
+
+def gamma(response: Response, target: Response) -> float:
+    """Return the coincidence factor of the spikes in the window; nan if neither fires."""
+    a, b = (r.train[in_window(r.train, target.start, target.stop)] for r in (target, response))
+    return coincidence_factor(a, b, COINCIDENCE, target.stop - target.start)
+
+
+def _voltage(target: Target, responses: Sequence[Response], _: Any) -> float:
+    pairs = zip(responses, target.responses, strict=True)
+    errors = np.array([potential_error(r, t) for r, t in pairs])
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known**2)) / POTENTIAL) if known.size else 0.0
+
+
+def _spikes(target: Target, responses: Sequence[Response], _: Any) -> float:
+    pairs = zip(responses, target.responses, strict=True)
+    found = np.array([gamma(r, t) for r, t in pairs])
+    known = found[np.isfinite(found)]
+    return float(np.mean(10 * (1 - known))) if known.size else 0.0
+
+
+def _fi(target: Target, responses: Sequence[Response], _: Any) -> float:
+    length = target.responses[0].stop - target.responses[0].start
+    rates = np.array([[len(r.inside) / length for r in every]
+                      for every in (responses, target.responses)])  # fmt: skip
+    error = np.sqrt(np.mean((rates[0] - rates[1]) ** 2))
+    return float(error / max(RATE, RATE_PART * rates[1].mean()))
+
+
+def _features(target: Target, responses: Sequence[Response], known: FeatureTarget) -> float:
+    own = [
+        distance(vector(r, known.features), wanted, spread)
+        for r, wanted, spread in zip(responses, known.vectors, known.spreads, strict=True)
+    ]
+    return float(np.sqrt(np.mean(np.square(own))))
+
+
+@dataclass(frozen=True)
+class FeatureTarget:
+    """Features of a target and their spreads, one row per stimulus."""
+
+    features: Mapping[str, Feature]
+    vectors: Array
+    spreads: Array
+
+
+COSTS: dict[str, Callable[[Target, Sequence[Response], Any], float]] = {
+    "features": _features, "voltage": _voltage, "spikes": _spikes, "fi": _fi,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """A weighted sum of costs, averaged over protocols.
+
+    Attributes
+    ----------
+    weights
+        Name of a cost to its weight.
+    features
+        Features of cost ``"features"``.
+    known
+        Features of each target.
+    """
+
+    weights: Mapping[str, float]
+    features: Mapping[str, Feature]
+    known: tuple[FeatureTarget, ...]
+
+    def of(
+        self, targets: Sequence[Target], responses: Sequence[Sequence[Response] | None]
+    ) -> float:
+        """Return the cost of a candidate, given its responses under each protocol."""
+        if any(response is None for response in responses):
+            return DIVERGED
+        total = 0.0
+        for target, own, known in zip(targets, responses, self.known, strict=True):
+            for name, weight in self.weights.items():
+                total += weight * COSTS[name](target, own, known)
+        return total / len(targets)
+
+
+def read_cost(
+    cost: Any, targets: Sequence[Target], features: Mapping[str, Feature],
+    spread: Mapping[str, float],
+) -> Cost:  # fmt: skip
+    """Return the cost of a fit.
+
+    Parameters
+    ----------
+    cost
+        A name in `COSTS`, a list of names, or a mapping of names to weights.
+    targets
+        The targets.
+    features, spread
+        Features of cost ``"features"``, and given spreads in SI units.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such cost, or if it cannot tell any candidates apart.
+    """
+    weights = dict.fromkeys([cost] if isinstance(cost, str) else cost, 1.0) if (
+        not isinstance(cost, Mapping)
+    ) else dict(cost)  # fmt: skip
+    if not weights:
+        raise DendrosimError("cost needs at least one name")
+    for name, weight in weights.items():
+        checks.one_of(name, COSTS, "unknown cost")
+        weights[name] = checks.number(weight, f"cost: {name}")
+        if weights[name] <= 0:
+            raise DendrosimError(f"cost: {name} = {weight!r} should be a weight above 0")
+    for name in spread:
+        if name not in features:
+            raise DendrosimError(f"spread: {name!r} is not a feature of this fit")
+        if not checks.number(spread[name], f"spread: {name}") > 0:
+            raise DendrosimError(f"spread: {name} = {spread[name]!r} should be above 0")
+    known = []
+    for target in targets:
+        vectors = np.array([vector(r, features) for r in target.responses])
+        own = np.array([spreads(v, features, spread) for v in vectors])
+        known.append(FeatureTarget(features, vectors, own))
+    _refuse_blind(weights, targets)
+    return Cost(weights, features, tuple(known))
+
+
+def _refuse_blind(weights: Mapping[str, float], targets: Sequence[Target]) -> None:
+    every = [r for target in targets for r in target.responses]
+    if not {"features", "voltage"} & weights.keys() and not any(len(r.inside) for r in every):
+        raise DendrosimError(
+            "the target never fires in the measured window, so a cost of spikes alone is the same "
+            "for every silent candidate; add 'features' or 'voltage'"
+        )
+    if weights.keys() == {"voltage"} and all(r.v is None for r in every):
+        raise DendrosimError("the target has no potential; choose cost 'features' or 'spikes'")

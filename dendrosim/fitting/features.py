@@ -1,0 +1,192 @@
+"""Features of responses: what a fit compares.
+
+Each feature is one number of a spike train and a potential in the measured window of a protocol.
+An undefined feature is nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.measures import efel_features
+from dendrosim.measures.trains import cv_isi
+from dendrosim.time_grid import in_window
+
+Array = NDArray[np.float64]
+
+#: Time around a spike that does not belong to the potential between spikes (s).
+BEFORE, AFTER = 2e-3, 20e-3
+#: Time around the time of a spike in which its peak is sought, and after it its minimum (s).
+PEAK, TROUGH = 2e-3, 30e-3
+
+
+class Response(NamedTuple):
+    """One neuron under one stimulus."""
+
+    train: Array  #: spike times in s
+    times: Array  #: s, shape (samples,)
+    v: Array | None  #: potential in V, shape (samples,); None without a physical scale
+    start: float  #: measured window in s
+    stop: float
+    onset: float  #: onset of the stimulus in s; nan without one
+
+    @property
+    def inside(self) -> Array:
+        """Spikes in the measured window."""
+        return self.train[in_window(self.train, self.start, self.stop)]
+
+
+def _latency(r: Response) -> float:
+    origin = r.onset if r.start <= r.onset < r.stop else r.start
+    return r.inside[0] - origin if len(r.inside) else np.nan
+
+
+def _interval(k: int) -> Callable[[Response], float]:
+    def of(r: Response) -> float:
+        gaps = np.diff(r.inside)
+        return float(gaps[k]) if len(gaps) else np.nan
+
+    return of
+
+
+def _between(r: Response) -> Array:
+    """Return the potential in the window, away from spikes."""
+    keep = (r.times >= r.start) & (r.times <= r.stop)
+    for spike in r.train:
+        keep &= (r.times < spike - BEFORE) | (r.times > spike + AFTER)
+    return r.v[keep]
+
+
+def _of_quiet(function: Callable[[Array], float]) -> Callable[[Response], float]:
+    def of(r: Response) -> float:
+        if r.v is None:
+            return np.nan
+        quiet = _between(r)
+        return float(function(quiet)) if quiet.size else np.nan
+
+    return of
+
+
+def _of_spikes(before: float, after: float, pick: Callable) -> Callable[[Response], float]:
+    def of(r: Response) -> float:
+        if r.v is None:
+            return np.nan
+        found = []
+        for spike in r.inside:
+            first, last = np.searchsorted(r.times, (spike - before, spike + after))
+            if last > first:
+                found.append(pick(r.v[first:last]))
+        return float(np.mean(found)) if found else np.nan
+
+    return of
+
+
+class Feature(NamedTuple):
+    """A feature with its spread: the difference that counts as 1."""
+
+    function: Callable[[Response], float]
+    unit: str
+    spread: float  #: in SI units; at least this
+    relative: float  #: part of the target's value; at least this
+    doc: str
+
+
+FEATURES: dict[str, Feature] = {
+    "spikes": Feature(lambda r: float(len(r.inside)), "1", 0.5, 0.05, "number of spikes"),
+    "first_spike_latency": Feature(_latency, "second", 1e-3, 0.05, "onset to first spike"),
+    "first_isi": Feature(_interval(0), "second", 1e-3, 0.05, "first interspike interval"),
+    "last_isi": Feature(_interval(-1), "second", 1e-3, 0.05, "last interspike interval"),
+    "mean_isi": Feature(lambda r: float(np.diff(r.inside).mean()) if len(r.inside) > 1 else np.nan,
+                        "second", 1e-3, 0.05, "mean interspike interval"),
+    "cv_isi": Feature(lambda r: cv_isi(r.inside), "1", 0.05, 0.05,
+                      "coefficient of variation of the intervals"),
+    "last_spike": Feature(lambda r: r.inside[-1] - r.start if len(r.inside) else np.nan,
+                          "second", 2e-3, 0.02, "start of the window to the last spike"),
+    "mean_potential": Feature(_of_quiet(np.mean), "volt", 1e-3, 0.0, "mean away from spikes"),
+    "lowest_potential": Feature(_of_quiet(np.min), "volt", 1e-3, 0.0, "lowest away from spikes"),
+    "std_potential": Feature(_of_quiet(np.std), "volt", 0.5e-3, 0.05, "spread away from spikes"),
+    "spike_peak": Feature(_of_spikes(PEAK, PEAK, np.max), "volt", 2e-3, 0.0, "mean peak of spikes"),
+    "spike_trough": Feature(_of_spikes(0, TROUGH, np.min), "volt", 1e-3, 0.0,
+                            "mean lowest potential after a spike"),
+}  # fmt: skip
+DEFAULT = tuple(FEATURES)
+#: A feature that only one of both has, or that differs by more, counts as this many spreads.
+WORST = 10.0
+
+
+def read_features(names: Sequence[str] | None) -> dict[str, Feature]:
+    """Return features by name: those of `FEATURES`, or eFEL's.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such feature.
+    """
+    if names is None:
+        return dict(FEATURES)
+    found = {}
+    for name in checks.texts(names, "features"):
+        if name in FEATURES:
+            found[name] = FEATURES[name]
+            continue
+        efel = _efel_names()
+        if name not in efel:
+            raise DendrosimError(
+                f"features: {name!r} is not a feature; {did_you_mean(name, [*FEATURES, *efel])}"
+            )
+        found[name] = Feature(_of_efel(name), "eFEL's", 1.0, 0.05, "eFEL")
+    return found
+
+
+def _efel_names() -> Sequence[str]:
+    if not find_spec("efel"):
+        return ()
+    import efel
+
+    return efel.get_feature_names()
+
+
+def _of_efel(name: str) -> Callable[[Response], float]:
+    def of(r: Response) -> float:
+        if r.v is None or not np.isfinite(r.v).all():
+            return np.nan
+        stop = min(r.stop, float(r.times[-1]))
+        return efel_features(r.times, r.v, [name], start=r.start, stop=stop)[name]
+
+    return of
+
+
+def vector(response: Response, features: Mapping[str, Feature]) -> Array:
+    """Return the features of a response, shape (features,)."""
+    return np.array([feature.function(response) for feature in features.values()], dtype=float)
+
+
+def spreads(target: Array, features: Mapping[str, Feature], given: Mapping[str, Any]) -> Array:
+    """Return the spread of each feature of a target, shape (features,)."""
+    own = []
+    for value, (name, feature) in zip(target, features.items(), strict=True):
+        size = abs(value) if np.isfinite(value) else 0.0
+        own.append(given.get(name, max(feature.spread, feature.relative * size)))
+    return np.array(own, dtype=float)
+
+
+def distance(candidate: Array, target: Array, spread: Array) -> float:
+    """Return the root mean square of the differences in spreads; 0 for equal features.
+
+    A feature that both lack does not count.
+    """
+    known, wanted = np.isfinite(candidate), np.isfinite(target)
+    counted = known | wanted
+    if not counted.any():
+        return 0.0
+    z = np.full(len(target), WORST)
+    both = known & wanted
+    z[both] = np.minimum(np.abs(candidate[both] - target[both]) / spread[both], WORST)
+    return float(np.sqrt(np.mean(z[counted] ** 2)))

@@ -1,0 +1,174 @@
+"""Free values of a fit: their names, ranges and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
+from dendrosim.model.model import Model
+from dendrosim.model.quantities import display_unit, parse_unit, quantity, unit_text, with_dim
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.value_names import full_name
+from dendrosim.sweeps.axes import set_value
+
+Array = NDArray[np.float64]
+
+#: A range that is not given goes from a quarter to four times the value.
+QUARTER = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Free:
+    """A value that a fit may change.
+
+    Attributes
+    ----------
+    key
+        Full name, such as ``"parameters.g_c"``.
+    low, high
+        Bounds in SI units.
+    start
+        Value of the model in SI units, moved into the bounds.
+    dim
+        Dimension.
+    log
+        Whether it is searched on a logarithmic scale: if both bounds are above 0.
+    """
+
+    key: str
+    low: float
+    high: float
+    start: float
+    dim: Any
+    log: bool
+
+    @property
+    def name(self) -> str:
+        """Last part of the name."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def unit(self) -> str:
+        """Usual unit."""
+        return display_unit(self.dim)
+
+    @property
+    def text(self) -> str:
+        """The range as text."""
+        return f"{self.low!r}..{self.high!r} {unit_text(self.dim)}"
+
+    def value(self, x: Array) -> Array:
+        """Return SI values at positions from 0 (low) to 1 (high)."""
+        x = np.clip(x, 0.0, 1.0)
+        if self.log:
+            return self.low * (self.high / self.low) ** x
+        return self.low + (self.high - self.low) * x
+
+    def position(self, value: float) -> float:
+        """Return the position of an SI value in the range, from 0 to 1."""
+        if self.log:
+            return float(np.log(value / self.low) / np.log(self.high / self.low))
+        return (value - self.low) / (self.high - self.low)
+
+    def slope(self, x: float) -> float:
+        """Return the change of the value per position."""
+        value = float(self.value(np.array(x)))
+        return value * float(np.log(self.high / self.low)) if self.log else self.high - self.low
+
+    def shown(self, value: float) -> float:
+        """Return an SI value in the usual unit."""
+        return value / float(parse_unit(self.unit))
+
+
+def read_free(
+    free: Mapping[str, Any] | Sequence[str], model: Model, protocols: Sequence[Protocol]
+) -> tuple[Free, ...]:
+    """Read the free values of a fit.
+
+    Parameters
+    ----------
+    free
+        Name to range, such as ``{"g_NaP": "0.05..0.3 mS/cm**2"}``; None for a quarter to four times
+        the value of the model.  A list of names is valid, too.
+    model, protocols
+        Owners of the values; a value of a stimulus must exist in every protocol.
+
+    Raises
+    ------
+    DendrosimError
+        If a name or a range is invalid.
+    """
+    if isinstance(free, str) or not (isinstance(free, Mapping) or checks.is_row(free)) or not free:
+        raise DendrosimError(
+            f"free = {checks.short(free)} should map names to ranges, such as "
+            "{'g_NaP': '0.05..0.3 mS/cm**2'}"
+        )
+    ranges = free if isinstance(free, Mapping) else dict.fromkeys(free)
+    found: dict[str, Free] = {}
+    for name, given in ranges.items():
+        key = full_name(str(name), [model], protocols[0], "free: ")
+        for protocol in protocols[1:]:
+            full_name(key, [model], protocol, "free: ")
+        if key in found:
+            raise DendrosimError(f"free: {key} is given twice")
+        found[key] = _free(key, given, model, protocols)
+    return tuple(found.values())
+
+
+def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol]) -> Free:
+    own = _own(key, model, protocols[0])
+    if not isinstance(own, Quantity) or own.ndim:
+        raise DendrosimError(f"free: {key} is not one number that a fit could change")
+    value = float(own)
+    if given is None:
+        if not value:
+            raise DendrosimError(f"free: {key} is 0, so it needs a range, such as '0..1 mS/cm**2'")
+        low, high = sorted((value / QUARTER, value * QUARTER))
+    else:
+        low, high = _bounds(key, given, own)
+    made = Free(key, low, high, min(max(value, low), high), own.dim, low > 0)
+    for bound in (low, high):
+        try:
+            for protocol in protocols:
+                set_value(model, protocol, key, with_dim(bound, own.dim))
+        except DendrosimError as error:
+            raise DendrosimError(f"free: {key} from {made.text}: {error}") from None
+    return made
+
+
+def _bounds(key: str, given: Any, own: Quantity) -> tuple[float, float]:
+    """Read ``"0.05..0.3 mS/cm**2"``, or a pair of quantities."""
+    where = f"free: {key}"
+    if isinstance(given, str):
+        low, dots, rest = given.partition("..")
+        number, _, unit = rest.strip().partition(" ")
+        if not dots:
+            raise DendrosimError(f"{where} = {given!r} should be a range, '0.05..0.3 mS/cm**2'")
+        parts = [f"{low.strip()} {unit}".strip(), f"{number} {unit}".strip()]
+    elif checks.is_row(given) and len(given) == 2:
+        parts = list(given)
+    else:
+        raise DendrosimError(f"{where} = {checks.short(given)} should be a range: '0.05..0.3 mS'")
+    low, high = (float(quantity(part, where, like=own.dim)) for part in parts)
+    if not low < high:
+        raise DendrosimError(f"{where} = {given!r} should go from a lower to a higher value")
+    return low, high
+
+
+def _own(key: str, model: Model, protocol: Protocol) -> Any:
+    kind, _, rest = key.partition(".")
+    if kind == "parameters":
+        return model.parameters[rest].value
+    if kind == "initial":
+        return model.initial[rest]
+    if kind == "stimuli":
+        number, _, name = rest.partition(".")
+        return protocol.stimuli[int(number)].values.get(name)
+    return None

@@ -1,0 +1,112 @@
+"""The report of a fit: values with their errors, and how good it is on each protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dendrosim.fitting.costs import Cost, gamma, potential_error
+from dendrosim.fitting.features import Response
+from dendrosim.fitting.free import Free
+from dendrosim.fitting.refine import Refined
+from dendrosim.fitting.responses import Target
+
+Array = NDArray[np.float64]
+#: A value within this part of its range from a bound is called near it.
+NEAR = 0.01
+#: A value whose standard error is above this part of its range is not identified.
+LOOSE = 0.25
+#: Two optima are different if a value differs by more than this part of its range.
+APART = 0.05
+
+
+def value_table(free: Sequence[Free], x: Array, errors: Array | None) -> pd.DataFrame:
+    """Return one row per free value: unit, value, standard error, range and start."""
+    rows = []
+    for k, one in enumerate(free):
+        value = float(one.value(x[k]))
+        error = np.nan if errors is None else one.shown(abs(one.slope(x[k])) * errors[k])
+        rows.append({
+            "unit": one.unit, "value": one.shown(value), "standard error": error,
+            "lowest": one.shown(one.low), "highest": one.shown(one.high),
+            "start": one.shown(one.start),
+        })  # fmt: skip
+    names = [one.name for one in free]
+    labels = [n if names.count(n) == 1 else one.key for n, one in zip(names, free, strict=True)]
+    return pd.DataFrame(rows, index=pd.Index(labels, name="name"))
+
+
+def standard_errors(refined: Refined) -> tuple[Array, float]:
+    """Return standard errors of the positions, and the condition number of the Jacobian.
+
+    Residuals of neighbouring samples depend on each other.  The effective number of samples is
+    estimated from the correlation of neighbours, as for an autoregressive process of first order.
+    """
+    own = refined.residual
+    n, p = refined.jacobian.shape
+    power = float(own @ own)
+    if power > 0:
+        neighbours = float(own[1:] @ own[:-1]) / power
+        n_effective = max(n * (1 - neighbours) / (1 + neighbours), p + 1) if neighbours > 0 else n
+    else:
+        n_effective = n
+    variance = power / n * n_effective / max(n_effective - p, 1)
+    singular = np.linalg.svd(refined.jacobian, compute_uv=False)
+    condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
+    normal = refined.jacobian.T @ refined.jacobian * (n_effective / n)
+    covariance = variance * np.linalg.pinv(normal)
+    return np.sqrt(np.maximum(np.diag(covariance), 0)), condition
+
+
+def weakest(refined: Refined, free: Sequence[Free]) -> str:
+    """Return the combination of values that the data determine least, as text."""
+    direction = np.linalg.svd(refined.jacobian)[2][-1]
+    order = np.argsort(-np.abs(direction))
+    parts = [f"{direction[k]:+.2f} {free[k].name}" for k in order if abs(direction[k]) > 0.2]
+    return " ".join(parts)
+
+
+def protocol_table(
+    roles: Sequence[tuple[str, Target, Sequence[Response] | None]], cost: Cost | None = None
+) -> pd.DataFrame:
+    """Return one row per protocol: spikes, coincidence factor and error of the potential."""
+    rows = []
+    for role, target, responses in roles:
+        row: dict[str, object] = {"protocol": target.name, "role": role}
+        if responses is None:
+            rows.append(row | {"diverged": True})
+            continue
+        pairs = list(zip(responses, target.responses, strict=True))
+        gammas = np.array([gamma(r, t) for r, t in pairs])
+        errors = np.array([potential_error(r, t) for r, t in pairs])
+        known, apart = gammas[np.isfinite(gammas)], errors[np.isfinite(errors)]
+        row |= {
+            "spikes, target": sum(len(t.inside) for _, t in pairs),
+            "spikes, fit": sum(len(r.inside) for r, _ in pairs),
+            "coincidence factor": float(known.mean()) if known.size else np.nan,
+            "rms voltage error (mV)": (
+                float(np.sqrt(np.mean(apart**2))) * 1e3 if apart.size else np.nan
+            ),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def value_notes(free: Sequence[Free], x: Array, errors: Array | None) -> list[str]:
+    """Return a sentence for each value at a bound, and for those that the data do not determine."""
+    notes = []
+    for k, one in enumerate(free):
+        for bound, near in (("lowest", x[k] <= NEAR), ("highest", x[k] >= 1 - NEAR)):
+            if near:
+                notes.append(
+                    f"{one.name} ended at the {bound} value of its range; the best may lie beyond."
+                )
+        if errors is not None and errors[k] > LOOSE:
+            notes.append(
+                f"{one.name} is not determined by these data: its standard error is "
+                f"{min(errors[k], 99):.0%} of its range."
+            )
+    return notes

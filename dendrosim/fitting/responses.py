@@ -1,0 +1,250 @@
+"""Responses of candidates and targets: potential and spikes under each stimulus of a protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
+from dendrosim.fitting.features import Response
+from dendrosim.model.model import Model, time_step
+from dendrosim.model.toml import as_model
+from dendrosim.pickling import Pickled
+from dendrosim.simulation import neuron_axis
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.recording import Recording, load_recording, volts
+from dendrosim.sweeps.packing import ROOM, Pack, neurons_at_once, pack, run_pack
+
+Array = NDArray[np.float64]
+#: Approximate step of the compared potentials (s).
+TRACE_STEP = 0.1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """How candidates are run.
+
+    Attributes
+    ----------
+    device, method, dt, dtype, threads
+        As in `simulate`.
+    """
+
+    device: str = "cpp"
+    method: str | None = None
+    dt: Any = None
+    dtype: str = "float64"
+    threads: int = 1
+
+    def of(self, model: Model) -> dict[str, Any]:
+        """Return the settings of the runs of a model."""
+        discrete = model.kind == "discrete"
+        given = None if discrete else self.dt
+        step = model.dt if given is None else time_step(given, "dt")
+        soma = model.potentials.get("soma")
+        every = None
+        if soma and step is not None:
+            every = max(1, round(TRACE_STEP / float(step))) * step
+        return {
+            "method": None if discrete else self.method, "dt": given, "dtype": self.dtype,
+            "record": [soma] if soma else [], "record_dt": every,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Target(Pickled):
+    """What a fit should come close to, under one protocol.
+
+    Attributes
+    ----------
+    protocol
+        The protocol.
+    responses
+        One per value of the protocol's grid.
+    """
+
+    protocol: Protocol
+    responses: tuple[Response, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the protocol."""
+        return self.protocol.name
+
+
+def respond(
+    model: Model, protocol: Protocol, values: Mapping[str, Quantity], points: int, runs: Runs
+) -> list[list[Response] | None]:
+    """Run candidates and return the responses of each, or None for one that diverged.
+
+    Parameters
+    ----------
+    values
+        Full name to one value per candidate.
+    points
+        Number of candidates.
+    """
+    most = max(1, neurons_at_once(protocol, ROOM) // protocol.size)
+    found: list[list[Response] | None] = []
+    for first in range(0, points, most):
+        part = slice(first, min(first + most, points))
+        own = {key: value[part] for key, value in values.items()}
+        packed = pack(model, protocol, own, points=part.stop - part.start)
+        settings = runs.of(model) | {"room": min(ROOM, neurons_at_once(protocol, ROOM))}
+        recording = run_pack(packed, device=runs.device, threads=runs.threads, **settings)
+        found += _split(recording, packed)
+    return found
+
+
+def _split(recording: Recording, packed: Pack) -> list[list[Response] | None]:
+    trains, v = recording.trains, volts(recording)
+    onset = neuron_axis.onsets(packed.protocol, packed.neurons)
+    lost = set(recording.diverged)
+    start, stop = packed.protocol.window
+    result: list[list[Response] | None] = []
+    for point in range(packed.points):
+        neurons = packed.neurons_of(point)
+        if lost.intersection(neurons.tolist()):
+            result.append(None)
+            continue
+        result.append([
+            Response(trains[n], recording.times, None if v is None else v[:, n], start, stop,
+                     float(onset[n]))
+            for n in neurons
+        ])  # fmt: skip
+    return result
+
+
+def targets_of(
+    data: Any, protocols: Sequence[Protocol], runs: Runs, what: str = "data"
+) -> list[Target]:
+    """Return the targets of a fit: the data under each protocol.
+
+    Parameters
+    ----------
+    data
+        A model (or its name or path), whose runs are the targets; or one recording per protocol: a
+        `Recording`, or a file: ``.nc`` of `Recording.save`, ``.abf`` (for a recorded protocol), or
+        ``.csv`` with a column of times in s and one column of the potential in V per stimulus.
+
+    Raises
+    ------
+    DendrosimError
+        If the data do not fit the protocols.
+    """
+    if is_model(data):
+        model = as_model(data)
+        return [_of_model(model, protocol, runs) for protocol in protocols]
+    several = checks.is_row(data) and not isinstance(data, str)
+    listed = list(data) if several else [data]
+    if len(listed) != len(protocols):
+        raise DendrosimError(
+            f"{what}: {len(listed)} recording(s) for {len(protocols)} protocol(s); give one each"
+        )
+    return [_of_data(one, p, what) for one, p in zip(listed, protocols, strict=True)]
+
+
+def is_model(data: Any) -> bool:
+    """Whether data are a model, or the name or path of one, and not a recording."""
+    if isinstance(data, str | os.PathLike):
+        return Path(data).suffix.lower() in ("", ".toml") or ":" in str(data)
+    return isinstance(data, Model)
+
+
+def _of_model(model: Model, protocol: Protocol, runs: Runs) -> Target:
+    (found,) = respond(model, protocol, {}, 1, runs)
+    if found is None:
+        raise DendrosimError(f"{model.name} diverges under {protocol.name}; it cannot be a target")
+    return Target(protocol, tuple(found))
+
+
+def _of_data(data: Any, protocol: Protocol, what: str) -> Target:
+    if isinstance(data, str | os.PathLike):
+        path = Path(data)
+        if path.suffix.lower() == ".abf":
+            return _of_cell(path, protocol, what)
+        if path.suffix.lower() == ".csv":
+            return _of_table(path, protocol, what)
+        data = load_recording(path)
+    if not isinstance(data, Recording):
+        raise DendrosimError(
+            f"{what} = {checks.short(data)} should be a model, a Recording or a file"
+        )
+    if data.n != protocol.size:
+        raise DendrosimError(
+            f"{what}: the recording has {data.n} neuron(s), but {protocol.name} has "
+            f"{protocol.size} stimuli"
+        )
+    if abs(data.duration - float(protocol.duration)) > 1e-6 * data.duration:
+        raise DendrosimError(
+            f"{what}: the recording lasts {data.duration:g} s, but {protocol.name} "
+            f"{float(protocol.duration):g} s"
+        )
+    v = volts(data)
+    if v is not None and len(data.recorded) < data.n:
+        raise DendrosimError(f"{what}: the traces of some neurons were not recorded")
+    return Target(protocol, _responses(data.trains, data.times, v, protocol))
+
+
+def _responses(
+    trains: Sequence[Array], times: Array, v: Array | None, protocol: Protocol
+) -> tuple[Response, ...]:
+    start, stop = protocol.window
+    onset = neuron_axis.onsets(protocol, len(trains))
+    return tuple(
+        Response(train, times, None if v is None else v[:, k], start, stop, float(onset[k]))
+        for k, train in enumerate(trains)
+    )
+
+
+def _of_cell(path: Path, protocol: Protocol, what: str) -> Target:
+    """Return the sweeps of a current-clamp file that the protocol plays."""
+    clamp = neuron_axis.clamp_recording(protocol, protocol.size)
+    if clamp is None or Path(clamp.path).resolve() != path.resolve():
+        raise DendrosimError(
+            f"{what}: {path} needs the protocol whose current it gives: "
+            f"load_protocol('recorded').with_(file={str(path)!r})"
+        )
+    times = np.arange(len(clamp.voltage)) * clamp.dt
+    every = max(1, round(TRACE_STEP / clamp.dt))
+    return Target(
+        protocol,
+        _responses(clamp.spike_times(), times[::every], clamp.voltage[::every], protocol),
+    )
+
+
+def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
+    """Return the traces of a table: time in s, then one potential in V per stimulus."""
+    import pandas as pd
+
+    from dendrosim.measures.spike_detection import find_spikes
+
+    try:
+        table = pd.read_csv(path)
+        numbers = table.to_numpy(dtype=float)
+    except (OSError, ValueError) as error:
+        raise DendrosimError(f"{path}: is not a table of numbers ({error})") from None
+    times, v = numbers[:, 0], numbers[:, 1:]
+    steps = np.diff(times)
+    if len(times) < 3 or not np.isfinite(numbers).all() or np.ptp(steps) > 1e-3 * steps.mean():
+        raise DendrosimError(f"{path}: the first column should be evenly spaced times in s")
+    if v.shape[1] != protocol.size:
+        raise DendrosimError(
+            f"{what}: {path} has {v.shape[1]} potential(s), but {protocol.name} has "
+            f"{protocol.size} stimuli"
+        )
+    if np.abs(v).max() > 0.5:
+        raise DendrosimError(
+            f"{path}: potentials up to {np.abs(v).max():g} V; they should be in V, not mV"
+        )
+    dt = float(steps.mean())
+    trains = [times[0] + find_spikes(trace, dt).onsets for trace in v.T]
+    return Target(protocol, _responses(trains, times, v, protocol))
