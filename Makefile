@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-versions docs notebooks slow cuda cuda-source clean distclean
+.PHONY: help demo test types test-versions docs notebooks slow cuda cuda-source clean distclean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,14 +26,16 @@ help:  ## list these commands
 demo: $(VENV)/.installed-base  ## install the package and write the demonstration to demo/
 	$(BIN)/dendrosim demo --out demo
 
-test: $(VENV)/.installed-test  ## lint and run the tests (what continuous integration runs)
+test: $(VENV)/.installed-test  ## lint, check types and run the tests (what continuous integration runs)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python $(PYTEST)
-	$(MAKE) test-versions
-	$(MAKE) docs
+	$(MAKE) -j2 types test-versions docs  # each writes to folders of its own
 	@if command -v nvcc > /dev/null; then $(MAKE) cuda-source; \
 	 else echo "no nvcc here: generated CUDA source is not checked"; fi
+
+types: $(VENV)/.installed-test  ## check the types of the package with mypy
+	$(BIN)/python -m mypy
 
 test-versions:  ## run the base install on Python 3.12 and 3.13, where they are
 	.ci/test-versions
@@ -58,7 +60,7 @@ cuda-source: $(CUDA_VENV)/.installed  ## generate CUDA source and compile it wit
 	$(CUDA_PYTEST) -n 2 tests/cuda
 
 clean:  ## remove what builds, tests and the demonstration wrote
-	rm -rf build dist demo docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist demo docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find dendrosim tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments as well

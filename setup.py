@@ -85,6 +85,7 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "ruff>=0.9",
+    "mypy>=2.4",
     "build>=1.2",
     "setuptools>=77",  # tests/test_packaging.py builds without isolation
     "pyabf>=2.3",  # another reader of the recordings, with which ours is compared

@@ -46,14 +46,14 @@ class _PreferencesFinder(MetaPathFinder):
 def _executed_by(execute: Callable, spec: ModuleSpec | None) -> ModuleSpec | None:
     """Let a module be executed by ``execute(module, loader)``."""
     if spec is not None and spec.loader is not None:
-        loader = spec.loader
+        found, loader = spec, spec.loader
 
         class Wrapped(Loader):
             def create_module(self, spec: ModuleSpec) -> ModuleType | None:
                 return loader.create_module(spec)
 
             def exec_module(self, module: ModuleType) -> None:
-                module.__spec__.loader = module.__loader__ = loader
+                found.loader = module.__loader__ = loader
                 execute(module, loader)
 
         spec.loader = Wrapped()
@@ -64,7 +64,7 @@ def _quietly(module: ModuleType, loader: Loader) -> None:
     hook, handle, finder = sys.excepthook, signal.signal, _PreferencesFinder()
     sys.meta_path.insert(0, finder)
     if threading.current_thread() is not threading.main_thread():
-        signal.signal = lambda number, handler: signal.getsignal(number)
+        signal.signal = lambda signalnum, handler: signal.getsignal(signalnum)
     try:
         loader.exec_module(module)
         _restore(sys.modules[_PREFERENCES])
@@ -77,7 +77,7 @@ def _quietly(module: ModuleType, loader: Loader) -> None:
 def _without_files(module: ModuleType, loader: Loader) -> None:
     loader.exec_module(module)
     preferences = module.BrianGlobalPreferences
-    module.load_preferences = preferences.load_preferences
+    vars(module)["load_preferences"] = preferences.load_preferences
     preferences.load_preferences = _no_files
 
 

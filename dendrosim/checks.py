@@ -88,7 +88,7 @@ def refuse_unit(value: Any, name: str, dim: Any = None) -> None:
     DendrosimError
     """
     first = value[0] if isinstance(value, list | tuple) and value else value
-    own = getattr(first, "dim", None)
+    own: Any = getattr(first, "dim", None)
     if dim is not None and hasattr(own, "is_dimensionless") and own is not dim:
         from brian2.units.fundamentalunits import get_unit
 
@@ -237,7 +237,7 @@ def texts(value: Any, name: str) -> list[str]:
     """
     if isinstance(value, str):
         return [value]
-    items = list(value) if is_row(value) else [None]
+    items: list[Any] = list(value) if is_row(value) else [None]
     if not all(isinstance(item, str) for item in items):
         raise DendrosimError(f"{name} = {short(value)} should be a list of texts")
     return items

@@ -8,7 +8,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from dendrosim.errors import DendrosimError
 
@@ -140,7 +140,7 @@ class replacing:  # noqa: N801 (reads as a verb: with replacing(path) as tempora
             raise DendrosimError(f"{self.path}: cannot be written ({_first(error)})") from None
 
 
-def write_made(path: str | os.PathLike, make: Callable[[BinaryIO], Any]) -> None:
+def write_made(path: str | os.PathLike, make: Callable[[io.BytesIO], Any]) -> None:
     """Write a file created by a library: in memory first, then to disk atomically.
 
     Some libraries do not raise an `OSError` for a full disk (torch), or end the process later

@@ -94,17 +94,17 @@ class _Probes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[str] | None = None
         self._owner = 0  # a forked process inherits its parent's pipes and must start its own
 
     def ask(self, path: Path) -> str:
         """Return the reason why a file cannot be read, or an empty text."""
         with self._lock:
             for _ in range(2):  # again if the process had already ended before
-                fresh = self._process is None or self._owner != os.getpid()
-                if fresh:
-                    self._start()
-                said = self._answer(path)
+                process, fresh = self._process, False
+                if process is None or self._owner != os.getpid():
+                    process, fresh = self._start(), True
+                said = self._answer(process, path)
                 if said is not None:
                     return said
                 status = self.end()
@@ -112,9 +112,9 @@ class _Probes:
                     return f"reading it ended a process of its own, with status {status}"
         return ""
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[str]:
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-I", str(_PROBE)], stdin=subprocess.PIPE, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
@@ -123,17 +123,19 @@ class _Probes:
                 f"HDF5 files are first read in a separate process, which does not start "
                 f"({error.strerror})"
             ) from None
-        self._owner = os.getpid()
+        self._process, self._owner = process, os.getpid()
+        return process
 
-    def _answer(self, path: Path) -> str | None:
+    def _answer(self, process: subprocess.Popen[str], path: Path) -> str | None:
+        assert process.stdin is not None and process.stdout is not None  # both are pipes
         try:
-            self._process.stdin.write(json.dumps(str(path.absolute())) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            process.stdin.write(json.dumps(str(path.absolute())) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
         except OSError:
             return None
         except BaseException:  # Ctrl-C: the next file would get this late answer
-            self._process.kill()
+            process.kill()
             self.end()
             raise
         return json.loads(line) if line else None
@@ -145,7 +147,8 @@ class _Probes:
             return None
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
-                pipe.close()
+                if pipe is not None:
+                    pipe.close()
         return process.wait()
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, time
 from importlib.resources import files
 from pathlib import Path
@@ -151,7 +151,10 @@ def _deeper_than(table: dict[str, Any], depth: int) -> bool:
     return bool(level)
 
 
-def check_keys(table: Any, allowed: dict[str, type | tuple[type, ...]], where: str) -> dict:
+Kinds = type | tuple[type, ...]  #: the types that the value of a key may have
+
+
+def check_keys(table: Any, allowed: Mapping[str, Kinds], where: str) -> dict:
     """Check that `table` is a table with keys and types from `allowed`.
 
     Raises
@@ -172,7 +175,7 @@ def check_keys(table: Any, allowed: dict[str, type | tuple[type, ...]], where: s
     return table
 
 
-def _types(types: type | tuple[type, ...]) -> tuple[type, ...]:
+def _types(types: Kinds) -> tuple[type, ...]:
     return types if isinstance(types, tuple) else (types,)
 
 

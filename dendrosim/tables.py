@@ -23,6 +23,7 @@ def number(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
+        value = float(value)
         if np.isnan(value):
             return "-"
         return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -48,8 +48,8 @@ def energy(
     counts = accounting.counts(net, run, x)
     if as_json:
         told = {name: count.to_json(e_ac, e_mac) for name, count in counts.items()}
-        rates = [float(spikes.mean()) for spikes in run.spikes]
-        print_json({"network": repr(net), "rates": rates, "conventions": told})
+        means = [float(spikes.mean()) for spikes in run.spikes]
+        print_json({"network": repr(net), "rates": means, "conventions": told})
         return
     rates = ", ".join(f"{spikes.mean():.4g}" for spikes in run.spikes)
     click.echo(f"{net!r}: {len(x)} sample(s) of {x.shape[1]} steps")

@@ -54,6 +54,7 @@ def _scripts() -> ModuleType | None:
     sys.path.insert(0, str(folder))  # because it imports `common`
     try:
         spec = importlib.util.spec_from_file_location("dendrosim_populations", path)
+        assert spec is not None and spec.loader is not None  # the file is Python
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

@@ -156,12 +156,16 @@ def show(name: str, as_json: bool) -> None:
 
     if _is_protocol(name):
         protocol = load_protocol(name)
-        page, table = pages.protocol_page, pages.protocol_table
-        click.echo(json.dumps(table(protocol), indent=2) if as_json else page(protocol))
+        if as_json:
+            click.echo(json.dumps(pages.protocol_table(protocol), indent=2))
+        else:
+            click.echo(pages.protocol_page(protocol))
         return
     model = load_model(name)
-    page, table = pages.model_page, pages.model_table
-    click.echo(json.dumps(table(model), indent=2) if as_json else page(model))
+    if as_json:
+        click.echo(json.dumps(pages.model_table(model), indent=2))
+    else:
+        click.echo(pages.model_page(model))
 
 
 def _is_protocol(name: str) -> bool:

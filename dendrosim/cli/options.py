@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -42,11 +42,14 @@ def notes_as_lines() -> None:
     """
     others = warnings.showwarning
 
-    def tell(message: Any, kind: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(kind, DendrosimWarning):
+    def tell(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: TextIO | None = None, line: str | None = None,
+    ) -> None:  # fmt: skip
+        if issubclass(category, DendrosimWarning):
             click.echo(f"dendrosim: note: {' '.join(str(message).split())}", err=True)
         else:
-            others(message, kind, *place, **more)
+            others(message, category, filename, lineno, file, line)
 
     if getattr(others, "__name__", "") != "tell":
         warnings.showwarning = tell

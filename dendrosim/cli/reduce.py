@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,7 +38,7 @@ def reduce_command(
 
     (neuron,), _ = prepare([model], None, None, settings)
     check_writable(out, (".toml",))
-    options = {"device": device} if fit else {}
+    options: dict[str, Any] = {"device": device} if fit else {}
     result = reduce(
         neuron, dt, method=method, threshold=threshold, holding=holding,
         fit=_protocols(fit, recording) or None, unseen=_protocols(unseen, recording), **options,

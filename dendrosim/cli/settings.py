@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import click
 
@@ -24,6 +24,14 @@ SET = click.option(
 )  # fmt: skip
 
 
+@overload
+def prepare(
+    names: Sequence[str], protocol: str, recording: str | None, settings: Sequence[str]
+) -> tuple[list[Model], Protocol]: ...
+@overload
+def prepare(
+    names: Sequence[str], protocol: None, recording: str | None, settings: Sequence[str]
+) -> tuple[list[Model], None]: ...
 def prepare(
     names: Sequence[str], protocol: str | None, recording: str | None, settings: Sequence[str]
 ) -> tuple[list[Model], Protocol | None]:
@@ -55,14 +63,13 @@ def prepare(
         if kind == "protocol":
             changes["duration"] = value
         elif kind == "measure":
+            assert how is not None  # only a protocol has such a place
             changes["measure"] = {**changes.get("measure", how.given_measure), rest[0]: value}
         elif kind == "stimuli":
             stimuli.setdefault(int(rest[0]), {})[rest[1]] = _option(rest[1], value)
         else:
-            models = [
-                m.with_(**{kind: {rest[0]: value}}) if rest[0] in getattr(m, kind) else m
-                for m in models
-            ]
+            change: dict[str, Any] = {kind: {rest[0]: value}}  # parameters or initial
+            models = [m.with_(**change) if rest[0] in getattr(m, kind) else m for m in models]
     # apply all at once: grids must have equal lengths, and each change may set a new length
     return models, how and how.with_(stimuli=stimuli, **changes)
 

@@ -27,8 +27,8 @@ def model_page(model: Model) -> str:
     else:
         parts.append(_section("One step", "\n".join(f"  {s.text}" for s in model.update)))
     if model.derived:
-        rows = [(f"  {name} =", expression.text) for name, expression in model.derived.items()]
-        parts.append(_section("Derived", _aligned(rows)))
+        derived = [(f"  {name} =", e.text) for name, e in model.derived.items()]
+        parts.append(_section("Derived", _aligned(derived)))
     parts.append(_section("Spike", _spike_text(model)))
     rows = [
         (f"  {name}", describe(p.value), p.doc, p.source) for name, p in model.parameters.items()
@@ -48,8 +48,10 @@ def model_page(model: Model) -> str:
             _section("Corrected here", "\n".join(fill(c, "  ") for c in model.corrections))
         )
     if model.variants:
-        rows = [(f"  {model.name}:{key}", v.get("title", "")) for key, v in model.variants.items()]
-        parts.append(_section("Variants", _aligned(rows)))
+        titles = [
+            (f"  {model.name}:{key}", v.get("title", "")) for key, v in model.variants.items()
+        ]
+        parts.append(_section("Variants", _aligned(titles)))
     doi = f"\n  doi:{model.doi}" if model.doi else ""
     parts.append(_section("Reference", fill(model.reference, "  ") + doi))
     return "\n\n".join(parts)

@@ -181,7 +181,7 @@ def compare(
     if reduced:
         for neuron in list(neurons):
             if neuron.kind == "continuous":
-                fit = {"fit": ["fi_curve"], "device": device} if fitted else {}
+                fit: dict[str, Any] = {"fit": ["fi_curve"], "device": device} if fitted else {}
                 neurons.append(reduce(neuron, "0.1 ms", method=reduction, **fit).model)
     result = comparison.compare(
         neurons,

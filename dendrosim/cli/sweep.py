@@ -84,7 +84,7 @@ def sweep(
     with_dask = _client(dask, jobs) if dask else None
     engine = with_dask or jobs
     result = sweeps.sweep(neuron, how, axes, engine=engine, out=out, task=part, **options)
-    if figure:
+    if figure and plot:
         x, _, y = plot.partition(",")
         result.plot(x.strip(), y.strip() or None, path=figure)
     if as_json:

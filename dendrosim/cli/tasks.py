@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from dendrosim.cli.options import JSON, print_json
+
+if TYPE_CHECKING:
+    from dendrosim.learn.tasks.builder import Builder
 
 
 @click.command()
@@ -31,7 +36,7 @@ def tasks(as_json: bool) -> None:
     click.echo("\nSizes with the default options; --json has the options, sources and data needed.")
 
 
-def _facts(builder) -> dict:
+def _facts(builder: Builder) -> dict[str, Any]:
     return {
         "name": builder.name,
         "title": builder.title,

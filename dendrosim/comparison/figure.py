@@ -27,6 +27,7 @@ from dendrosim.simulation.neuron_axis import clamp_recording
 
 if TYPE_CHECKING:
     from dendrosim.comparison.result import Comparison
+    from dendrosim.simulation.neuron_axis import Grid
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
@@ -64,7 +65,7 @@ def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
     if any(z is not None and z.linear.size for z in found):
         _impedance(axes, comparison, found)
     elif comparison.grid is not None:
-        _over_grid(axes, comparison)
+        _over_grid(axes, comparison, comparison.grid)
     else:
         _intervals(axes[0], comparison)
         _voltage_difference(axes[1], comparison)
@@ -73,9 +74,9 @@ def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
             panel.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
 
 
-def _over_grid(axes: Sequence[Axes], comparison: Comparison) -> None:
+def _over_grid(axes: Sequence[Axes], comparison: Comparison, grid: Grid) -> None:
     """Plot rates over the grid, and their difference to the real cell or to the reference."""
-    grid, curves = comparison.grid, comparison.curves
+    curves = comparison.curves
     order = np.argsort(grid.values, kind="stable")
     rates = {name: rows["rate (Hz)"].to_numpy()[order] for name, rows in curves.groupby("model")}
     x = grid.values[order]

@@ -42,7 +42,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _recorded(comparison: Comparison) -> dict[str, Any] | None:
-    if comparison.clamp is None:
+    if comparison.clamp is None or comparison.sweeps is None:
         return None
     sweeps = _plain(comparison.sweeps.to_dict("records"))
     return {"found": found(comparison.clamp), "sweeps": sweeps}

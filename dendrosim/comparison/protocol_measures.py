@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from brian2 import second
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
@@ -39,7 +39,7 @@ COINCIDENCE, TIMESCALE = 2e-3, 10e-3
 # One row per neuron
 
 
-def curve(trains: Trains, protocol: Protocol) -> dict[str, Array]:
+def curve(trains: Trains, protocol: Protocol) -> dict[str, NDArray]:
     """Return the measures of each neuron's train in the measured window of a protocol.
 
     Parameters
@@ -154,6 +154,8 @@ def chirp_phase(trains: Trains, protocol: Protocol) -> dict[str, float]:
     checks.instance(protocol, Protocol, "protocol")
     trains = _trains(trains, "trains")
     chirp = chirp_stimulus(protocol)
+    if chirp is None:
+        raise DendrosimError(f"chirp_phase: the protocol {protocol.name!r} has no chirp")
     turns = [np.empty(0)]
     for k, train in enumerate(trains):
         start, stop, f_0, f_1 = chirp_values(chirp, protocol, k, len(trains))
@@ -184,8 +186,8 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
             f"train_errors: {len(trains)} trains, but {len(reference)} of the reference"
         )
     pairs = [
-        tuple(t[in_window(t, start, stop)] for t in pair)
-        for pair in zip(reference, trains, strict=True)
+        (a[in_window(a, start, stop)], b[in_window(b, start, stop)])
+        for a, b in zip(reference, trains, strict=True)
     ]
     length = stop - start
     gamma = np.array([coincidence_factor(a, b, COINCIDENCE, length) for a, b in pairs])
@@ -196,22 +198,21 @@ def train_errors(trains: Trains, reference: Trains, start: float, stop: float) -
         "coincidence factor": float(defined.mean()) if defined.size else np.nan,
     }
     if find_spec("elephant"):
-        errors["van Rossum distance"] = np.mean([van_rossum(*p, TIMESCALE) for p in pairs])
-        errors["Victor-Purpura distance"] = np.mean(
-            [victor_purpura(*p, 1 / TIMESCALE) for p in pairs]
-        )
-    return {name: float(value) for name, value in errors.items()}
+        rossum = [van_rossum(*pair, TIMESCALE) for pair in pairs]
+        purpura = [victor_purpura(*pair, 1 / TIMESCALE) for pair in pairs]
+        errors["van Rossum distance"] = float(np.mean(rossum))
+        errors["Victor-Purpura distance"] = float(np.mean(purpura))
+    return errors
 
 
-def mean_where_defined(values: Array) -> float:
+def mean_where_defined(values: ArrayLike) -> float:
     """Return the mean of the values that are not nan; if all are nan, nan without a warning."""
-    values = checks.numbers(values, "values")
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if values.size else np.nan
+    found = np.asarray(checks.numbers(values, "values"), dtype=float)
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if found.size else np.nan
 
 
-def _trains(trains: Trains, name: str) -> Trains:
+def _trains(trains: Trains | np.ndarray, name: str) -> Trains:
     """Return the checked trains; refuse a single train instead of a list."""
     if np.ndim(trains) != 2 if isinstance(trains, np.ndarray) else not checks.is_row(trains):
         raise DendrosimError(f"{name} = {checks.short(trains)} should be a list of spike trains")

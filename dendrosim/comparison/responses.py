@@ -195,7 +195,7 @@ def impedance_measures(
     found = impedances(recording, protocol)
     if found is None:
         return result
-    silent = [found.of(neuron) for neuron in found.linear]
+    silent = [z for neuron in found.linear if (z := found.of(neuron)) is not None]
     peaks = [resonance(found.frequencies, z) for z in silent]
     result = dict.fromkeys(names, np.nan) | {
         names[0]: mean_where_defined([abs(z[0]) for z in silent]) * 10,  # 1 ohm m^2 = 10 kohm cm^2
@@ -212,8 +212,10 @@ def _error(found: Impedances, other: Impedances) -> float:
     errors = []
     for neuron in np.intersect1d(found.linear, other.linear):
         # recordings with different sampling steps have different spacings of frequency
-        reference = np.interp(found.frequencies, other.frequencies, other.of(neuron))
-        errors.append(np.sqrt(np.mean(np.abs(found.of(neuron) / reference - 1) ** 2)) * 100)
+        ours, theirs = found.of(neuron), other.of(neuron)
+        assert ours is not None and theirs is not None  # both recordings have this neuron
+        reference = np.interp(found.frequencies, other.frequencies, theirs)
+        errors.append(np.sqrt(np.mean(np.abs(ours / reference - 1) ** 2)) * 100)
     return mean_where_defined(errors)
 
 

@@ -22,7 +22,8 @@ from dendrosim.comparison.scores import RECORDED
 from dendrosim.current_clamp.doubts import check_window, found
 from dendrosim.devices.execute import check_method
 from dendrosim.errors import DendrosimError, DendrosimWarning
-from dendrosim.model.model import Model, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.grids import arranged
@@ -106,7 +107,7 @@ class Comparison:
         title = self.protocol.title
         lines = [f"{self.protocol.name}: {title}" if title else self.protocol.name]
         lines += [f"Measured from {start} to {stop} ms{self._against()}.", ""]
-        if self.sweeps is not None:
+        if self.clamp is not None and self.sweeps is not None:
             columns = {str(name): values.tolist() for name, values in self.sweeps.items()}
             lines += [*textwrap.wrap(f"Found: {found(self.clamp)}.", width), ""]
             heading = f"Spikes in each sweep from {start} to {stop} ms"
@@ -239,15 +240,11 @@ def compare(
     for model in loaded:
         discrete = model.kind == "discrete"
         step = model.dt if discrete or given is None else given
-        run = {
-            "dt": step,
-            "method": None if discrete else method,
+        run: dict[str, Any] = {
+            "dt": step, "method": None if discrete else method,
             "record_dt": None if step is None else max(1, round(target / float(step))) * step,
-            "device": device,
-            "threads": threads,
-            "progress": progress,
-            "seed": seed,
-        }
+            "device": device, "threads": threads, "progress": progress, "seed": seed,
+        }  # fmt: skip
         own, shown, _ = arranged(model, protocol, grids)
         recordings.append(simulate(own, shown, grids="zip", **run))
     return comparison(recordings, shown, labels)

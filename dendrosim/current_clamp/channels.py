@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dendrosim.current_clamp.abf_parts import EPISODES, Channel, Header, Output
@@ -88,5 +89,5 @@ def _refused(path: str, header: Header, why: str) -> DendrosimError:
     )
 
 
-def _listed(channels: tuple[Channel, ...] | tuple[Output, ...]) -> str:
+def _listed(channels: Sequence[Channel | Output]) -> str:
     return ", ".join(f"{k} {c.name!r} in {c.unit or 'no unit'}" for k, c in enumerate(channels))

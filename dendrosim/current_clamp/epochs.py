@@ -73,7 +73,7 @@ def _trains(epochs: list[CommandEpoch]) -> list[CommandEpoch]:
     for epoch in epochs:
         last = result[-1] if result else None
         alike = last is not None and np.array_equal(last.levels, epoch.levels)
-        if alike and 0 < epoch.start - last.stop <= PAUSE * (1 + 1e-9):
+        if last and alike and 0 < epoch.start - last.stop <= PAUSE * (1 + 1e-9):
             result[-1] = last._replace(stop=epoch.stop, pulses=last.pulses + 1)
         else:
             result.append(epoch)

@@ -50,7 +50,7 @@ def write(
         Whether a diverging neuron is frozen while the others continue.
     """
     prefix = str(folder) if prefix is None else prefix
-    arguments = []
+    arguments: list[str] = []
     for (group, name), value, dtype in _numbers(job, sized, freeze):
         if np.ndim(value) == 0:
             text = repr(float(value))

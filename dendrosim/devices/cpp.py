@@ -16,7 +16,7 @@ import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.templates import Templater
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.core.variables import DynamicArrayVariable
+from brian2.core.variables import DynamicArrayVariable, Variable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import Device, get_device
 
@@ -193,7 +193,7 @@ def advance(built: Built) -> str:
     """
 
 
-def check(device: Device, variable: object, limit: float) -> str:
+def check(device: Device, variable: Variable, limit: float) -> str:
     """Return C++ that sets `bad` to the first index at which a variable exceeds a limit."""
     array = device.get_array_name(variable)
     first = f"dendrosim::first_beyond({array}, {variable.size}, {limit!r})"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import brian2 as b2
+from brian2.core.variables import Variable
 from brian2.devices.device import Device
 
 from dendrosim.devices import cuda_toolkit
@@ -55,7 +56,7 @@ def configure(job: Job, threads: int) -> None:
     cpp = b2.prefs.codegen.cpp
     cpp.extra_compile_args_gcc = ["-w", "-O2", "-std=c++17"]
     cpp.headers = ["<chrono>", "<cmath>"]
-    if toolkit is not None and toolkit.curand_include is not None:
+    if toolkit is not None and toolkit.curand_include and toolkit.curand_library:
         cpp.include_dirs = [*cpp.include_dirs, str(toolkit.curand_include)]
         cpp.library_dirs = [*cpp.library_dirs, str(_linkable(toolkit.curand_library))]
         cpp.runtime_library_dirs = [*cpp.runtime_library_dirs, str(toolkit.curand_library)]
@@ -162,7 +163,7 @@ def advance(built: Built) -> str:
     """
 
 
-def check(device: Device, variable: object, limit: float) -> str:
+def check(device: Device, variable: Variable, limit: float) -> str:
     """Return C++ that sets `bad` to the first index at which a variable exceeds a limit."""
     name = device.get_array_name(variable)
     size = f"sizeof({name}[0])*{variable.size}"

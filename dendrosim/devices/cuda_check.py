@@ -21,8 +21,8 @@ def check_source(folder: Path) -> None:
     DendrosimError
         With the compiler's first error.
     """
-    cuda_toolkit.require(compiler=True, gpu=False)
-    toolkit = cuda_toolkit.find_toolkit()
+    cuda_toolkit.import_brian2cuda()
+    toolkit = cuda_toolkit.required_toolkit()
     unit = folder / "check.cu"
     unit.write_text(_one_unit(folder))
     command = [

@@ -74,6 +74,28 @@ def has_gpu() -> bool:
     return run.returncode == 0 and "GPU" in run.stdout
 
 
+def required_toolkit() -> Toolkit:
+    """Return the CUDA toolkit, complete with curand.
+
+    Raises
+    ------
+    DendrosimError
+        If a part is missing; the message gives the command that installs it.
+    """
+    toolkit = find_toolkit()
+    if toolkit is None:
+        raise DendrosimError(
+            "device 'cuda' needs the CUDA compiler nvcc, which is not here; install the CUDA "
+            "toolkit, or pip install 'dendrosim[cuda]', which brings it"
+        )
+    if toolkit.curand_include is None:
+        raise DendrosimError(
+            f"device 'cuda' needs curand, which {toolkit.root} lacks; "
+            "pip install nvidia-curand==10.4.0.35"
+        )
+    return toolkit
+
+
 def require(*, compiler: bool, gpu: bool) -> None:
     """Check that the required parts of CUDA are available.
 
@@ -83,17 +105,8 @@ def require(*, compiler: bool, gpu: bool) -> None:
         If a part is missing; the message gives the command that installs it.
     """
     import_brian2cuda()
-    toolkit = find_toolkit() if compiler else None
-    if compiler and toolkit is None:
-        raise DendrosimError(
-            "device 'cuda' needs the CUDA compiler nvcc, which is not here; install the CUDA "
-            "toolkit, or pip install 'dendrosim[cuda]', which brings it"
-        )
-    if compiler and toolkit.curand_include is None:
-        raise DendrosimError(
-            f"device 'cuda' needs curand, which {toolkit.root} lacks; "
-            "pip install nvidia-curand==10.4.0.35"
-        )
+    if compiler:
+        required_toolkit()
     if gpu and not has_gpu():
         raise DendrosimError(
             "device 'cuda' needs an NVIDIA GPU, and nvidia-smi lists none here; the project can "

@@ -69,41 +69,51 @@ class Built:
 
 
 class Job(Protocol):
-    """The input of a device.
+    """The input of a device."""
 
-    Attributes
-    ----------
-    structure
-        Plain values; if one of them changes, the program must be compiled again.
-    values
-        Group and variable to SI values, a float or an array.
-    samples
-        Name of a sampled signal to values and time step in seconds; see `signals`.
-    dt, duration
-        Seconds.
-    what
-        Method and step for messages, such as ``"method rk4, dt 0.05 ms"``.
-    dtype
-        ``"float64"`` or ``"float32"``: the type of all variables except time.
-    potentials
-        Those labels of `Built.finite` that are potentials in volt.
-    rooms
-        Name of a group to the capacity of its arrays, for programs that read the number of
-        neurons, see `group_size`.  On other devices the arrays have one entry per neuron.
-    sizes
-        Group and variable to the number of neurons.
-    """
+    @property
+    def structure(self) -> Mapping[str, Any]:
+        """Plain values; if one of them changes, the program must be compiled again."""
 
-    structure: Mapping[str, Any]
-    values: Mapping[tuple[str, str], Any]
-    samples: Mapping[str, tuple[np.ndarray, float]]
-    dt: float
-    duration: float
-    what: str
-    dtype: str
-    potentials: Collection[str]
-    rooms: Mapping[str, int]
-    sizes: Mapping[tuple[str, str], int]
+    @property
+    def values(self) -> Mapping[tuple[str, str], Any]:
+        """Group and variable to SI values, a float or an array."""
+
+    @property
+    def samples(self) -> Mapping[str, tuple[np.ndarray, float]]:
+        """Name of a sampled signal to values and time step in seconds; see `signals`."""
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds."""
+
+    @property
+    def duration(self) -> float:
+        """Duration in seconds."""
+
+    @property
+    def what(self) -> str:
+        """Method and step for messages, such as ``"method rk4, dt 0.05 ms"``."""
+
+    @property
+    def dtype(self) -> str:
+        """``"float64"`` or ``"float32"``: the type of all variables except time."""
+
+    @property
+    def potentials(self) -> Collection[str]:
+        """Those labels of `Built.finite` that are potentials in volt."""
+
+    @property
+    def rooms(self) -> Mapping[str, int]:
+        """Name of a group to the capacity of its arrays.
+
+        For programs that read the number of neurons, see `group_size`.  On other devices the
+        arrays have one entry per neuron.
+        """
+
+    @property
+    def sizes(self) -> Mapping[tuple[str, str], int]:
+        """Group and variable to the number of neurons."""
 
     def for_a_project(self) -> Job:
         """Return the job for a project whose values users will read and replace."""

@@ -110,6 +110,7 @@ def run_program(
             if name.startswith("finite.")
         }
         check_finite(job, states, report.diverged)
+    assert report.seconds is not None  # _run_binary refuses a program that does not tell it
     return Done(
         arrays, program.compile_seconds, report.seconds, report.processor_seconds,
         program.compiled, report.frozen,
@@ -162,6 +163,7 @@ def _run_binary(
         )  # fmt: skip
     except OSError as error:
         raise DendrosimError(f"{main} cannot be run ({error.strerror or error})") from None
+    assert process.stdout is not None  # it is a pipe
     with process:
         try:
             for line in process.stdout:

@@ -87,8 +87,8 @@ def _signal(name: str, room: tuple[int, bool], clock: b2.Clock) -> Signal:
     lines += [f"{whole} : integer (shared)" for whole in names[2:]]
     types = {"values": np.float64, "sample_dt": np.float64} | dict.fromkeys(names[2:], np.int32)
     group = b2.NeuronGroup(size, "\n".join(lines), dtype=types, clock=clock, name=name)
-    variables = dict(zip(("VALUES", "DT", "LAST", "COLUMNS"), names, strict=False))
-    variables = {word: group.variables[variable] for word, variable in variables.items()}
+    own = dict(zip(("VALUES", "DT", "LAST", "COLUMNS"), names, strict=False))
+    variables = {word: group.variables[variable] for word, variable in own.items()}
 
     def on_numpy(t: Any, *neuron: Any) -> np.ndarray:
         given = {word: variable.get_value() for word, variable in variables.items()}

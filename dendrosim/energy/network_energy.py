@@ -17,6 +17,7 @@ from dendrosim.energy.runs import count, counts, inner_spikes
 from dendrosim.energy.text_operations import E_AC, E_MAC, Operations, spikes
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model.model import Model
+from dendrosim.model.optional import output_of
 from dendrosim.model.toml import load_model
 from dendrosim.networks.architecture import recurrent_layers, sizes_of
 
@@ -83,7 +84,7 @@ def operations(
     below = None if input_rate is None else _rate(input_rate, "input_rate", np.inf)
     for k, (m, n) in enumerate(pairwise(sizes)):
         fired = _rates(model, rates[k], f"rates[{k}]")
-        rate = fired[model.output]
+        rate = fired[output_of(model)]
         own_events = ports * n * n * rate if own[k] else 0.0
         inner = rule.units(n, values, fired) + rule.recurrence(own_events, n, rate)
         from_below = rule.synapses(ports * m * n * below) if below is not None else Operations()
@@ -91,7 +92,7 @@ def operations(
             parts["input"] = from_below
         parts[f"layer {k}"] = inner + from_below if k else inner
         below = rate
-    if n_out:
+    if n_out and below is not None:
         parts["readout"] = rule.readout(sizes[-1] * n_out * below)
     return Count(parts, convention)
 
@@ -174,7 +175,7 @@ def lstm_network(
 def _rates(model: Model, given: Rates, where: str) -> dict[str, float]:
     """Return the rate of each spike variable of a model, from a number or a table."""
     names = spikes(model)
-    table = given if isinstance(given, Mapping) else {model.output: given}
+    table = given if isinstance(given, Mapping) else {output_of(model): given}
     for name in sorted(set(table) - set(names)):
         raise DendrosimError(
             f"{where}: {name!r} is not a spike of {model.name}; {did_you_mean(name, names)}"

@@ -10,6 +10,7 @@ import numpy as np
 from dendrosim.energy.conventions import CONVENTIONS, Count, rule_of
 from dendrosim.energy.text_operations import Operations, spikes
 from dendrosim.errors import DendrosimError
+from dendrosim.model.optional import output_of
 from dendrosim.networks.inputs import as_input
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
@@ -68,15 +69,14 @@ def count(
         rule = rule_of(layer.model, convention)
         fired = _fired(layer, run, k, len(network.layers))
         rates = {name: float(rate.mean()) for name, rate in fired.items()}
-        own = fired[layer.model.output]
-        back = rule.recurrence(
-            _events(layer.recurrent_weights, own), layer.n, rates[layer.model.output]
-        )
+        output = output_of(layer.model)
+        own = fired[output]
+        back = rule.recurrence(_events(layer.recurrent_weights, own), layer.n, rates[output])
         parts[f"layer {k}"] = rule.units(layer.n, layer.values(), rates) + back
         if below is not None:
             parts[f"layer {k}"] += rule.synapses(_events(layer.input_weights, below))
         below = own
-    if readout:
+    if readout and below is not None:
         parts["readout"] = rule.readout(_events({"": network.readout_weights}, below))
     return Count(parts, convention)
 
@@ -103,7 +103,7 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
                 f"the recording is of {run.n} neuron(s), not of a network of one layer of {n}"
             )
         steps = round(run.duration / run.meta["dt"])
-        found = {model.output: np.bincount(run.spike_i, minlength=n) / steps}
+        found = {output_of(model): np.bincount(run.spike_i, minlength=n) / steps}
         for name in spikes(model):
             if name in run.traces and name not in found:
                 # raises an error if not all neurons were recorded
@@ -112,7 +112,7 @@ def _fired(layer: Layer, run: NetworkOutput | Recording, k: int, n_layers: int) 
     else:
         if len(run.spikes) != n_layers or run.spikes[k].shape[-1] != n:
             raise DendrosimError(f"layer {k}: the run is not of this network")
-        found = {model.output: run.spikes[k].mean((0, 1))}
+        found = {output_of(model): run.spikes[k].mean((0, 1))}
         found |= {name: run.states[k][name].mean((0, 1)) for name in spikes(model)
                   if name in run.states[k] and name not in found}  # fmt: skip
     if missing := [name for name in spikes(model) if name not in found]:

@@ -26,7 +26,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.model.expressions import parse_number
 from dendrosim.model.model import Model
 from dendrosim.model.switches import switches
-from dendrosim.model.syntax import CONSTANTS
+from dendrosim.model.syntax import CONSTANTS, called_name
 
 #: Picojoules per operation in 45 nm CMOS, 32-bit floating point (Horowitz 2014).
 E_AC, E_MAC = 0.9, 4.6
@@ -154,8 +154,8 @@ class _Count:
 
     def _is_constant(self, node: ast.expr) -> bool:
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call)}
-        return names - called <= {*self.values, *CONSTANTS}
+        functions = {called_name(n) for n in ast.walk(node) if isinstance(n, ast.Call)}
+        return names - functions <= {*self.values, *CONSTANTS}
 
     @staticmethod
     def _sum(a: _Term, b: _Term) -> _Term:

@@ -19,6 +19,8 @@ from matplotlib.ticker import MaxNLocator
 from dendrosim.figures.style import COLOURS, GREY, STYLE, look
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from dendrosim.energy.conventions import Count
 
 Array = np.ndarray
@@ -101,8 +103,8 @@ def _marks(panel: Axes, marks: Sequence[Mark]) -> None:
 
 
 def curves_figure(
-    curves: Mapping[str, tuple[Array, Array]], *, title: str, x: str, y: str, log: bool = False,
-    line: float | None = None, note: str = "", markers: bool = True,
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, title: str, x: str, y: str,
+    log: bool = False, line: float | None = None, note: str = "", markers: bool = True,
 ) -> Figure:  # fmt: skip
     """Draw lines.
 
@@ -135,12 +137,12 @@ def curves_figure(
 
 
 def draw_curves(
-    axes: Axes, curves: Mapping[str, tuple[Array, Array]], log: bool = False,
+    axes: Axes, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], log: bool = False,
     line: float | None = None, markers: bool = True,
 ) -> None:  # fmt: skip
     """Draw lines on axes; the caller adds the legend."""
-    for k, (name, (at, values)) in enumerate(curves.items()):
-        values = np.asarray(values, dtype=float)
+    for k, (name, (at, given)) in enumerate(curves.items()):
+        values = np.asarray(given, dtype=float)
         if log:
             kept = values > FLOOR
             values = np.log10(np.where(kept, values, np.nan), where=kept, out=np.full(
@@ -182,7 +184,7 @@ def landscape_figure(landscapes: Mapping[str, Any], title: str = "", note: str =
             surface.set_zlabel("loss", size=8, labelpad=-4)
             contour = figure.add_subplot(2, n, n + k + 1)
             drawn = contour.contour(along, up, found.losses, 14, cmap="viridis", linewidths=0.9)
-            contour.clabel(drawn, drawn.levels[::3], fontsize=7, fmt="%.3g")
+            contour.clabel(drawn, list(drawn.levels)[::3], fontsize=7, fmt="%.3g")
             contour.plot(0, 0, "+", color="#D55E00", ms=9, mew=1.6)
             contour.set_aspect("equal")
             contour.set_xlabel("direction 1")

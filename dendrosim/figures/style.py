@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 #: Colours for all kinds of colour vision (Okabe & Ito 2008); black is for the recorded cell.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -55,7 +58,7 @@ def entry(name: str) -> str:
 
 
 #: Matplotlib settings of all figures.
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
     "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titlepad": 7,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,

@@ -106,7 +106,7 @@ def page(rows: int, title: str, what: str, below: bool) -> tuple[Figure, list[Ax
 
 def _drawn(recording: Recording) -> list[str]:
     """Return the variables to draw for a recording, the somatic potential first."""
-    names, potentials = list(recording.traces.data_vars), recording.meta["potentials"]
+    names, potentials = list(map(str, recording.traces.data_vars)), recording.meta["potentials"]
     soma = potentials.get("soma")
     if soma not in names:
         return names

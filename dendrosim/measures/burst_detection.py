@@ -180,6 +180,7 @@ def burst_phase(
         raise DendrosimError("burst_phase: give either a positive frequency in Hz or cycles in s")
     events = sorted_train(onsets, "onsets")
     if cycles is None:
+        assert frequency is not None  # one of the two is given
         turns = (events - start) * frequency
     else:
         starts = sorted_train(cycles, "cycles")

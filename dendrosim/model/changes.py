@@ -52,7 +52,7 @@ def of_variant(model: Model, name: str) -> dict[str, Any]:
                 f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
             )
         changed["derived"] = MappingProxyType(
-            model.derived | read_derived(table["derived"], f"{where}, derived")
+            {**model.derived, **read_derived(table["derived"], f"{where}, derived")}
         )
     if "inputs" in table:
         changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")

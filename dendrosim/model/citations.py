@@ -53,7 +53,7 @@ class Entry:
 
     key: str
     kind: str
-    fields: Mapping[str, str]
+    fields: dict[str, str]
 
     @property
     def text(self) -> str:

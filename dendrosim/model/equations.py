@@ -57,6 +57,12 @@ class Equation:
     flag: str | None = None
 
     @property
+    def right(self) -> Expression:
+        """The right-hand side of a line that is not an input."""
+        assert self.expression is not None  # only an input has none
+        return self.expression
+
+    @property
     def dim(self) -> Dimension:
         """Dimension of the variable; for a differential equation not of its rate."""
         return parse_unit(self.unit).dim
@@ -110,9 +116,9 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
 
 def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tuple[Equation, ...]:
     """Return the equations, each replaced by the one of the same name in `changed` if present."""
-    changed = {equation.name: equation for equation in changed}
-    kept = [changed.pop(equation.name, equation) for equation in equations]
-    return (*kept, *changed.values())
+    new = {equation.name: equation for equation in changed}
+    kept = [new.pop(equation.name, equation) for equation in equations]
+    return (*kept, *new.values())
 
 
 def check_equations(
@@ -162,7 +168,7 @@ def _check_expanded(equations: tuple[Equation, ...], where: str) -> None:
     lengths: dict[str, int] = {}
     differential = [e for e in equations if e.kind == "differential"]
     for equation in (*in_order(equations, where), *differential):
-        used = (n.id for n in ast.walk(equation.expression.tree) if isinstance(n, ast.Name))
+        used = (n.id for n in ast.walk(equation.right.tree) if isinstance(n, ast.Name))
         lengths[equation.name] = sum(lengths.get(name, 1) for name in used) + 1
         if lengths[equation.name] > MAX_EXPANDED:
             raise DendrosimError(
@@ -201,7 +207,7 @@ def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Eq
     waiting = {e.name: e for e in equations if e.kind == "subexpression"}
     order: list[Equation] = []
     while waiting:
-        ready = [e for e in waiting.values() if not e.expression.names & waiting.keys()]
+        ready = [e for e in waiting.values() if not e.right.names & waiting.keys()]
         if not ready:
             raise DendrosimError(f"{where}: {', '.join(waiting)} are defined by one another")
         order += ready

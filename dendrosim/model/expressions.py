@@ -17,7 +17,7 @@ from typing import Any
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.model.names import is_name
 from dendrosim.model.quantities import UNITS
-from dendrosim.model.syntax import CONSTANTS, FUNCTIONS, evaluate, is_condition
+from dendrosim.model.syntax import CONSTANTS, FUNCTIONS, called_name, evaluate, is_condition
 from dendrosim.model.whitelist import check
 
 MAX_LENGTH = 10_000
@@ -220,6 +220,6 @@ class _WriteOutSigmoid(ast.NodeTransformer):
     # Brian2 has no sigmoid; replacing it here gives the same number on every device
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
-        if node.func.id != "sigmoid":
+        if called_name(node) != "sigmoid":
             return node
         return ast.parse(f"1/(1 + exp(-({ast.unparse(node.args[0])})))", mode="eval").body

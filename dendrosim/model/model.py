@@ -223,7 +223,7 @@ class Model(Pickled):
                 f"{did_you_mean(name, self.variants)}"
             )
         table = self.variants[name]
-        named = {"name": f"{self.name}:{name}", "variants": {}}
+        named: dict[str, Any] = {"name": f"{self.name}:{name}", "variants": {}}
         result = checked(replace(self, **named, **changes.of_variant(self, name)))
         return result.with_(
             parameters=table.get("parameters", {}), initial=table.get("initial", {})

@@ -78,7 +78,7 @@ class Scales(Pickled):
         return values
 
 
-_PARAMETER = {
+_PARAMETER: dict[str, shelves.Kinds] = {
     "value": (str, int, float), "doc": str, "source": str, "trainable": bool, "shape": str,
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ not_a_bug_of_brian2()  # this module is the first to import Brian2, so set the h
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TEXT = re.compile(rf"({_NUMBER}|(?:linspace|logspace)\([^()]*\)|\[[^\[\]]*\]) ?\*? ?(.*)")
-_GRIDS = {"linspace": np.linspace, "logspace": np.logspace}
+_GRIDS: dict[str, Callable[[float, float, int], np.ndarray]] = {
+    "linspace": np.linspace,
+    "logspace": np.logspace,
+}
 MAX_GRID = 10_000_000
 MAX_UNIT = 200
 
@@ -105,7 +109,7 @@ def _from_text(text: str, where: str) -> Quantity:
     return _quantity(_numbers(numbers, text, where) * float(scale), scale.dim)
 
 
-def _numbers(text: str, whole: str, where: str) -> np.ndarray:
+def _numbers(text: str, whole: str, where: str) -> np.ndarray | np.float64:
     if text[0] == "[":
         items = [item.strip() for item in text[1:-1].split(",")]
         name = None

@@ -50,8 +50,8 @@ def switches(model: Model) -> tuple[Switch, ...]:
                 func=ast.Name(id="int"), args=[ast.Compare(left=a, ops=[op], comparators=[b])]
             ) if isinstance(op, ast.Gt | ast.GtE | ast.Lt | ast.LtE):
                 sides = (b, a) if isinstance(op, ast.Lt | ast.LtE) else (a, b)
-                read = tuple(parse_number(ast.unparse(side)) for side in sides)
-                found.append(Switch(statement.target, frozenset(before), read))
+                high, low = (parse_number(ast.unparse(side)) for side in sides)
+                found.append(Switch(statement.target, frozenset(before), (high, low)))
             case _ if statement.target == model.output:
                 found.append(Switch(statement.target, frozenset(before), None))
         before.add(statement.target)

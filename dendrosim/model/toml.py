@@ -68,7 +68,7 @@ def load_model(name: str | os.PathLike, variant: str | None = None) -> Model:
     return model if variant is None else model.variant(variant)
 
 
-_TABLE = {
+_TABLE: dict[str, shelves.Kinds] = {
     "title": str, "reference": str, "doi": str, "description": str, "kind": str,
     "inputs": (dict, list), "potentials": dict, "areas": dict, "output": str,
     "equations": str, "update": str, "threshold": str, "refractory": str, "reset": str,
@@ -80,7 +80,7 @@ _ONLY = {
     "discrete": {"update", "derived", "output", "scales", "recurrent", "ports"},
 }
 _OTHER = {"continuous": "discrete", "discrete": "continuous"}
-_VARIANT = {
+_VARIANT: dict[str, shelves.Kinds] = {
     "title": str, "equations": str, "update": str, "parameters": dict, "derived": dict,
     "initial": dict, "inputs": (dict, list), "recurrent": bool,
 }  # fmt: skip

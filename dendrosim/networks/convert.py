@@ -253,6 +253,7 @@ def _network(parts: Mapping[str, Array], models: Sequence[Model], path: Path) ->
     readout: dict[str, Array] = {}
     for target, array in parts.items():
         match = TARGET.fullmatch(target)
+        assert match is not None  # the mapping has been checked
         if match["readout"]:
             readout[match["readout"]] = array
         else:

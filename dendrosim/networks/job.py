@@ -13,6 +13,7 @@ import numpy as np
 from dendrosim.devices import raster, signals
 from dendrosim.devices.dense import dense
 from dendrosim.devices.job import Built, Done, control_group
+from dendrosim.model.optional import output_of
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
 from dendrosim.networks.values import Array
@@ -130,7 +131,7 @@ class NetworkJob:
         for k, layer in enumerate(self.network.layers):
             group = self._layer(k, layer, below, variable, clock, groups)
             monitors += self._monitors(k, layer, group, outputs)
-            below, variable = group, layer.model.output
+            below, variable = group, output_of(layer.model)
         network.add(*groups.values(), monitors)
         finite = {
             f"layer {k}: {name}": groups[f"layer_{k}"].variables[name]
@@ -194,7 +195,7 @@ class NetworkJob:
                 n_in = layer.n_in if label == "run_in" else layer.n
                 weights = b2.NeuronGroup(n_in * layer.n, "w : 1", clock=clock, name=name)
                 groups[name] = weights
-                sources = (below, variable) if label == "run_in" else (group, model.output)
+                sources = (below, variable) if label == "run_in" else (group, output_of(model))
                 functions[f"sum_{name}"] = dense(f"sum_{name}", *sources, weights, n_in, layer.n)
                 sums.setdefault(port, []).append(f"sum_{name}(i, t)")
         for port in layer.bias:

@@ -10,7 +10,6 @@ connection acts one step later, and every state starts at 0.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -270,6 +269,6 @@ def _node(layer: Layer, k: int, nir: Any) -> tuple[Any, float, set[str]]:
     raise DendrosimError(f"layer {k}: {layer.model.name} has no equivalent NIR node: {why}")
 
 
-def _parameters(layer: Layer) -> Mapping[str, np.ndarray]:
+def _parameters(layer: Layer) -> dict[str, np.ndarray]:
     given = {name: p.value for name, p in layer.model.parameters.items()} | dict(layer.parameters)
     return {name: np.asarray(value, dtype=float) for name, value in given.items()}

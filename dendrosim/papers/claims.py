@@ -190,7 +190,7 @@ def load_papers(name: str | None = None) -> tuple[Paper, ...]:
     return tuple(_paper(one) for one in PAPERS if name in (None, one))
 
 
-_KEYS = {
+_KEYS: dict[str, shelves.Kinds] = {
     "id": str, "where": str, "says": str, "by": str, "with": dict, "printed": str, "unit": str,
     "tolerance": (int, float), "at_least": bool, "why": str, "missing": str, "slow": bool,
     "section": str,

@@ -13,12 +13,14 @@ from dendrosim.learn.gradients.propagation import products, spectral_radius
 from dendrosim.papers import theory, trained
 from dendrosim.papers.claims import Paper
 from dendrosim.papers.gates import dynamics
+from dendrosim.papers.loop import loop_operators
 from dendrosim.papers.trained import TASK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dendrosim.energy.conventions import Count
+    from dendrosim.energy.text_operations import Operations
     from dendrosim.papers.workshop import Workshop
 
 #: Table 7 of the AAAI supplement: initial coefficients, trained ones if given, accuracy.
@@ -107,7 +109,7 @@ def energies(shop: Workshop, paper: Paper) -> Figure:
     counts: dict[str, Count] = {}
     printed: dict[str, float] = {}
     for name, networks in paper.networks.items():
-        parts = {}
+        parts: dict[str, Operations] = {}
         for k, network in enumerate(networks):
             options = dict(network)
             model = options.pop("model")
@@ -147,8 +149,7 @@ def retention(shop: Workshop, paper: Paper) -> Figure:
 def loop_gain(shop: Workshop, paper: Paper) -> Figure:
     """Draw Fig. 6: the gain of a step with and without the memory loop."""
     horizon = 32
-    (run,) = shop.paths("lrmm")
-    found = run.loop(surrogate="triangle", width=1.0)
+    found = loop_operators(shop, "triangle")
     curves = {}
     for name, matrices in zip(("with the loop", "without"), found, strict=True):
         product = products(matrices, [horizon])[horizon]

@@ -62,7 +62,7 @@ def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
     """Test whether the loop of LRMM increases the gain of a step above `least` (Fig. 6)."""
     found = loop_gains(shop, horizon)
     gain = float(np.median(found)) if found.size else float("nan")
-    boxcar = relative_factors(*_loop(shop, "boxcar"), [horizon])[horizon]
+    boxcar = relative_factors(*loop_operators(shop, "boxcar"), [horizon])[horizon]
     none = 1 - np.isfinite(boxcar).mean()
     return Found(
         bool(gain > least), f"median gain {gain:.3f} (triangle); with the paper's boxcar the "
@@ -72,10 +72,13 @@ def loop_gain(shop: Workshop, horizon: int = 32, least: float = 1.5) -> Found:
 
 def loop_gains(shop: Workshop, horizon: int) -> np.ndarray:
     """Return the gain per step added by the loop of LRMM, where the ratio is defined."""
-    ratios = relative_factors(*_loop(shop, "triangle"), [horizon])[horizon].ravel()
+    ratios = relative_factors(*loop_operators(shop, "triangle"), [horizon])[horizon].ravel()
     return geometric_gain(ratios[np.isfinite(ratios)], horizon)
 
 
-def _loop(shop: Workshop, surrogate: str) -> tuple[np.ndarray, np.ndarray]:
+def loop_operators(shop: Workshop, surrogate: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return M_t and D_t of the trained LRMM: a step with and without its loop (A.6)."""
     (run,) = shop.paths("lrmm")
-    return run.loop(surrogate=surrogate, width=1.0)
+    found = run.loop(surrogate=surrogate, width=1.0)
+    assert found is not None  # LRMM has the loop
+    return found

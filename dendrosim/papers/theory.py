@@ -14,6 +14,8 @@ from dendrosim.learn.gradients.propagation import (
 from dendrosim.papers.claims import Found
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from dendrosim.learn.gradients.maps import ParameterMap
     from dendrosim.papers.workshop import Workshop
 
@@ -24,7 +26,7 @@ _BETWEEN = np.linspace(0.02, 0.98, 49)
 HORIZONS = (1, 2, 4, 8, 16, 32, 48)
 
 
-def coupling_map(beta_1: Sequence[float], beta_2: Sequence[float]) -> ParameterMap:
+def coupling_map(beta_1: ArrayLike, beta_2: ArrayLike) -> ParameterMap:
     """Return the Jacobians of eqs 9-10 over both coefficients (Fig. 2), without reset."""
     from dendrosim.learn.gradients.maps import parameter_map
 

@@ -73,7 +73,7 @@ class Trained:
     """
 
     network: Network
-    history: Sequence[dict[str, Any]]
+    history: Sequence[Mapping[str, Any]]
     accuracy: float
     surrogate: dict[str, Any]
 
@@ -129,10 +129,12 @@ class Workshop:
     def _run(self, plan: Recipe) -> Trained:
         """Train in a temporary folder."""
         from dendrosim.learn import train
+        from dendrosim.networks.network import Network
 
         with tempfile.TemporaryDirectory() as folder:
             done = train(plan, Path(folder) / "run", device="cpu", progress=False)
         slope = {"surrogate": plan.surrogate.name, "width": plan.surrogate.width}
+        assert isinstance(done.network, Network)  # no recipe of a paper trains cells of torch
         return Trained(done.network, done.history, done.accuracy, slope)
 
     def samples(self, n: int = 100) -> tuple[Array, Array]:

@@ -99,7 +99,7 @@ def parts(number: Any) -> tuple[float, np.ndarray | float]:
 
 
 def _lift(function: Function) -> Callable:
-    called = FUNCTIONS | HELPERS
+    called = {**FUNCTIONS, **HELPERS}
 
     def lifted(x: Any) -> Any:
         value = function.numpy(x.value if isinstance(x, Dual) else x)

@@ -5,9 +5,10 @@ Everything is computed from the model's text; potentials are in volt, times in s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.optimize import root
@@ -66,7 +67,7 @@ class Dynamics:
         }
         return units | values | {"t": 0.0, "dt": 0.0, "i": 0.0, "N": 1.0}
 
-    def rates(self, state: Array, currents: Mapping[str, float]) -> list:
+    def rates(self, state: Sequence[Any] | Array, currents: Mapping[str, Any]) -> list:
         """Return d(state)/dt in SI units; `state` may hold dual numbers.
 
         Parameters
@@ -82,9 +83,9 @@ class Dynamics:
             variable: currents.get(place, 0.0) for place, variable in self.model.inputs.items()
         }
         for equation in self.model.subexpressions:
-            values[equation.name] = equation.expression(values, DUAL_FUNCTIONS)
+            values[equation.name] = equation.right(values, DUAL_FUNCTIONS)
         return [
-            equation.expression(values, DUAL_FUNCTIONS)
+            equation.right(values, DUAL_FUNCTIONS)
             for equation in self.model.equations
             if equation.kind == "differential"
         ]
@@ -135,9 +136,9 @@ class Dynamics:
     def _path(self, low: float, high: float, step: float) -> Iterator[tuple]:
         """Increase the somatic potential in steps: yield potential, steady state and current."""
         state = None
-        for potential in np.arange(low, high, step):
+        for potential in map(float, np.arange(low, high, step)):
             state, current = self.held(potential, start=state)
-            yield float(potential), state, current
+            yield potential, state, current
 
     def held(self, potential: float, place: str = "soma", start: Array | None = None) -> tuple:
         """Return the steady state with one place held at a potential, and the holding current.

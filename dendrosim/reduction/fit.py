@@ -18,6 +18,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.model.model import Model
+from dendrosim.model.optional import scales_of
 from dendrosim.progress import progress_bar
 from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.targets import Array, Target, judge, rate_error, target_of, walk
@@ -106,7 +107,8 @@ def _search(
 
     def cost(x: Array) -> Array:
         candidates = decode(x.reshape(len(names), -1))
-        return sum(rate_error(reduction.model, t, candidates, device) for t in targets)
+        errors = (rate_error(reduction.model, t, candidates, device) for t in targets)
+        return sum(errors, start=np.zeros(x.shape[1:]))
 
     with progress_bar(progress, f"fitting {reduction.model.name}") as tell:
         done = iter(range(1, generations + 1))
@@ -142,7 +144,7 @@ def _gain(reduction: Reduction, targets: list[Target]) -> float:
             continue
         quiet = {place: current[:, silent] for place, current in target.currents.items()}
         volts = np.array([state["U_S"] * np.ones(silent.sum()) for state in walk(never, quiet)])
-        volts *= float(reduction.model.scales.voltage)
+        volts *= float(scales_of(reduction.model).voltage)
         wanted = target.voltage[1:, silent] - float(reduction.held)
         product += float(np.sum(volts[:-1] * wanted))
         square += float(np.sum(volts[:-1] ** 2))
@@ -151,7 +153,7 @@ def _gain(reduction: Reduction, targets: list[Target]) -> float:
 
 def _with_gain(reduction: Reduction, gain: float) -> Reduction:
     """Return the reduction with all inputs multiplied by `gain`."""
-    scales = reduction.model.scales
+    scales = scales_of(reduction.model)
     current = {
         port: MappingProxyType({place: g * gain for place, g in gains.items()})
         for port, gains in scales.current.items()
@@ -164,10 +166,10 @@ def _with_gain(reduction: Reduction, gain: float) -> Reduction:
 def _with_threshold(reduction: Reduction, V_th: float, rho: float, gamma: float) -> Reduction:
     """Return the reduction with new threshold and resets, in units in which V_th is 1."""
     result = _with_gain(reduction, 1 / V_th)
-    voltage = reduction.model.scales.voltage * V_th
+    voltage = scales_of(reduction.model).voltage * V_th
     model = replace(
         result.model.with_(parameters={"rho": rho, "gamma": gamma / V_th, "V_th": 1.0}),
-        scales=replace(result.model.scales, voltage=voltage),
+        scales=replace(scales_of(result.model), voltage=voltage),
         name=reduction.model.name.replace(")", ", fitted)"),
     )
     return replace(result, model=model, threshold=reduction.held + voltage)
@@ -179,7 +181,7 @@ def _report(before: Reduction, after: Reduction, fit: list[Target], unseen: list
     rows = []
     for role, targets in (("fit", fit), ("unseen", unseen)):
         for target in targets:
-            row = {"protocol": target.protocol.name, "role": role}
+            row: dict[str, Any] = {"protocol": target.protocol.name, "role": role}
             row |= {"rate (Hz)": float(target.rates.mean())}
             for label, reduction in (("linear theory", before), ("fitted", after)):
                 row |= {f"{k}, {label}": v for k, v in judge(reduction, target).items()}

@@ -12,6 +12,7 @@ from brian2 import Quantity
 from dendrosim import shelves
 from dendrosim.files import replacing
 from dendrosim.model.model import Model
+from dendrosim.model.optional import scales_of
 from dendrosim.model.toml import to_table
 from dendrosim.pickling import Pickled
 
@@ -64,7 +65,7 @@ class Reduction(Pickled):
     @property
     def scales(self) -> Mapping[str, Quantity]:
         """Volts per unit of potential, and current density per unit of each input."""
-        scales = self.model.scales
+        scales = scales_of(self.model)
         units = {"voltage": scales.voltage}
         for port, place in {"I": "dendrite", "I_s": "soma"}.items():
             units[port] = 1 / scales.current[port][place]

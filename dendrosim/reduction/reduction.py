@@ -26,7 +26,8 @@ from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
 from dendrosim.model.expressions import parse_number
-from dendrosim.model.model import Model, Scales, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import Scales, time_step
 from dendrosim.model.quantities import UNITS, parse_unit, quantity
 from dendrosim.model.toml import as_model, load_model
 from dendrosim.reduction.fit import fit_reduction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.measures import coincidence_factor
 from dendrosim.measures.trains import counts_in_window
 from dendrosim.model.model import Model
+from dendrosim.model.optional import dt_of, scales_of
 from dendrosim.model.quantities import quantity
 from dendrosim.reduction.reduced import Reduction
 from dendrosim.simulation.protocol import Protocol
@@ -81,7 +83,7 @@ def target_of(reduction: Reduction, model: Model, given: str | Protocol, options
         If its time step is not a divisor of that of the reduction.
     """
     protocol = given if isinstance(given, Protocol) else load_protocol(given)
-    step = float(reduction.model.dt)
+    step = float(dt_of(reduction.model))
     own = float(quantity(options["dt"] or model.dt))
     if multiple_of(step, own) is None:
         raise DendrosimError(
@@ -118,10 +120,11 @@ def walk(model: Model, currents: Mapping[str, Array]) -> Iterator[dict[str, Arra
         State after each step: name to array of shape (neurons,).
     """
     values = {name: np.asarray(v) for name, v in model.values().items()}
-    ports = {
+    scales = scales_of(model)
+    ports: dict[str, Any] = {
         port: sum(float(g) * currents[place] for place, g in gains.items())
-        + model.scales.bias.get(port, 0.0)
-        for port, gains in model.scales.current.items()
+        + scales.bias.get(port, 0.0)
+        for port, gains in scales.current.items()
     }
     state = {name: np.asarray(model.initial[name], dtype=float) for name in model.states}
     for step in range(len(next(iter(currents.values())))):
@@ -142,7 +145,7 @@ def judge(reduction: Reduction, target: Target) -> dict[str, float]:
         never spike (nan if there are none).
     """
     model = reduction.model
-    step = float(model.dt)
+    step, scales = float(dt_of(model)), scales_of(model)
     start, stop = target.window
     neurons = target.recording.n
     fired = np.zeros((len(next(iter(target.currents.values()))), neurons), dtype=bool)
@@ -150,7 +153,7 @@ def judge(reduction: Reduction, target: Target) -> dict[str, float]:
     for k, state in enumerate(walk(model, target.currents)):
         fired[k] = state["S"] > 0.5
         volts[k] = state["U_S"]
-    volts = float(model.scales.rest["U_S"]) + float(model.scales.voltage) * volts
+    volts = float(scales.rest["U_S"]) + float(scales.voltage) * volts
     times = (np.arange(len(fired)) + 1) * step
     rates = fired[in_window(times, start, stop)].sum(axis=0) / (stop - start)
     trains = [times[fired[:, k]] for k in range(neurons)]

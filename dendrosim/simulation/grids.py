@@ -7,7 +7,7 @@ the effect of one grid could be mistaken for that of another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from brian2 import Quantity
@@ -140,4 +140,5 @@ def _with(model: Model, protocol: Protocol, grids: Sequence[Grid]) -> tuple[Mode
             value = [int(number) for number in value]
         values["stimuli"].setdefault(int(name), {})[rest[0]] = value
     protocol = protocol.with_(stimuli=values.pop("stimuli"), grids="zip")
-    return model.with_(**{kind: given for kind, given in values.items() if given}), protocol
+    own: dict[str, Any] = {kind: given for kind, given in values.items() if given}
+    return model.with_(**own), protocol

@@ -14,6 +14,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
+from dendrosim.model.optional import scales_of
 from dendrosim.model.quantities import DENSITY, describe, parse_unit, unit_text
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.shapes import SHAPES, TIME, WINDOW, spread
@@ -120,14 +121,15 @@ def _through_scales(found: Inputs, model: Model, totals: Mapping[str, str]) -> N
     """Add the ports of a scaled model: each is a weighted sum of the currents plus a bias."""
     for place, total in totals.items():
         found.lines.append(f"run_current_{place} = {total} : {unit_text(DENSITY)}")
+    scales = scales_of(model)
     for variable in model.inputs.values():
         terms = []
-        for place, gain in model.scales.current.get(variable, {}).items():
+        for place, gain in scales.current.get(variable, {}).items():
             name = f"run_gain_{variable}_{place}"
             found.declare(name, float(gain), gain.dim)
             terms.append(f"{name}*run_current_{place}")
         bias = f"run_bias_{variable}"
-        found.declare(bias, model.scales.bias.get(variable, 0.0), DIMENSIONLESS)
+        found.declare(bias, scales.bias.get(variable, 0.0), DIMENSIONLESS)
         found.lines.append(f"{variable} = {' + '.join((*terms, bias))} : 1")
 
 

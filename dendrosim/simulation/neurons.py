@@ -13,7 +13,7 @@ import numpy as np
 from dendrosim.devices import group_size, signals
 from dendrosim.devices.job import Built, Done, control_group
 from dendrosim.simulation.plan import Plan
-from dendrosim.time_grid import multiple_of, step_at
+from dendrosim.time_grid import step_at
 
 TIME = "run_refractory"  # the parameter of a plan that holds a refractory time
 HELD, LAST = "run_held", "run_last"
@@ -167,16 +167,15 @@ class NeuronJob:
         if plan.update:
             neurons.run_regularly("\n".join(plan.update), when="groups", name="neurons_update")
         outputs: dict[str, Any] = {}
-        slower = {}
+        slower: dict[b2.Clock, int] = {}
         monitors = []
         if plan.threshold:
             spikes = b2.SpikeMonitor(neurons, name="spikes")
             outputs |= {"spike_i": spikes.variables["i"], "spike_t": spikes.variables["t"]}
             monitors.append(spikes)
         if plan.record:
-            every = multiple_of(plan.record_dt, plan.dt)
-            if every > 1:
-                slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = every
+            if plan.record_every > 1:
+                slower[b2.Clock(plan.record_dt * b2.second, name="samples")] = plan.record_every
             of = neurons, list(plan.record)
             options = {"clock": next(iter(slower), clock), "name": "traces"}
             if sized:

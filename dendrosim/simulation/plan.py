@@ -99,8 +99,15 @@ class Plan:
             "refractory": self.refractory, "reset": self.reset, "method": self.method,
             "room": room, "record": self.record, "samples": shapes,
             "potentials": self.potentials,
-            "record_every": multiple_of(self.record_dt, self.dt),
+            "record_every": self.record_every,
         }  # fmt: skip
+
+    @property
+    def record_every(self) -> int:
+        """Number of steps from one recorded sample to the next."""
+        every = multiple_of(self.record_dt, self.dt)
+        assert every is not None  # `make_plan` makes it a multiple
+        return every
 
     @property
     def recorded(self) -> np.ndarray:
@@ -279,5 +286,5 @@ def _spikes(model: Model) -> tuple[str | None, str | None]:
         return f"{model.output} > 0.5", None
     if isinstance(model.refractory, Quantity):
         return model.threshold.text if model.threshold else None, "run_refractory"
-    parts = (model.threshold, model.refractory)
-    return tuple(part.text if part else None for part in parts)
+    threshold, refractory = model.threshold, model.refractory
+    return threshold.text if threshold else None, refractory.text if refractory else None

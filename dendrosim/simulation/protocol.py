@@ -11,7 +11,8 @@ from brian2 import Quantity, second
 
 from dendrosim import checks, shelves
 from dendrosim.errors import DendrosimError
-from dendrosim.model.model import USUAL_INPUTS, time_step
+from dendrosim.model.model import USUAL_INPUTS
+from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe, quantity
 from dendrosim.pickling import Pickled
 from dendrosim.simulation.stimuli import Stimulus, changed_stimuli
@@ -77,7 +78,7 @@ class Protocol(Pickled):
             raise DendrosimError(f"{where}: the key 'duration' is missing")
         length = None if duration is None else time_step(duration, f"{where}: duration")
         window = _window({} if measure is None else measure, where)
-        fields = {
+        fields: dict[str, Any] = {
             "given_duration": length, "stimuli": stimuli, "given_measure": window,
             "title": title, "description": description, "name": name, "source": source,
             "grids": grids,

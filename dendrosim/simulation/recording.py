@@ -118,7 +118,9 @@ class Recording:
             for key, entry in entries.items()
         }
 
-    def voltage(self, place: str = "soma", neurons: Sequence[int] | None = None) -> np.ndarray:
+    def voltage(
+        self, place: str = "soma", neurons: Sequence[int] | np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the potential of a place in volt, shape (samples, neurons).
 
         A discrete model's potential is scaled by its reduction; without scales it is returned
@@ -219,8 +221,9 @@ class Recording:
 
 
 def volts(
-    recording: Recording, place: str = "soma", neurons: Sequence[int] | None = None
-) -> np.ndarray | None:
+    recording: Recording, place: str = "soma",
+    neurons: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray | None:  # fmt: skip
     """Return the potential of a place in volt, or None if there is none.
 
     Parameters

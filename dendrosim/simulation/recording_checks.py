@@ -183,7 +183,8 @@ def check_arrays(
     known = neurons.dtype.kind in "iu" and np.unique(neurons).size == neurons.size
     if neurons.size and not (known and neurons.min() >= 0 and neurons.max() < n):
         raise _wrong(path, "neuron", f"different numbers of neurons from 0 to {n - 1}")
-    for name, trace in traces.data_vars.items():
+    for key, trace in traces.data_vars.items():
+        name = str(key)
         if trace.dims != ("time", "neuron") or trace.dtype.kind not in "fiub":
             raise _wrong(path, name, "numbers, one for each time and neuron")
         if not _unit(trace.attrs.get("units")):

@@ -69,7 +69,7 @@ def _with_grids(meta: Any) -> Any:
         return meta
     sweep = meta.get("sweep")
     if isinstance(sweep, dict):
-        key = {"sweep": "sweeps"}.get(sweep.get("key"), sweep.get("key"))
+        key = "sweeps" if sweep.get("key") == "sweep" else sweep.get("key")
         sweep = sweep | {"key": f"stimuli.0.{key}"}
     return meta | {"grids": [] if sweep is None else [sweep]}
 

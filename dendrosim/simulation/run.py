@@ -8,7 +8,8 @@ from typing import Any
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError, DivergenceError
-from dendrosim.model.model import Model, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe, unit_text
 from dendrosim.model.toml import as_model
 from dendrosim.progress import progress_bar

@@ -235,7 +235,7 @@ class Stimulus(Pickled):
         """Return the current at `times` (seconds), shape (times, neurons), in SI units."""
         times = np.asarray(times, dtype=float)[:, None]
         values = {key: spread(np.asarray(v)[None], neurons) for key, v in self.values.items()}
-        values |= {"t": times, "dt": dt, "amp": 1.0}
+        values |= {"t": times, "dt": np.asarray(dt), "amp": np.asarray(1.0)}
         values.setdefault("stop", np.array([[duration]]))
         sampled = self.samples(duration, neurons, stream)
         if sampled is not None:
@@ -268,7 +268,7 @@ def changed_stimuli(
                 f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
             )
         if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(stimuli)):
-            numbers = did_you_mean("", range(len(stimuli)))
+            numbers = did_you_mean("", map(str, range(len(stimuli))))
             raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
     known = {key for key in values if any(s.accepts(key) for s in stimuli)}
     for key in values.keys() - known:

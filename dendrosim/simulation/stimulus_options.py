@@ -28,7 +28,7 @@ def read_option(key: str, value: Any, where: str) -> Any:
     DendrosimError
         If it is invalid; the message names the key, the value and what is valid.
     """
-    kinds = {"seed": int, "independent": bool, "file": str}
+    kinds: dict[str, type] = {"seed": int, "independent": bool, "file": str}
     if key in SPIKE_RULE:
         return None if value is None else _of_spikes(key, value, where)
     if key in ("channel", "command_channel"):
@@ -57,7 +57,7 @@ def read_option(key: str, value: Any, where: str) -> Any:
     wrong_bool = isinstance(value, bool) and key != "independent"
     if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
         raise DendrosimError(f"{where} = {value!r} should be {words[key]}")
-    if key == "seed" and (value is None or value < 0):
+    if key == "seed" and not (isinstance(value, int) and value >= 0):
         raise DendrosimError(f"{where} = {value!r} should be a whole number from 0")
     return value
 

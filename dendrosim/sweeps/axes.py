@@ -66,10 +66,14 @@ class Axis(Pickled):
         return kind == "stimuli" and (last == "seed" or (quantities and last not in _OF_THE_RUN))
 
     @property
+    def source(self) -> Any:
+        """The listed values, or the bounds of a distribution."""
+        return self.bounds if self.values is None else self.values
+
+    @property
     def unit(self) -> str:
         """SI unit; ``"1"`` for a number without one, ``""`` for words, models and protocols."""
-        given = self.bounds if self.values is None else self.values
-        return unit_text(given.dim) if isinstance(given, Quantity) else ""
+        return unit_text(self.source.dim) if isinstance(self.source, Quantity) else ""
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -77,8 +81,8 @@ class Axis(Pickled):
         if self.bounds is not None or isinstance(self.values, Quantity):
             return None
         if self.key not in WHOLE:
-            return tuple(map(str, self.values))
-        names = [value.name for value in self.values]
+            return tuple(map(str, self.source))
+        names = [value.name for value in self.source]
         return tuple(
             name if names.count(name) == 1 else f"{name} ({k + 1})" for k, name in enumerate(names)
         )
@@ -91,7 +95,7 @@ class Axis(Pickled):
             return f"{'log' if self.log else ''}uniform({low!r}, {high!r}) {self.unit}"
         if isinstance(self.values, Quantity):
             return f"{np.asarray(self.values).tolist()!r} {self.unit}"
-        return repr(list(self.labels))
+        return repr(list(self.labels or ()))
 
     def at(self, u: np.ndarray) -> np.ndarray:
         """Return the values at quantiles from 0 to 1: numbers in SI units, or positions in a list.
@@ -99,7 +103,7 @@ class Axis(Pickled):
         A list is drawn from with equal chances.
         """
         if self.bounds is None:
-            count = len(self.values)
+            count = len(self.source)
             place = np.minimum((u * count).astype(int), count - 1)
             return np.asarray(self.values)[place] if isinstance(self.values, Quantity) else place
         low, high = np.asarray(self.bounds, dtype=float)
@@ -108,15 +112,14 @@ class Axis(Pickled):
     @property
     def listed(self) -> np.ndarray:
         """The listed values: numbers in SI units, or their positions."""
-        own = self.values
+        own = self.source
         return np.asarray(own) if isinstance(own, Quantity) else np.arange(len(own))
 
     def given(self, values: np.ndarray) -> Any:
         """Return numbers or positions as what a model, stimulus or protocol takes."""
-        source = self.bounds if self.values is None else self.values
-        if isinstance(source, Quantity):
-            return with_dim(np.asarray(values, dtype=float), source.dim)
-        return [source[int(k)] for k in values]
+        if isinstance(self.source, Quantity):
+            return with_dim(np.asarray(values, dtype=float), self.source.dim)
+        return [self.source[int(k)] for k in values]
 
 
 def read_axes(
@@ -144,8 +147,8 @@ def read_axes(
             "{'g_c': 'linspace(1, 15, 41) mS/cm**2'}"
         )
     whole = {key: _whole(key, axes[key], what) for key in WHOLE if key in axes}
-    models = whole["model"].values if "model" in whole else (model,)
-    protocols = whole["protocol"].values if "protocol" in whole else (protocol,)
+    models = whole["model"].source if "model" in whole else (model,)
+    protocols = whole["protocol"].source if "protocol" in whole else (protocol,)
     found: dict[str, Axis] = {}
     for name, values in axes.items():
         axis = whole.get(name) or _axis(str(name), values, models, protocols, what)
@@ -226,10 +229,8 @@ def _options(values: Any, where: str) -> tuple:
 
 def _try(axis: Axis, model: Model, protocol: Protocol, where: str) -> None:
     """Set the values, so that a wrong one is refused before the sweep begins."""
-    if axis.of_neurons and axis.labels is None:
-        tried = [axis.bounds if axis.values is None else axis.values]
-    else:
-        tried = axis.given(axis.listed)
+    together = axis.of_neurons and axis.labels is None
+    tried = [axis.source] if together else axis.given(axis.listed)
     kind, _, rest = axis.key.partition(".")
     for value in tried:
         try:
@@ -256,7 +257,8 @@ def set_value(model: Model, protocol: Protocol, key: str, value: Any) -> tuple[M
     """
     kind, _, rest = key.partition(".")
     if kind in ("parameters", "initial"):
-        return model.with_(**{kind: {rest: value}}), protocol
+        own: dict[str, Any] = {kind: {rest: value}}
+        return model.with_(**own), protocol
     if kind == "protocol":
         return model, protocol.with_(duration=value)
     if kind == "measure":

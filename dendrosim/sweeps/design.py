@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -180,7 +181,7 @@ def problem_of(names: Sequence[str]) -> dict:
     return {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
 
 
-def salib_or_refuse(what: str):
+def salib_or_refuse(what: str) -> Any:
     """Return SALib with its parts.
 
     Raises

@@ -93,12 +93,15 @@ class _Packed:
     def currents(self) -> tuple[Array, float]:
         """Currents of the protocol's grid in its usual unit, and that unit in SI."""
         grid = neuron_axis.grid(self.pack.base, self.pack.each)
+        assert grid is not None  # a measure of currents is refused without a grid of them
         return grid.values, float(parse_unit(grid.unit))
 
     @cached_property
     def potentials(self) -> tuple[Array, Array]:
         """Times, and somatic potentials in V of `neurons`, shape (samples, neurons)."""
-        return self.recording.times, volts(self.recording, neurons=self.neurons)
+        found = volts(self.recording, neurons=self.neurons)
+        assert found is not None  # a model without is refused
+        return self.recording.times, found
 
 
 @dataclass(frozen=True)

@@ -116,13 +116,12 @@ def pack(
     each = protocol.size
     width = -(-points // WIDTH) * WIDTH
     place = np.minimum(np.arange(width), points - 1)
-    model = model.with_(
-        **{
-            kind: {name: _tiled(value, place, each) for name, value in given.items()}
-            for kind, given in own.items()
-            if given
-        }
-    )
+    tiled: dict[str, Any] = {
+        kind: {name: _tiled(value, place, each) for name, value in given.items()}
+        for kind, given in own.items()
+        if given
+    }
+    model = model.with_(**tiled)
     if not stimuli:
         return Pack(model, protocol, protocol, points, width, width, each)
     written = {place_: _tiled(value, place, each) for place_, value in stimuli.items()}

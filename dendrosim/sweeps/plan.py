@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.model.model import Model, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe
 from dendrosim.pickling import Pickled
 from dendrosim.simulation.protocol import Protocol
@@ -149,7 +150,7 @@ class SweepPlan(Pickled):
 
     def wholes(self) -> tuple[Sequence[Model], Sequence[Protocol]]:
         """Return the models and the protocols of the sweep."""
-        axes = {axis.key: axis.values for axis in self.design.axes}
+        axes = {axis.key: axis.source for axis in self.design.axes}
         return axes.get("model", (self.model,)), axes.get("protocol", (self.protocol,))
 
 

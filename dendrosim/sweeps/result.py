@@ -118,7 +118,7 @@ class Sweep:
         found = self.to_xarray(unstack=False)
         status = found["status"].values
         (rows,) = np.nonzero((status != TO_DO) & (status != STATUS.index("done")))
-        table = {name: found[name].values[rows] for name in self.axes}
+        table: dict[str, Any] = {name: found[name].values[rows] for name in self.axes}
         table["status"] = [STATUS[k] for k in status[rows]]
         table["diverged at (s)"] = found["diverged_at"].values[rows]
         table["error"] = found["error"].values[rows]

@@ -14,7 +14,8 @@ import numpy as np
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
-from dendrosim.model.model import Model, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.progress import points_bar
 from dendrosim.simulation.grids import grids_of
@@ -224,8 +225,7 @@ def _without_axes(protocol: Protocol, axes: Sequence[Axis]) -> Protocol:
         kind, _, rest = axis.key.partition(".")
         if kind == "stimuli":
             number, _, name = rest.partition(".")
-            first = axis.bounds[:1] if axis.values is None else axis.values[:1]
-            stimuli.setdefault(int(number), {})[name] = first[0]
+            stimuli.setdefault(int(number), {})[name] = axis.source[:1][0]
     return protocol.with_(stimuli=stimuli)
 
 
@@ -284,10 +284,17 @@ def _room(per_run: int, protocol: Protocol) -> int:
 def _check_potential(plan: SweepPlan, models: Sequence[Model]) -> None:
     for measure in plan.measures:
         for model in models:
-            if measure.potential and measure.identity == "" and "soma" not in model.potentials:
+            if not measure.potential or measure.identity:
+                continue
+            if "soma" not in model.potentials:
                 raise DendrosimError(
                     f"measures: {measure.name} needs the potential of the soma, which "
                     f"{model.name} does not name (key 'potentials')"
+                )
+            if model.kind == "discrete" and model.scales is None:
+                raise DendrosimError(
+                    f"measures: {measure.name} needs the potential of the soma in volt, and "
+                    f"{model.name} has no units (key 'scales')"
                 )
 
 

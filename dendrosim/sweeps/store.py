@@ -52,6 +52,9 @@ class Store:
         import zarr
 
         self.path = Path(path_text(path, "sweep"))
+        # Any, because zarr cannot tell an array from a group by its name
+        self.group: Any
+        self.status: Any
         try:
             self.group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
             self.manifest = json.loads(self.group.attrs["dendrosim_sweep"])
@@ -191,8 +194,8 @@ def _fill(group: Any, plan: SweepPlan) -> None:
     values = design.values(every)
     for axis, name in zip(design.axes, axis_names(plan), strict=True):
         own = values[axis.key] if axis.labels is None else np.array(axis.labels)[values[axis.key]]
-        attrs = {"units": axis.unit} if axis.unit else {}
-        add(name, ("point",), data=own, long_name=axis.key, **attrs)
+        units: dict[str, Any] = {"units": axis.unit} if axis.unit else {}
+        add(name, ("point",), data=own, long_name=axis.key, **units)
         coordinates.append(name)
     if design.repeats > 1:
         add("repeat", ("point",), data=every % design.repeats)
@@ -207,12 +210,12 @@ def _fill(group: Any, plan: SweepPlan) -> None:
         name, numbers, unit = grid
         add(name, (name,), data=numbers, units=unit)
     extra = () if grid is None else ((grid[0], len(grid[1])),)
-    attrs = {"coordinates": " ".join(coordinates)}
+    attrs: dict[str, Any] = {"coordinates": " ".join(coordinates)}
     for measure in plan.measures:
-        dims = () if measure.of_point else extra
+        more = () if measure.of_point else extra
         add(
-            measure.name, ("point", *(dim for dim, _ in dims)),
-            shape=(points, *(n for _, n in dims)), units=measure.unit, long_name=measure.doc,
+            measure.name, ("point", *(dim for dim, _ in more)),
+            shape=(points, *(n for _, n in more)), units=measure.unit, long_name=measure.doc,
             **attrs,
         )  # fmt: skip
     times = trace_times(plan)

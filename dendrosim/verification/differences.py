@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dendrosim.model.optional import output_of
 from dendrosim.model.switches import Switch, switches
 from dendrosim.networks.network import Network
 from dendrosim.networks.run import NetworkOutput
@@ -67,8 +68,8 @@ def differences(
         earlier = np.full(len(x), x.shape[1])  # first difference in lower layers
         for k, layer in enumerate(network.layers):
             marks = [
-                _values(switch, layer.model.output, runs[a], k)
-                != _values(switch, layer.model.output, runs[b], k)
+                _values(switch, output_of(layer.model), runs[a], k)
+                != _values(switch, output_of(layer.model), runs[b], k)
                 for switch in switches(layer.model)
             ]
             output = runs[a].spikes[k] != runs[b].spikes[k]
@@ -103,7 +104,7 @@ def _first(
         for neuron in np.flatnonzero(left & mark[sample, step]):
             left[neuron] = False
             where = Place(network, x, k, sample, step, int(neuron), table)
-            on_a = _values(switch, model.output, a, k)[sample, step, neuron]
+            on_a = _values(switch, output_of(model), a, k)[sample, step, neuron]
             distances = [distance(where, switch, run) for run in (a, b)]
             allowed = max(tie, sum(_rounding(where, run) for run in (a, b)))
             yield {

@@ -298,6 +298,11 @@ def test_a_burst_at_each_crest_of_a_chirp_has_phase_90(f_0, f_1):
     assert found["burst phase locking"] == pytest.approx(1, abs=1e-4)
 
 
+def test_a_chirp_phase_needs_a_chirp():
+    with pytest.raises(DendrosimError, match="the protocol 'fi_curve' has no chirp"):
+        protocol_measures.chirp_phase([[0.1]], ds.load_protocol("fi_curve"))
+
+
 def test_the_impedance_of_a_leaky_membrane():
     """The first-order low pass R / (1 + i 2 pi f tau), through protocol, recording and table."""
     chirp, dt, tau, resistance = ds.load_protocol("chirp"), 1e-4, 0.02, 2.0

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -783,6 +784,9 @@ def test_an_lstm_trains_saves_and_evaluates_as_the_others(tmp_path):
     assert found.accuracy == result.accuracy and found.rates == ()
     with pytest.raises(DendrosimError, match="it runs on device 'torch' only"):
         learn.evaluate(network, task, "cpp")
+    counted = replace(network, metadata={**network.metadata, "readout": {"rule": "rate"}})
+    with pytest.raises(DendrosimError, match="has no spikes: its readout cannot be 'rate'"):
+        learn.evaluate(counted, task, progress=False)
     with pytest.raises(DendrosimError, match="not a dendrosim network"):
         ds.load_network(tmp_path / "run" / "best.safetensors")
 

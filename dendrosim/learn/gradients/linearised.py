@@ -20,6 +20,7 @@ from dendrosim.learn.step.discrete import DiscreteStep
 from dendrosim.learn.step.functions import as_like, torch_functions
 from dendrosim.model.expressions import Statement
 from dendrosim.model.model import Model
+from dendrosim.model.optional import output_of
 from dendrosim.model.syntax import CONSTANTS
 from dendrosim.model.toml import load_model
 
@@ -153,7 +154,7 @@ class Linearised:
         nudges = self._nudges(now)
         names = values | {v: now[v] + nudges[v] for v in self.variables}
         self._run(names, self._following)
-        fired = names.get(self.model.output)
+        fired = names.get(output_of(self.model))
         if not isinstance(fired, Tensor):  # the output depends on no state variable
             fired = now[self.variables[0]] * 0
         output = self._matrix([fired], nudges)[..., 0, :]
@@ -249,7 +250,7 @@ class Linearised:
                     value.sum(), wanted, retain_graph=True, materialize_grads=True
                 )
             else:
-                row = [torch.zeros_like(one) for one in wanted]
+                row = tuple(torch.zeros_like(one) for one in wanted)
             rows.append(torch.stack(row, -1))
         return torch.stack(rows, -2).detach().numpy()
 
@@ -257,7 +258,9 @@ class Linearised:
 def _memory(model: Model, statements: Sequence[Statement]) -> tuple[tuple[str, ...], list]:
     """Return the state variables of a model, and the statements that recompute the others."""
     known = {*model.values(), *CONSTANTS}
-    following, remembered, assigned = [], [], set()
+    following: list[Statement] = []
+    remembered: list[str] = []
+    assigned: set[str] = set()
     for statement in statements:
         names = statement.expression.names - known
         after = {*remembered, *(s.target for s in following)}

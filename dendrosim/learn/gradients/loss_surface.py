@@ -108,7 +108,7 @@ def landscape(
     with progress_bar(progress, "landscape") as tell, torch.no_grad():
         try:
             for done, index in enumerate(np.ndindex(losses.shape)):
-                along = [steps[i] for i in reversed(index)]
+                along = [float(steps[i]) for i in reversed(index)]
                 _move(parameters, start, ways, along)
                 losses[index] = float(loss(network))
                 if tell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.gradients.linearised import Linearised
 from dendrosim.learn.gradients.propagation import column_norm, spectral_radius
 from dendrosim.model.model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Array = np.ndarray
 
@@ -55,7 +58,7 @@ class ParameterMap:
 
 
 def parameter_map(
-    model: Model | str, x: tuple[str, Array], y: tuple[str, Array],
+    model: Model | str, x: tuple[str, ArrayLike], y: tuple[str, ArrayLike],
     values: Mapping[str, Any] | None = None, state: Mapping[str, float] | None = None,
     **surrogate: Any,
 ) -> ParameterMap:  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.gradients.linearised import Linearised
 from dendrosim.learn.networks.run import run_torch
+from dendrosim.model.optional import output_of
 from dendrosim.networks.inputs import as_input
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
@@ -191,7 +192,7 @@ def _currents(
     layer: Layer, below: Array, spikes: Array, states: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Return the current of each input in each step; 0 for an input that is not a port."""
-    first = np.broadcast_to(layer.initial()[layer.model.output], spikes[:, :1].shape)
+    first = np.broadcast_to(layer.initial()[output_of(layer.model)], spikes[:, :1].shape)
     before = np.concatenate([first, spikes[:, :-1]], 1)
     found = {name: np.zeros(spikes.shape) for name in layer.model.inputs.values()}
     for port, weights in layer.input_weights.items():

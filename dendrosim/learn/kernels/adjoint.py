@@ -17,7 +17,7 @@ import numpy as np
 
 from dendrosim.model.expressions import Expression, Statement
 from dendrosim.model.functions import FUNCTIONS as TABLE
-from dendrosim.model.syntax import CONSTANTS, FUNCTIONS
+from dendrosim.model.syntax import CONSTANTS, FUNCTIONS, called_name
 
 _NAMES = {
     **{name: f"math::{name}" for name in FUNCTIONS},
@@ -237,13 +237,14 @@ def _in_cpp(name: str, x: str, value: str) -> str:
 
 def _known(node: ast.expr) -> float | None:
     """Return the value of a constant expression, in double precision as in torch."""
-    if any(isinstance(part, ast.Call) and part.func.id in ("spike_gt", "spike_ge", "detached",
-                                                           "logistic")
-           for part in ast.walk(node)):  # fmt: skip
+    unknown = ("spike_gt", "spike_ge", "detached", "logistic")
+    if any(isinstance(part, ast.Call) and called_name(part) in unknown for part in ast.walk(node)):
         return None
-    called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    functions = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
     names = {
-        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in called
+        part.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and id(part) not in functions
     }
     if names - CONSTANTS.keys():
         return None

@@ -8,7 +8,7 @@ many for each block to read at each step, torch computes the product and a launc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -101,9 +101,12 @@ class CudaKernel(Kernel):
                  "states": [f"state_{name}" for name in code.carried],
                  "by_states": [f"by_state_{name}" for name in code.carried]}  # fmt: skip
         for field, value in fields.items():
-            for name, one in (
-                zip(lists[field], value, strict=True) if field in lists else [(field, value)]
-            ):
+            pairs: Iterable[tuple[str, Tensor | int]] = (
+                zip(lists[field], value, strict=True)
+                if isinstance(value, Sequence)
+                else [(field, value)]
+            )
+            for name, one in pairs:
                 memory[name] = one.data_ptr() if isinstance(one, Tensor) else one
         return memory
 

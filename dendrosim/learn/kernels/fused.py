@@ -53,19 +53,21 @@ class _Steps(torch.autograd.Function):
     """All steps of a layer: current (T, B, ports*n) to spikes (T, B, n)."""
 
     @staticmethod
-    def forward(ctx: Any, run: Run, drive: Tensor, recurrent: Tensor | None, *values: Tensor):
+    def forward(
+        ctx: Any, run: Run, drive: Tensor, recurrent: Tensor | None, *given: Tensor
+    ) -> tuple[Tensor, ...]:
         code = run.kernel.code
         start = run.initial[code.output]
         steps = drive.shape[0]
         output = drive.new_empty((steps + 1, *start.shape))
         output[0] = start
-        states = {code.output: output} if code.output in code.carried and run.keep else {}
+        kept = {code.output: output} if code.output in code.carried and run.keep else {}
         for name in code.carried:
-            if name not in states:
-                states[name] = drive.new_empty((steps + 1 if run.keep else 1, *start.shape))
-                states[name][0] = run.initial[name]
-        states = [states[name] for name in code.carried]
-        values = [value.contiguous() for value in values]
+            if name not in kept:
+                kept[name] = drive.new_empty((steps + 1 if run.keep else 1, *start.shape))
+                kept[name][0] = run.initial[name]
+        states = [kept[name] for name in code.carried]
+        values = [value.contiguous() for value in given]
         spikes = output[1:]
         run.kernel.forward(values, drive, recurrent, states, output[0], spikes, run.keep)
         ctx.run = run
@@ -76,7 +78,9 @@ class _Steps(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # for second derivatives use fused=False
-    def backward(ctx: Any, by_spikes: Tensor, *_: Tensor | None):
+    def backward(
+        ctx: Any, by_spikes: Tensor | None, *_: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         code = ctx.run.kernel.code
         drive, recurrent, output, *rest = ctx.saved_tensors
         values, states = rest[: len(code.values)], rest[len(code.values) :]
@@ -178,7 +182,8 @@ def run_layer(
 @lru_cache(maxsize=256)
 def _kernel(*fields: Any) -> Kernel:
     kind, *rest, surrogate, width, type_ = fields
-    return kind(StepCode(*rest, SURROGATES[surrogate].expression, width, type_))
+    rest += [SURROGATES[surrogate].expression, width, type_]
+    return kind(StepCode(*rest))
 
 
 def _drive(layer: TorchLayer, ports: Sequence[str], x: Tensor) -> Tensor:

@@ -157,7 +157,7 @@ class _SpikeProduct(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, by_out: Tensor):
+    def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         spikes, weights = ctx.saved_tensors
         by_out = by_out.contiguous()
         by_spikes = by_out @ weights if ctx.needs_input_grad[0] else None

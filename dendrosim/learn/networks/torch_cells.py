@@ -6,8 +6,9 @@ have the same interface as a `TorchNetwork`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from dendrosim.learn.step.arguments import check_dtype
 from dendrosim.networks.layer import MOST
 
 #: Kind to torch's module for one layer.
-CELLS = {
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "lstm": nn.LSTM,  # Hochreiter and Schmidhuber 1997, with forget gates
     "srnn_relu": lambda *sizes, **options: nn.RNN(*sizes, nonlinearity="relu", **options),
 }
@@ -78,12 +79,13 @@ class CellNetwork(nn.Module):
         self.kind, self.n_in, self.n_out = kind, sizes[0], n_out
         with torch.random.fork_rng(devices=[]):  # do not advance the caller's generator
             torch.default_generator.manual_seed(seed)
-            self.layers = nn.ModuleList(
+            layers = nn.ModuleList(
                 CELLS[kind](n_in, n, batch_first=True, dtype=dtype) for n_in, n in pairwise(sizes)
             )
+            self.layers = cast("Sequence[nn.RNNBase]", layers)  # a ModuleList hides this type
             self.readout = nn.Linear(sizes[-1], n_out, dtype=dtype)
         for layer in self.layers:
-            nn.init.zeros_(layer.bias_hh_l0).requires_grad_(False)
+            nn.init.zeros_(layer.get_parameter("bias_hh_l0")).requires_grad_(False)
 
     @property
     def n_weights(self) -> int:

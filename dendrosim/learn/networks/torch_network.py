@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from dendrosim.learn.networks.state_names import use_targets
 from dendrosim.learn.step.arguments import check_dtype
 from dendrosim.learn.step.discrete import DiscreteStep
 from dendrosim.learn.step.functions import torch_functions, with_sigmoid
+from dendrosim.model.optional import output_of
 from dendrosim.networks.inputs import as_record
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network, check_network
@@ -62,11 +63,8 @@ class TorchLayer(nn.Module):
         self.fused = fused
         self.step = DiscreteStep(layer.model, surrogate, width, detach_reset)
         self.derived = {name: with_sigmoid(e) for name, e in layer.model.derived.items()}
-        for label in ("input_weights", "recurrent_weights", "bias"):
-            table = {
-                port: nn.Parameter(torch.tensor(w)) for port, w in getattr(layer, label).items()
-            }
-            setattr(self, label, nn.ParameterDict(table))
+        tables = layer.input_weights, layer.recurrent_weights, layer.bias
+        self.input_weights, self.recurrent_weights, self.bias = map(_trainable, tables)
         self.parameters_ = nn.ParameterDict()
         numbers = layer.values()
         for name, parameter in layer.model.parameters.items():
@@ -100,7 +98,7 @@ class TorchLayer(nn.Module):
             start |= {name: torch.as_tensor(e(values, functions)) for name, e in starts.items()}
         return {
             name: start[name].to(like).expand(shape)
-            for name in {*self.step.carried, self.layer.model.output}
+            for name in {*self.step.carried, output_of(self.layer.model)}
         }
 
     def forward(self, x: Tensor, record: tuple[str, ...] = ()) -> tuple[Tensor, dict[str, Tensor]]:
@@ -125,7 +123,7 @@ class TorchLayer(nn.Module):
 
     def _run_eagerly(self, x: Tensor, record: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         """Run step by step with autograd only: the reference for the fused kernels."""
-        output = self.layer.model.output
+        output = output_of(self.layer.model)
         values = self.values()
         shape = (x.shape[0], self.layer.n)
         # the input of all steps at once: one matrix product instead of one per step
@@ -134,7 +132,8 @@ class TorchLayer(nn.Module):
         zero = x.new_zeros(shape)
         state = self.initial(shape, x)
         fired = state[output]
-        spikes, kept = [], {name: [] for name in record}
+        spikes: list[Tensor] = []
+        kept: dict[str, list[Tensor]] = {name: [] for name in record}
         for t in range(x.shape[1]):
             ports = dict.fromkeys(self.layer.model.inputs.values(), zero)
             ports |= {port: currents[t] for port, currents in driven.items()}
@@ -148,10 +147,10 @@ class TorchLayer(nn.Module):
         return torch.stack(spikes, 1), {name: torch.stack(v, 1) for name, v in kept.items()}
 
     def _driven(self, port: str, x: Tensor) -> Tensor:
+        if port not in self.input_weights:
+            return self.bias[port].expand(*x.shape[:2], -1)
         bias = self.bias[port] if port in self.bias else None  # noqa: SIM401 (ParameterDict.get differs)
-        if port in self.input_weights:
-            return nn.functional.linear(x, self.input_weights[port], bias)
-        return bias.expand(*x.shape[:2], -1)
+        return nn.functional.linear(x, self.input_weights[port], bias)
 
     def to_layer(self) -> Layer:
         """Return the layer with the current weights and parameters."""
@@ -218,9 +217,9 @@ class TorchNetwork(nn.Module):
         check_dtype(dtype)
         checks.flag(fused, "fused")
         self.network = network
-        self.layers = nn.ModuleList(
-            TorchLayer(layer, surrogate, width, detach_reset, fused) for layer in network.layers
-        )
+        how = surrogate, width, detach_reset, fused
+        layers = nn.ModuleList(TorchLayer(layer, *how) for layer in network.layers)
+        self.layers = cast("Sequence[TorchLayer]", layers)  # a ModuleList hides this type
         self.readout_weights = nn.Parameter(torch.tensor(network.readout_weights))
         self.readout_bias = nn.Parameter(torch.tensor(network.readout_bias))
         self.to(dtype)
@@ -291,6 +290,10 @@ def check_input(x: Any, n_in: int) -> None:
     if x.ndim != 3 or x.shape[2] != n_in or not x.shape[0] or not x.shape[1]:
         what = ", without a sample" if x.ndim == 3 and not x.shape[0] else ""
         raise DendrosimError(f"input has shape {tuple(x.shape)}{what}, but {needed}")
+
+
+def _trainable(table: Mapping[str, np.ndarray]) -> nn.ParameterDict:
+    return nn.ParameterDict({port: nn.Parameter(torch.tensor(w)) for port, w in table.items()})
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

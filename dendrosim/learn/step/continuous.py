@@ -89,7 +89,7 @@ class ContinuousStep:
 
     def __call__(
         self, state: Mapping[str, Tensor], inputs: Mapping[str, Any], values: Mapping[str, Any],
-        dt: float, t: float = 0.0,
+        dt: float | Tensor, t: float | Tensor = 0.0,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Return the state after one step.
 
@@ -150,10 +150,10 @@ def _statements(model: Model, method: str) -> list[tuple[str, Expression]]:
         statements.append((tree.targets[0].id, Expression(ast.unparse(tree.value),
                                                           frozenset(names))))  # fmt: skip
     # states are assigned at the end, so subexpressions use the state at the start of the step
-    needed = set().union(*(expression.names for _, expression in statements))
-    held = []
+    needed: set[str] = set().union(*(expression.names for _, expression in statements))
+    held: list[tuple[str, Expression]] = []
     for equation in reversed(model.subexpressions):
         if equation.name in needed:
-            held.append((equation.name, equation.expression))
-            needed |= equation.expression.names
+            held.append((equation.name, equation.right))
+            needed |= equation.right.names
     return held[::-1] + statements

@@ -18,6 +18,7 @@ from dendrosim.learn.step.functions import as_like, changed, torch_functions, wi
 from dendrosim.learn.step.surrogates import SURROGATES, find_surrogate, spike_functions
 from dendrosim.model.expressions import Expression, Statement
 from dendrosim.model.model import Model
+from dendrosim.model.syntax import called_name
 
 
 class _MarkSpikes(ast.NodeTransformer):
@@ -179,7 +180,7 @@ class DiscreteStep:
 
 
 def _is_spike(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.Call) and tree.func.id in _MarkSpikes.NAMES.values()
+    return isinstance(tree, ast.Call) and called_name(tree) in _MarkSpikes.NAMES.values()
 
 
 def _detach(spike: Any) -> Any:

@@ -92,13 +92,15 @@ def find_surrogate(name: str, width: float | None = None) -> Callable[[Tensor], 
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, a, b, fired, slope):
+    def forward(
+        ctx: Any, a: Tensor, b: Tensor, fired: Tensor, slope: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         ctx.save_for_backward(a - b)
         ctx.slope = slope
         return fired.to(a.dtype)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (x,) = ctx.saved_tensors
         by_x = gradient * ctx.slope(x)
         return by_x, -by_x, None, None

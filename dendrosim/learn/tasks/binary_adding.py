@@ -69,7 +69,8 @@ def make(
         if whole(where, size, least=0) % CLASSES:
             raise DendrosimError(f"{where} = {size} should be a multiple of {CLASSES}, to balance")
         splits.append(Adding(size, steps, "binary_adding", name, seed))
-    return Parts(2, CLASSES, steps, *splits)
+    train, validation, test = splits
+    return Parts(2, CLASSES, steps, train, validation, test)
 
 
 BUILDER = Builder(

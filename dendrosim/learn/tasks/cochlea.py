@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
@@ -115,7 +116,7 @@ class Cochlea:
         return np.concatenate(counts)
 
 
-def erb_rate(hertz: Array) -> Array:
+def erb_rate(hertz: ArrayLike) -> Array:
     """Convert frequencies to the scale of equivalent rectangular bandwidths."""
     return 21.4 * np.log10(1 + 0.00437 * np.asarray(hertz, float))
 

@@ -123,8 +123,10 @@ def untarred(archive: Path, folder: Path) -> Path:
                 target = scratch / safe_name(member.name, archive)
                 if member.isreg():
                     target.parent.mkdir(parents=True, exist_ok=True)
+                    content = opened.extractfile(member)
+                    assert content is not None  # it is a regular file
                     with target.open("wb") as file:
-                        shutil.copyfileobj(opened.extractfile(member), file)
+                        shutil.copyfileobj(content, file)
         scratch.rename(folder)
     except DendrosimError:
         raise

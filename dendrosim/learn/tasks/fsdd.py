@@ -95,14 +95,14 @@ def read_clips(data: str | os.PathLike) -> tuple[list[Clip], str]:
         If there are none, or one is invalid.
     """
     source = Source(data, (".wav",), _WHAT)
-    names = [name for name in source.names if _NAME.fullmatch(name)]
+    names = {name: match for name in source.names if (match := _NAME.fullmatch(name))}
     if not names:
         raise DendrosimError(f"{source.path}: holds no such recordings; {_WHAT}")
     contents = source.read(names)
     clips, checksum = [], hashlib.sha256()
-    for name in names:
+    for name, match in names.items():
         checksum.update(name.encode() + contents[name])
-        digit, speaker, take = _NAME.fullmatch(name).groups()
+        digit, speaker, take = match.groups()
         sound = read_wav(contents[name], RATE, f"{source.path}: {name}")
         clips.append(Clip(int(digit), speaker, int(take), sound))
     return clips, checksum.hexdigest()

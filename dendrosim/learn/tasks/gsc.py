@@ -108,8 +108,8 @@ def _computed(folder: Path, names: Sequence[str]) -> np.ndarray:
             with temporary.open("r+b") as file:  # a full disk raises an error here
                 os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
             for k, name in enumerate(names):
-                file = folder / name
-                rows[k] = FEATURES(read_wav(file, RATE, str(file), FEATURES.samples))
+                sound = folder / name
+                rows[k] = FEATURES(read_wav(sound, RATE, str(sound), FEATURES.samples))
                 if tell:
                     tell((k + 1) / len(names))
             rows.flush()

@@ -129,7 +129,8 @@ def make_ssc(*, data: str | os.PathLike | None, seed: int, binning: str = "even"
     """Create the published splits; the seed has no effect."""
     how = choice("task ssc: binning", binning, BINNINGS)
     names = ("ssc_train.h5", "ssc_valid.h5", "ssc_test.h5")
-    return Parts(CHANNELS, 35, how.steps, *(Spikes(_file(data, name), 35, how) for name in names))
+    train, validation, test = (Spikes(_file(data, name), 35, how) for name in names)
+    return Parts(CHANNELS, 35, how.steps, train, validation, test)
 
 
 def _file(data: str | os.PathLike | None, name: str) -> Path:

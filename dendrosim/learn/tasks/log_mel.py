@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array = np.ndarray
 
@@ -22,11 +23,11 @@ _FLOOR, _RANGE = 1e-10, 80.0
 _FULL_SCALE = 32768
 
 
-def mel(hertz: Array) -> Array:
+def mel(hertz: ArrayLike) -> Array:
     """Convert frequencies in hertz to the mel scale."""
-    hertz = np.asarray(hertz, float)
-    above = np.log(np.maximum(hertz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
-    return np.where(hertz < _CORNER_HZ, hertz / _LINEAR_HZ, _CORNER_MEL + above)
+    f = np.asarray(hertz, float)
+    above = np.log(np.maximum(f, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
+    return np.where(f < _CORNER_HZ, f / _LINEAR_HZ, _CORNER_MEL + above)
 
 
 def hertz(mels: Array) -> Array:

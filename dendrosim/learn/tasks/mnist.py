@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _maker(name: str, arranged: Callable[[np.ndarray], np.ndarray]) -> Callable[
         whole(f"task {name}: n_validation", n_validation, least=0, most=len(y))
         rest, drawn = set_apart(y, n_validation, Stream("mnist", "validation", seed))
         x = arranged(x)
-        facts = {"md5": dict(zip(NAMES, published.md5, strict=True))}
+        facts: dict[str, Any] = {"md5": dict(zip(NAMES, published.md5, strict=True))}
         if arranged is _permuted:
             order = permutation().astype("<u2").tobytes()
             facts["permutation_sha256"] = hashlib.sha256(order).hexdigest()

@@ -33,8 +33,8 @@ class Recall(Split):
     """
 
     def __init__(
-        self, length: int, endless: bool, signals: np.ndarray, shown: int, kept: Sequence[int],
-        alphabet: int, *name: str | int,
+        self, length: int, endless: bool, signals: np.ndarray, shown: int,
+        kept: Sequence[int] | np.ndarray, alphabet: int, *name: str | int,
     ) -> None:  # fmt: skip
         self.length, self.endless = length, endless
         self.shown, self.kept, self.alphabet = shown, np.array(kept), alphabet
@@ -60,7 +60,7 @@ def recall_parts(
     task: str,
     signals: np.ndarray,
     shown: int,
-    kept: Sequence[int],
+    kept: Sequence[int] | np.ndarray,
     alphabet: int,
     sizes: dict[str, int],
     seed: int,
@@ -72,11 +72,11 @@ def recall_parts(
     DendrosimError
         If a size is not a whole number from 0.
     """
-    splits = [
+    train, validation, test = (
         Recall(
             whole(f"task {task}: n_{name}", size, least=0), name == "train", signals, shown, kept,
             alphabet, task, name, seed,
         )
         for name, size in sizes.items()
-    ]  # fmt: skip
-    return Parts(alphabet + signals.shape[1], alphabet, len(signals), *splits)
+    )  # fmt: skip
+    return Parts(alphabet + signals.shape[1], alphabet, len(signals), train, validation, test)

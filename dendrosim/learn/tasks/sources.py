@@ -90,7 +90,8 @@ class Source:
                     if member.isreg() and name.endswith(self._endings):
                         if member.size > MAX_BYTES:
                             raise _too_large(f"{self.path}: {member.name}", member.size)
-                        yield name, archive.extractfile(member).read() if name in wanted else b""
+                        file = archive.extractfile(member) if name in wanted else None
+                        yield name, b"" if file is None else file.read()
         except DendrosimError:
             raise
         except BROKEN as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dendrosim.errors import DendrosimError
 from dendrosim.learn.tasks.stream import Stream
@@ -66,7 +67,7 @@ class Stored(Split):
         Value in `x` that is scaled to 1.0.
     """
 
-    def __init__(self, x: Array, y: Array, scale: float = 1.0) -> None:
+    def __init__(self, x: Array, y: ArrayLike, scale: float = 1.0) -> None:
         self.x, self.y, self.scale = x, np.asarray(y, dtype=np.int64), np.float32(scale)
 
     def __len__(self) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
+from dendrosim.learn.networks.torch_cells import CellNetwork
+from dendrosim.learn.networks.torch_network import TorchNetwork
 from dendrosim.learn.training.recipe import Recipe
 
 
-def constraints(recipe: Recipe, module: nn.Module) -> Callable[[], None]:
+def constraints(recipe: Recipe, module: TorchNetwork | CellNetwork) -> Callable[[], None]:
     """Return a function that applies the constraints to the weights and parameters.
 
     Parameters
@@ -20,6 +21,8 @@ def constraints(recipe: Recipe, module: nn.Module) -> Callable[[], None]:
     module
         The initial network; a masked weight that is 0 in it stays 0.
     """
+    if isinstance(module, CellNetwork):  # a recipe allows no constraint on these
+        return lambda: None
     ranges, masks = [], []
     for entry, layer in zip(recipe.layers, module.layers, strict=True):
         ranges += [(layer.parameters_[name], *pair) for name, pair in entry.limits.items()]

@@ -133,7 +133,8 @@ def evaluate(
     n = min(len(split), limit or len(split))
     chosen = np.linspace(0, len(split) - 1, n).round().astype(int)
     side = min(batch, n)
-    predicted, targets, fired, seconds = [], [], 0.0, 0.0
+    predicted, targets, seconds = [], [], 0.0
+    fired: float | np.ndarray = 0.0
     with progress_bar(progress, f"{network!r} on {task.name}, {device}") as tell:
         for start in range(0, n, side):
             x, target = checked(task, split.batch(chosen[start : start + side]))
@@ -146,7 +147,7 @@ def evaluate(
             if tell:
                 tell(min(1.0, (start + side) / n))
     meta = {"task": task.name, "part": part, "samples": n, "device": device, "run_seconds": seconds}
-    rates = tuple(float(rate) for rate in fired / n)
+    rates = tuple(float(rate) for rate in np.asarray(fired / n))
     return Evaluation(np.concatenate(predicted), np.concatenate(targets), rates, meta)
 
 
@@ -174,7 +175,12 @@ def _check(
             raise DendrosimError(f"{what} {checks.short(name)} is unknown; {hint}")
     if isinstance(network, TrainedCells) and device != "torch":
         raise DendrosimError(f"{network!r} has no model file: it runs on device 'torch' only")
-    n_out = network.layers[-1].n if readout.rule == "rate" else network.n_out
+    if readout.rule != "rate":
+        n_out = network.n_out
+    elif isinstance(network, Network):
+        n_out = network.layers[-1].n
+    else:
+        raise DendrosimError(f"{network!r} has no spikes: its readout cannot be 'rate'")
     if (network.n_in, n_out) != (task.n_in, task.n_out):
         raise DendrosimError(
             f"{task.name} has {task.n_in} inputs and {task.n_out} classes, the network "

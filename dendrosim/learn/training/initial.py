@@ -40,7 +40,7 @@ def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network
         does not have one neuron per class.
     """
     rng = np.random.default_rng(seed)
-    layers = []
+    layers: list[Layer] = []
     for k, entry in enumerate(recipe.layers):
         where = f"{recipe.name}: layers.{k}"
         try:

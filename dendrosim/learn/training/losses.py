@@ -18,7 +18,7 @@ class Sums(NamedTuple):
 
     loss: Tensor
     hits: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # a field, which hides the method of tuple
 
 
 def scores(values: Tensor, spikes: Tensor | None, readout: Readout) -> Tensor:
@@ -54,6 +54,7 @@ def scores(values: Tensor, spikes: Tensor | None, readout: Readout) -> Tensor:
         case "softmax_sum":
             found = torch.softmax(values, -1).sum(1)
         case "rate":
+            assert spikes is not None  # networks without spikes have no such readout
             found = spikes[:, readout.start :].mean(1)
         case "steps":
             found = values

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.learn.step.surrogates import SURROGATES
 from dendrosim.learn.training.draws import read_draw
-from dendrosim.shelves import check_keys
+from dendrosim.shelves import Kinds, check_keys
 
 READOUTS = ("last", "sum", "mean", "max", "softmax_sum", "rate", "steps")
 OPTIMIZERS = ("adam", "adamw")
@@ -239,7 +239,7 @@ class Anneal:
 Section = TypeVar("Section", LayerRecipe, Readout, Surrogate, Training, Schedule, Anneal)
 
 _NUMBER = (int, float)
-_TYPES = {
+_TYPES: dict[str, Kinds] = {
     "int": int, "float": _NUMBER, "float | None": _NUMBER, "str": str, "bool": bool,
     "str | float": (str, int, float), "Start": (str, int, float, dict),
     "tuple[float, ...]": list, "tuple[str, ...]": list, "Mapping[str, Any]": dict,
@@ -255,7 +255,8 @@ def section(kind: type[Section], table: Any, where: str) -> Section:
         With the key, the value and the valid values.
     """
     declared = {f.name: f for f in fields(kind)}
-    check_keys(table, {name: _TYPES[f.type] for name, f in declared.items()}, where)
+    types = {name: str(f.type) for name, f in declared.items()}  # annotations are text
+    check_keys(table, {name: _TYPES[text] for name, text in types.items()}, where)
     values = {}
     for name, f in declared.items():
         if name not in table:
@@ -263,10 +264,10 @@ def section(kind: type[Section], table: Any, where: str) -> Section:
                 raise DendrosimError(f"{where}: has no {name!r}")
             continue
         value = table[name]
-        if f.type.startswith("tuple"):
-            inner = _NUMBER if "float" in f.type else (str,)
+        if types[name].startswith("tuple"):
+            inner = _NUMBER if "float" in types[name] else (str,)
             if any(type(item) not in inner for item in value):
-                what = "numbers" if "float" in f.type else "names"
+                what = "numbers" if "float" in types[name] else "names"
                 raise DendrosimError(f"{where}: {name} = {value!r} should be a list of {what}")
             value = tuple(value)
         values[name] = value

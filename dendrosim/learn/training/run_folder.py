@@ -160,6 +160,7 @@ class RunFolder:
                 if first:
                     self.save()
                     self._write_epoch()
+                    assert board is not None  # the first process has one
                     board.add(row)
                     if on_epoch:
                         on_epoch(row)

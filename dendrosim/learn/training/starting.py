@@ -13,7 +13,7 @@ from dendrosim.learn.training.initial import initial_network
 from dendrosim.learn.training.recipe import Recipe
 
 
-def starting_module(recipe: Recipe, n_in: int, n_out: int, seed: int) -> nn.Module:
+def starting_module(recipe: Recipe, n_in: int, n_out: int, seed: int) -> TorchNetwork | CellNetwork:
     """Return the module to train: a `TorchNetwork`, or a `CellNetwork` of torch's units.
 
     Parameters
@@ -27,10 +27,11 @@ def starting_module(recipe: Recipe, n_in: int, n_out: int, seed: int) -> nn.Modu
     """
     if recipe.layers[0].model in CELLS:
         sizes = [n_in, *(layer.n for layer in recipe.layers)]
-        module: nn.Module = CellNetwork(recipe.layers[0].model, sizes, n_out, seed)
+        module: TorchNetwork | CellNetwork = CellNetwork(recipe.layers[0].model, sizes, n_out, seed)
     else:
         module = _spiking(recipe, n_in, n_out, seed)
-    for entry, layer in zip(recipe.layers, module.layers, strict=True):
+    layers: Sequence[nn.Module] = module.layers
+    for entry, layer in zip(recipe.layers, layers, strict=True):
         if entry.dropout:
             layer.register_forward_pre_hook(_dropping(entry.dropout))
     return module

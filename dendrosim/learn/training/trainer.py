@@ -172,9 +172,9 @@ class Trainer:
     def _sums(
         self, split: Split, indices: np.ndarray, module: nn.Module
     ) -> tuple[Sums, Tensor]:  # fmt: skip
-        x, target = checked(self.task, split.batch(indices))
-        x = torch.from_numpy(np.ascontiguousarray(x)).to(self.device, non_blocking=True)
-        target = torch.as_tensor(target, dtype=torch.int64).to(self.device, non_blocking=True)
+        samples, classes = checked(self.task, split.batch(indices))
+        x = torch.from_numpy(np.ascontiguousarray(samples)).to(self.device, non_blocking=True)
+        target = torch.as_tensor(classes, dtype=torch.int64).to(self.device, non_blocking=True)
         low = self.precision == "bf16" and module.training
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
             found, rates = module(x)
