@@ -10,7 +10,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from dendrosim import checks, shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.model import USUAL_INPUTS, time_step
 from dendrosim.model.quantities import describe, quantity
 from dendrosim.pickling import Pickled
@@ -68,15 +68,15 @@ class Protocol(Pickled):
         told = {"title": title, "description": description, "name": name, "source": source}
         for key, value in told.items():
             checks.text(value, f"protocol: {key}")
-        where = source or name
-        stimuli = _listed(stimuli, where)
-        if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
-            raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
-        recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
-        if duration is None and not recorded:
-            raise DendrosimError(f"{where}: the key 'duration' is missing")
-        length = None if duration is None else time_step(duration, f"{where}: duration")
-        window = _window({} if measure is None else measure, where)
+        with at(source or name):
+            stimuli = _listed(stimuli)
+            if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
+                raise DendrosimError(f"grids = {grids!r} should be 'zip' or 'cross'")
+            recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
+            if duration is None and not recorded:
+                raise DendrosimError("the key 'duration' is missing")
+            length = None if duration is None else time_step(duration, "duration")
+            window = _window({} if measure is None else measure)
         fields = {
             "given_duration": length, "stimuli": stimuli, "given_measure": window,
             "title": title, "description": description, "name": name, "source": source,
@@ -211,15 +211,16 @@ class Protocol(Pickled):
         DendrosimError
             If a seed is not a whole number from 0, or if it would replace a grid of seeds.
         """
-        where = f"{self.source or self.name}: seed"
-        read_option("seed", seed, where)
+        place = self.source or self.name
+        with at(place):
+            read_option("seed", seed)
         noisy = [stimulus for stimulus in self.stimuli if stimulus.shape == "ou"]
         for stimulus in noisy:
             own = stimulus.options["seed"]
             if isinstance(own, list) and own != seed:
                 raise DendrosimError(
-                    f"{where} = {checks.short(seed)} would replace the grid of seeds {own} of the "
-                    "noise; give one of them"
+                    f"{place}: seed = {checks.short(seed)} would replace the grid of seeds {own} "
+                    "of the noise; give one of them"
                 )
         return self.with_(seed=seed) if noisy else self
 
@@ -245,9 +246,8 @@ class Protocol(Pickled):
         DendrosimError
             If no stimulus has such a value, or if the given stimulus does not have it.
         """
-        where = self.source or self.name
         own = {} if stimuli is None else stimuli
-        changed = changed_stimuli(self.stimuli, own, values, where)
+        changed = changed_stimuli(self.stimuli, own, values, self.source or self.name)
         return Protocol(
             duration=self.given_duration if duration is None else duration,
             stimuli=changed,
@@ -270,28 +270,26 @@ def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
     return (start, stop) if start < stop else (0.0, end)
 
 
-def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
+def _window(measure: Mapping[str, Any]) -> dict[str, Quantity]:
     """Return start and stop of the measured window, if they are given."""
-    shelves.check_keys(measure, _MEASURE, f"{where}: measure")
-    window = {
-        key: quantity(value, f"{where}: measure.{key}", like=second)
-        for key, value in measure.items()
-    }
+    with at("measure"):
+        shelves.check_keys(measure, _MEASURE)
+    window = {key: quantity(value, f"measure.{key}", like=second) for key, value in measure.items()}
     for key, value in window.items():
         if value.ndim:
-            raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
+            raise DendrosimError(f"measure.{key} cannot be a grid")
     return window
 
 
-def _listed(stimuli: Any, where: str) -> tuple:
+def _listed(stimuli: Any) -> tuple:
     """Return the stimuli as a tuple; the position of a stimulus is its number."""
     unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
     if unordered or not isinstance(stimuli, Iterable):
-        raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")
+        raise DendrosimError(f"stimuli = {checks.short(stimuli)} is not a list of stimuli")
     listed = tuple(stimuli)
     for stimulus in listed:
         if not isinstance(stimulus, Stimulus):
-            raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+            raise DendrosimError(f"{stimulus!r} is not a Stimulus")
     return listed
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dendrosim import checks
 from dendrosim.devices import execute
-from dendrosim.errors import DendrosimError, DivergenceError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.model import Model, time_step
 from dendrosim.model.quantities import describe, unit_text
 from dendrosim.model.toml import as_model
@@ -119,13 +119,9 @@ def simulate(
         record_dt=record_dt, record_neurons=record_neurons, dtype=dtype,
     )  # fmt: skip
     plan = job.plan
-    try:
-        with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
-            done = execute.execute(job, device, threads, tell, freeze=diverged == "nan")
-    except DivergenceError as error:
-        raise DivergenceError(f"{model.name}: {error}") from None
-    except DendrosimError as error:
-        raise DendrosimError(f"{model.name}: {error}") from None
+    label = f"{model.name} under {protocol.name}"
+    with at(model.name), progress_bar(progress, label) as tell:
+        done = execute.execute(job, device, threads, tell, freeze=diverged == "nan")
     result = job.result(done)
     return Recording(
         result.spike_i,
