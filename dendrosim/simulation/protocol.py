@@ -69,22 +69,10 @@ class Protocol(Pickled):
         for key, value in told.items():
             checks.text(value, f"protocol: {key}")
         with at(source or name):
-            stimuli = _listed(stimuli)
-            if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
-                raise DendrosimError(f"grids = {grids!r} should be 'zip' or 'cross'")
-            recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
-            if duration is None and not recorded:
-                raise DendrosimError("the key 'duration' is missing")
-            length = None if duration is None else time_step(duration, "duration")
-            window = _window({} if measure is None else measure)
-        fields = {
-            "given_duration": length, "stimuli": stimuli, "given_measure": window,
-            "title": title, "description": description, "name": name, "source": source,
-            "grids": grids,
-        }  # fmt: skip
-        for attribute, value in fields.items():
+            fields = _fields(duration, stimuli, measure, grids)
+        for attribute, value in {**fields, **told}.items():
             object.__setattr__(self, attribute, value)
-        if not recorded:
+        if not any(stimulus.shape == "recorded" for stimulus in self.stimuli):
             _ = self.window, self.sizes  # refuse an impossible combination at once
 
     @property
@@ -211,17 +199,16 @@ class Protocol(Pickled):
         DendrosimError
             If a seed is not a whole number from 0, or if it would replace a grid of seeds.
         """
-        place = self.source or self.name
-        with at(place):
-            read_option("seed", seed)
         noisy = [stimulus for stimulus in self.stimuli if stimulus.shape == "ou"]
-        for stimulus in noisy:
-            own = stimulus.options["seed"]
-            if isinstance(own, list) and own != seed:
-                raise DendrosimError(
-                    f"{place}: seed = {checks.short(seed)} would replace the grid of seeds {own} "
-                    "of the noise; give one of them"
-                )
+        with at(self.source or self.name):
+            read_option("seed", seed)
+            for stimulus in noisy:
+                own = stimulus.options["seed"]
+                if isinstance(own, list) and own != seed:
+                    raise DendrosimError(
+                        f"seed = {checks.short(seed)} would replace the grid of seeds {own} of "
+                        "the noise; give one of them"
+                    )
         return self.with_(seed=seed) if noisy else self
 
     def with_(
@@ -258,6 +245,23 @@ class Protocol(Pickled):
             source=self.source,
             grids=self.grids if grids is None else grids,
         )
+
+
+def _fields(
+    duration: Any, stimuli: Any, measure: Mapping[str, Any] | None, grids: Any
+) -> dict[str, Any]:
+    """Check the arguments of a protocol and return its fields."""
+    stimuli = _listed(stimuli)
+    if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
+        raise DendrosimError(f"grids = {grids!r} should be 'zip' or 'cross'")
+    if duration is None and not any(stimulus.shape == "recorded" for stimulus in stimuli):
+        raise DendrosimError("the key 'duration' is missing")
+    return {
+        "given_duration": None if duration is None else time_step(duration, "duration"),
+        "stimuli": stimuli,
+        "given_measure": _window({} if measure is None else measure),
+        "grids": grids,
+    }
 
 
 def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:

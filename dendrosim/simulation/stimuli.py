@@ -14,15 +14,12 @@ from brian2 import Quantity
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.expressions import Expression
-from dendrosim.model.quantities import describe, quantity
+from dendrosim.model.quantities import quantity
 from dendrosim.pickling import Pickled
-from dendrosim.simulation.shapes import COMMAND, SHAPES, TIME, WINDOW, spread
-from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
+from dendrosim.simulation.shapes import COMMAND, SHAPES, WINDOW, spread
+from dendrosim.simulation.stimulus_options import SPIKE_RULE, read_places, read_values
 from dendrosim.time_grid import sample_at, samples_over
 
-#: Values of noise that cannot be grids, because they shape the sampled signal itself.
-_SINGLE = {"tau", "sample"}
-_POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
 MAX_SAMPLES = 200_000_000
 
 
@@ -59,9 +56,8 @@ class Stimulus(Pickled):
 
     def __init__(self, into: Any, shape: str, *, where: str = "stimulus", **values: Any) -> None:
         with at(where):
-            places = _places(into, shape)
-            result, options = _values(shape, values)
-            _check_signs(result)
+            places = read_places(into, shape)
+            result, options = read_values(shape, values)
         object.__setattr__(self, "into", places)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "values", MappingProxyType(result))
@@ -207,57 +203,6 @@ class Stimulus(Pickled):
         values["gate"] = WINDOW(values)
         result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
-
-
-def _places(into: Any, shape: Any) -> tuple[str, ...]:
-    if not isinstance(shape, str) or shape not in SHAPES:
-        raise DendrosimError(f"unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
-    places = (into,) if isinstance(into, str) else into
-    if (
-        not isinstance(places, list | tuple)
-        or not places
-        or not all(isinstance(place, str) and place for place in places)
-    ):
-        raise DendrosimError(f"into = {into!r} should name a place such as 'soma'")
-    return tuple(places)
-
-
-def _values(shape: str, values: Mapping[str, Any]) -> tuple[dict[str, Quantity], dict[str, Any]]:
-    """Return all values and options of a shape, with their defaults."""
-    spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
-    window = {"start": (TIME, None if spec.needs_window else "0 ms"), "stop": (TIME, None)}
-    wanted = window | dict(spec.values)
-    result: dict[str, Quantity] = {}
-    for key, value in values.items():
-        if key in options:
-            options[key] = read_option(key, value)
-        elif key not in wanted:
-            known = [*wanted, *options]
-            raise DendrosimError(f"{key} is not a key of {shape}; {did_you_mean(key, known)}")
-        else:
-            result[key] = quantity(value, key, like=wanted[key][0])
-            if shape == "ou" and key in _SINGLE and result[key].ndim:
-                raise DendrosimError(f"{key} cannot be a grid")
-    for key, (_, default) in wanted.items():
-        if key not in result and default is not None:
-            # "0" is zero current in any dimension of the input
-            result[key] = quantity(default)
-    missing = wanted.keys() - result.keys() - {*spec.optional}
-    missing -= set() if spec.needs_window else {"stop"}
-    if missing:
-        raise DendrosimError(f"{shape} needs {', '.join(sorted(missing))}")
-    return result, options
-
-
-def _check_signs(values: Mapping[str, Quantity]) -> None:
-    for key in _POSITIVE:
-        if key in values and not np.all(values[key] > 0):
-            raise DendrosimError(f"{key} = {describe(values[key])} is not above 0")
-    if not np.all(values.get("sigma", 0) >= 0):
-        raise DendrosimError(f"sigma = {describe(values['sigma'])} is a standard deviation below 0")
-    count = np.asarray(values.get("count", 1.0))
-    if np.any(count < 1) or np.any(count != np.rint(count)):
-        raise DendrosimError(f"count = {count} is not a whole number from 1")
 
 
 def changed_stimuli(

@@ -1,14 +1,17 @@
-"""Options of a stimulus besides the quantities of its shape: files, sweeps, channels, seeds."""
+"""The arguments of a stimulus: places, values of its shape, and options such as seeds and files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from brian2 import Quantity
 
-from dendrosim.errors import DendrosimError
-from dendrosim.model.quantities import parse_unit, quantity
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.model.quantities import describe, parse_unit, quantity
+from dendrosim.simulation.shapes import SHAPES, TIME
 
 #: Definition of a spike of a recorded cell, see `spike_detection.SpikeRule`.
 SPIKE_RULE = {"spike_slope": ("slope", "volt/second"), "spike_peak": ("peak", "volt"),
@@ -18,6 +21,78 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ou": {"seed": 0, "independent": False},
     "recorded": dict.fromkeys(("file", "sweeps", "channel", "command_channel", *SPIKE_RULE)),
 }
+
+
+#: Values of noise that cannot be grids, because they shape the sampled signal itself.
+_SINGLE = {"tau", "sample"}
+_POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
+
+
+def read_places(into: Any, shape: Any) -> tuple[str, ...]:
+    """Check the shape; return the places of a stimulus.
+
+    Raises
+    ------
+    DendrosimError
+        If one of them is invalid.
+    """
+    if not isinstance(shape, str) or shape not in SHAPES:
+        raise DendrosimError(f"unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
+    places = (into,) if isinstance(into, str) else into
+    if (
+        not isinstance(places, list | tuple)
+        or not places
+        or not all(isinstance(place, str) and place for place in places)
+    ):
+        raise DendrosimError(f"into = {into!r} should name a place such as 'soma'")
+    return tuple(places)
+
+
+def read_values(
+    shape: str, values: Mapping[str, Any]
+) -> tuple[dict[str, Quantity], dict[str, Any]]:
+    """Return all values and options of a shape, with their defaults.
+
+    Raises
+    ------
+    DendrosimError
+        If a value is invalid; the message names the key, the value and what is valid.
+    """
+    spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
+    window = {"start": (TIME, None if spec.needs_window else "0 ms"), "stop": (TIME, None)}
+    wanted = window | dict(spec.values)
+    result: dict[str, Quantity] = {}
+    for key, value in values.items():
+        if key in options:
+            options[key] = read_option(key, value)
+        elif key not in wanted:
+            known = [*wanted, *options]
+            raise DendrosimError(f"{key} is not a key of {shape}; {did_you_mean(key, known)}")
+        else:
+            result[key] = quantity(value, key, like=wanted[key][0])
+            if shape == "ou" and key in _SINGLE and result[key].ndim:
+                raise DendrosimError(f"{key} cannot be a grid")
+    for key, (_, default) in wanted.items():
+        if key not in result and default is not None:
+            # "0" is zero current in any dimension of the input
+            result[key] = quantity(default)
+    missing = wanted.keys() - result.keys() - {*spec.optional}
+    missing -= set() if spec.needs_window else {"stop"}
+    if missing:
+        raise DendrosimError(f"{shape} needs {', '.join(sorted(missing))}")
+    _check_signs(result)
+    return result, options
+
+
+def _check_signs(values: Mapping[str, Quantity]) -> None:
+    for key in _POSITIVE:
+        if key in values and not np.all(values[key] > 0):
+            raise DendrosimError(f"{key} = {describe(values[key])} is not above 0")
+    if not np.all(values.get("sigma", 0) >= 0):
+        raise DendrosimError(f"sigma = {describe(values['sigma'])} is a standard deviation below 0")
+    count = np.asarray(values.get("count", 1.0))
+    if np.any(count < 1) or np.any(count != np.rint(count)):
+        raise DendrosimError(f"count = {count} is not a whole number from 1")
 
 
 def read_option(key: str, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -272,18 +272,16 @@ def _values(kind: type[Section], table: Any) -> dict[str, Any]:
             continue
         value = table[name]
         if f.type.startswith("tuple"):
-            inner = _NUMBER if "float" in f.type else (str,)
+            inner, what = (_NUMBER, "numbers") if "float" in f.type else ((str,), "names")
             if any(type(item) not in inner for item in value):
-                what = "numbers" if "float" in f.type else "names"
                 raise DendrosimError(f"{name} = {value!r} should be a list of {what}")
             value = tuple(value)
         values[name] = value
     return values
 
 
-def choice(value: str, valid: Iterable[str], name: str) -> None:
+def choice(value: str, valid: Collection[str], name: str) -> None:
     """Refuse a name that is not valid."""
-    valid = list(valid)
     if value not in valid:
         raise DendrosimError(f"{name} = {value!r}; {did_you_mean(value, valid)}")
 
