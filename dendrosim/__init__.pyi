@@ -11,6 +11,7 @@ from . import networks as networks
 from . import papers as papers
 from . import reduction as reduction
 from . import simulation as simulation
+from . import sweeps as sweeps
 from . import verification as verification
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare
@@ -31,6 +32,9 @@ from .simulation import Stimulus as Stimulus
 from .simulation import load_protocol as load_protocol
 from .simulation import load_recording as load_recording
 from .simulation import simulate as simulate
+from .sweeps import Sweep as Sweep
+from .sweeps import load_sweep as load_sweep
+from .sweeps import sweep as sweep
 from .verification import verify as verify
 
 __version__: str

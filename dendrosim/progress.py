@@ -43,3 +43,30 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     with tqdm(total=1.0, desc=what, leave=False, bar_format=form) as bar:
         yield lambda fraction: bar.update(fraction - bar.n)
+
+
+@contextlib.contextmanager
+def points_bar(
+    show: bool | None, what: str, total: int, done: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar of points, with their rate and the time left.
+
+    Parameters
+    ----------
+    show, what
+        As in `progress_bar`.
+    total, done
+        Number of points, and of those finished before.
+
+    Yields
+    ------
+    callable
+        Call it with the number of newly finished points.
+    """
+    if not (on_terminal() if show is None else checks.flag(show, "progress")):
+        yield lambda points: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=done, desc=what, unit=" points", leave=False) as bar:
+        yield lambda points: bar.update(points)

@@ -31,7 +31,7 @@ FLOORS = [
     ("simulation", "networks"),
     ("energy", "figures", "reduction"),
     ("comparison", "learn.step"),
-    ("learn.kernels",),
+    ("learn.kernels", "sweeps"),
     ("learn.networks",),
     ("learn.tasks", "verification"),
     ("learn.training",),
@@ -47,7 +47,7 @@ CONFINED = {
     "brian2cuda": {"devices"},
     "cuda": {"learn"},
     "click": {"cli"},
-    "matplotlib": {"figures", "comparison"},
+    "matplotlib": {"figures", "comparison", "sweeps"},
     "neo": {"current_clamp", "simulation"},
     "elephant": {"measures"},
     "efel": {"measures"},
@@ -55,6 +55,10 @@ CONFINED = {
     "h5py": {"hdf5_probe", "networks", "learn"},
     "pooch": {"learn"},
     "sklearn": {"learn"},
+    "zarr": {"sweeps"},
+    "joblib": {"sweeps"},
+    "distributed": {"sweeps", "cli"},
+    "SALib": {"sweeps"},
 }
 
 #: What takes long to import, and the rooms that must not do so while they are imported themselves.

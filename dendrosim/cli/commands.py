@@ -26,6 +26,7 @@ from dendrosim.cli.networks import convert, verify
 from dendrosim.cli.options import JSON, print_json
 from dendrosim.cli.reduce import reduce_command
 from dendrosim.cli.simulate import compare, demo, run
+from dendrosim.cli.sweep import sweep
 from dendrosim.cli.tasks import tasks
 from dendrosim.errors import DendrosimError
 
@@ -110,7 +111,7 @@ def commands() -> None:
 
 for command in (
     analyse, bench, cache, citation, compare, convert, demo, energy, evaluate, generate, papers,
-    recipes, reduce_command, run, tasks, train, verify,
+    recipes, reduce_command, run, sweep, tasks, train, verify,
 ):  # fmt: skip
     commands.add_command(command)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dendrosim.cli.options import notes_as_lines
-from dendrosim.errors import DendrosimError, at, did_you_mean
+from dendrosim.errors import DendrosimError, at
 from dendrosim.shelves import toml_value
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def prepare(
     """
     from dendrosim.model.toml import load_model
     from dendrosim.simulation.protocol_files import load_protocol
+    from dendrosim.simulation.value_names import full_name
 
     notes_as_lines()
     models = [load_model(name) for name in names]
@@ -50,7 +51,7 @@ def prepare(
         name, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not name or not value:
             raise DendrosimError(f"--set {setting!r} is not NAME=VALUE")
-        kind, *rest = _place(name, models, how).split(".")
+        kind, *rest = full_name(name, models, how, "--set ").split(".")
         if kind == "protocol":
             changes["duration"] = value
         elif kind == "measure":
@@ -64,40 +65,6 @@ def prepare(
             ]
     # apply all at once: grids must have equal lengths, and each change may set a new length
     return models, how and how.with_(stimuli=stimuli, **changes)
-
-
-def _place(name: str, models: Sequence[Model], how: Protocol | None) -> str:
-    """Return the place for a name, as a full name such as ``stimuli.0.tau``."""
-    places = dict.fromkeys(_places(models, how))
-    if name in places:
-        return name
-    # initial values and the measured window require the full name: a bare state name is not its
-    # initial value, and start or stop could also belong to a stimulus
-    whole = ("initial.", "measure.")
-    bare = {place: place.rpartition(".")[2] for place in places if place[:8] not in whole}
-    found = [place for place, last in bare.items() if last == name]
-    if len(found) > 1:
-        raise DendrosimError(f"--set {name} is not one value; write one of {', '.join(found)}")
-    if not found:
-        owners = " and ".join([m.name for m in models] + ([how.name] if how else []))
-        state = f"initial.{name}"
-        valid = places if "." in name else {*bare.values(), *(places.keys() - bare.keys())}
-        raise DendrosimError(
-            f"--set {name}: no such value in {owners}; "
-            + (f"did you mean {state!r}?" if state in places else did_you_mean(name, valid))
-        )
-    return found[0]
-
-
-def _places(models: Sequence[Model], how: Protocol | None) -> Iterator[str]:
-    """Yield the full name of every value that can be set."""
-    for model in models:
-        yield from (f"parameters.{name}" for name in model.parameters)
-        yield from (f"initial.{name}" for name in model.initial)
-    if how is not None:
-        yield from ("protocol.duration", "measure.start", "measure.stop")
-        for k, stimulus in enumerate(how.stimuli):
-            yield from (f"stimuli.{k}.{key}" for key in stimulus.keys)
 
 
 def _option(key: str, text: str) -> Any:

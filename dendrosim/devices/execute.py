@@ -104,6 +104,28 @@ def execute(
         raise DendrosimError(_refusal(error, job)) from error
 
 
+def compile_program(job: Job, device: str, threads: int = 1) -> None:
+    """Compile the program of a job, if the device has one and the cache does not.
+
+    Processes that run the same program afterwards then find it in the cache.
+
+    Raises
+    ------
+    DendrosimError
+        As for `execute`.
+    """
+    if device not in standalone.TARGETS:
+        return
+    try:
+        with own_brian2():
+            b2.prefs.core.default_float_dtype = np.dtype(job.dtype).type
+            program_of(job, device, threads)
+    except DendrosimError:
+        raise
+    except Exception as error:
+        raise DendrosimError(_refusal(error, job)) from error
+
+
 def write_source(
     job: Job, device: str, folder: Path, *, threads: int = 1, build: bool = False
 ) -> dict[str, tuple[str, str]]:

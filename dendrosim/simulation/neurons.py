@@ -114,8 +114,7 @@ class NeuronJob:
     @property
     def rooms(self) -> dict[str, int]:
         """Allocated length of the arrays of a C++ program."""
-        n = self.plan.neurons
-        room = n if self.exact else group_size.room(n)
+        room = self.plan.neurons if self.exact else self.plan.capacity
         return {"neurons": room, "traces": room}
 
     @property

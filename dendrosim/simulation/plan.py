@@ -61,6 +61,8 @@ class Plan:
         Neurons to record, None for all.
     dt, duration, record_dt
         Seconds.
+    room
+        Least capacity of the arrays of a C++ program, so that runs of fewer neurons share it.
     """
 
     equations: tuple[str, ...]
@@ -80,11 +82,17 @@ class Plan:
     duration: float
     record_dt: float
     units: Mapping[str, str] = field(default_factory=dict)
+    room: int = 0
+
+    @property
+    def capacity(self) -> int:
+        """Capacity of the arrays of a C++ program."""
+        return group_size.room(max(self.neurons, self.room))
 
     @property
     def structure(self) -> dict:
         """Every property whose change requires a new compilation, as plain values."""
-        room = group_size.room(self.neurons)
+        room = self.capacity
         shapes = {name: signals.room(values, room) for name, (values, _) in self.samples.items()}
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
@@ -110,6 +118,7 @@ def make_plan(
     record: Sequence[str],
     record_dt: float | None,
     record_neurons: Any = None,
+    room: int = 0,
 ) -> Plan:
     """Combine a model and a protocol into a plan.
 
@@ -129,6 +138,8 @@ def make_plan(
         Seconds between recorded samples, a multiple of `dt`; None for every step.
     record_neurons
         Indices of the neurons to record; None for all.
+    room
+        Least capacity of the arrays of a C++ program.
 
     Raises
     ------
@@ -146,7 +157,7 @@ def make_plan(
             f"{protocol.name}: dt = {dt:g} s is longer than the protocol of {duration:g} s"
         )
     found = inputs_of(model, protocol, neurons, duration, dt)
-    names = _recordable(model)
+    names = recordable(model)
     _check_names(record, names, model)
     every = _every(record_dt, dt)
     threshold, refractory = _spikes(model)
@@ -168,6 +179,7 @@ def make_plan(
         duration=duration,
         record_dt=every * dt,
         units={name: names[name] for name in record},
+        room=room,
     )
 
 
@@ -255,7 +267,8 @@ def _is_read(name: str, model: Model) -> bool:
     return any(name in text.names for text in texts)
 
 
-def _recordable(model: Model) -> dict[str, str]:
+def recordable(model: Model) -> dict[str, str]:
+    """Return the names that can be recorded, with their SI units."""
     if model.kind == "continuous":
         return {e.name: unit_text(e.dim) for e in model.equations}
     return dict.fromkeys([*model.states, *model.inputs.values()], "1")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
-
-import numpy as np
 
 from dendrosim import checks
 from dendrosim.devices import execute
@@ -22,6 +18,7 @@ from dendrosim.simulation.plan import Plan, make_plan
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.recording import Recording
+from dendrosim.simulation.run_description import describe_run
 from dendrosim.time_grid import step_at
 
 _DIVERGED = ("raise", "nan")
@@ -118,21 +115,41 @@ def simulate(
         model, protocol, method=method, dt=dt, n=n, grids="zip", record=record,
         record_dt=record_dt, record_neurons=record_neurons, dtype=dtype,
     )  # fmt: skip
+    settings = {"device": device, "dtype": dtype, "threads": threads, "seed": seed}
+    return run_job(job, model, protocol, found, settings, diverged=diverged, progress=progress)
+
+
+def run_job(
+    job: NeuronJob, model: Model, protocol: Protocol, grids: Sequence[Grid],
+    settings: Mapping[str, Any], *, diverged: str = "raise", progress: bool | None = None,
+) -> Recording:  # fmt: skip
+    """Execute the job of a model and a protocol.
+
+    Parameters
+    ----------
+    job
+        From `make_job`.
+    model, protocol, grids
+        Arranged by `arranged`, for the description of the run.
+    settings
+        ``device``, ``dtype``, ``threads`` and ``seed``, as in `simulate`.
+    diverged, progress
+        As in `simulate`.
+    """
     plan = job.plan
     label = f"{model.name} under {protocol.name}"
     with at(model.name), progress_bar(progress, label) as tell:
-        done = execute.execute(job, device, threads, tell, freeze=diverged == "nan")
+        done = execute.execute(
+            job, settings["device"], settings["threads"], tell, freeze=diverged == "nan"
+        )
     result = job.result(done)
     return Recording(
         result.spike_i,
         result.spike_t,
-        _dataset(plan, result, found),
+        _dataset(plan, result, grids),
         {
-            **_describe(model, protocol, plan, found),
-            "device": device,
-            "dtype": dtype,
-            "threads": threads,
-            "seed": seed,
+            **describe_run(model, protocol, plan, grids),
+            **settings,
             "compiled": done.compiled,
             "compile_seconds": done.compile_seconds,
             "run_seconds": done.run_seconds,
@@ -145,9 +162,12 @@ def simulate(
 def make_job(
     model: Model, protocol: Protocol, *, method: str | None = None, dt: Any = None, n: int = 1,
     grids: str | None = None, record: Sequence[str] | None = None, record_dt: Any = None,
-    record_neurons: Sequence[int] | None = None, dtype: str = "float64",
+    record_neurons: Sequence[int] | None = None, dtype: str = "float64", room: int = 0,
 ) -> NeuronJob:  # fmt: skip
-    """Return the job that a device executes; the parameters are those of `simulate`."""
+    """Return the job that a device executes.
+
+    The parameters are those of `simulate`; `room` is that of `make_plan`.
+    """
     model, protocol, _ = arranged(as_model(model), as_protocol(protocol), grids)
     execute.check_dtype(dtype)
     step, method = _step_and_method(model, dt, method)
@@ -155,7 +175,7 @@ def make_job(
     every = None if record_dt is None else float(time_step(record_dt, "record_dt"))
     plan = make_plan(
         model, protocol, dt=step, method=method, n=n, record=names, record_dt=every,
-        record_neurons=record_neurons,
+        record_neurons=record_neurons, room=room,
     )  # fmt: skip
     return NeuronJob(plan, dtype)
 
@@ -218,63 +238,3 @@ def _dataset(plan: Plan, result: Result, grids: Sequence[Grid]) -> Any:
             },
         },
     )
-
-
-def _describe(
-    model: Model, protocol: Protocol, plan: Plan, grids: Sequence[Grid]
-) -> dict[str, Any]:
-    values = [
-        {
-            "key": grid.key,
-            "values": per_neuron(grid, plan.neurons).tolist(),
-            "unit": unit_text(grid.values.dim),
-        }
-        for grid in grids
-    ]
-    return {
-        "model": model.name,
-        "text_hash": model.hash,
-        "parameters": {name: describe(value) for name, value in model.values().items()},
-        "initial": {name: describe(value) for name, value in model.initial.items()},
-        "potentials": dict(model.potentials),
-        "input_units": _input_units(model),
-        "scales": _scales(model),
-        "protocol": protocol.name,
-        "stimuli": [
-            {
-                "into": list(s.into),
-                "shape": s.shape,
-                **{key: describe(value) for key, value in s.values.items()},
-                **{key: value for key, value in s.options.items() if value is not None},
-            }
-            for s in protocol.stimuli
-        ],
-        "measure": list(protocol.window),
-        "grids": values,
-        "neurons": plan.neurons,
-        "duration": plan.duration,
-        "dt": plan.dt,
-        "record_dt": plan.record_dt,
-        "method": plan.method,
-        "versions": {
-            "dendrosim": version("dendrosim"),
-            "brian2": version("brian2"),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _input_units(model: Model) -> dict[str, str]:
-    if model.kind == "discrete":
-        return {}
-    return {place: unit_text(model.dims[name]) for place, name in model.inputs.items()}
-
-
-def _scales(model: Model) -> Mapping[str, Any] | None:
-    if model.scales is None:
-        return None
-    return {
-        "voltage": float(model.scales.voltage),
-        "rest": {name: float(value) for name, value in model.scales.rest.items()},
-    }

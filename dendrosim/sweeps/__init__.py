@@ -1,0 +1,5 @@
+"""Sweeps: a model under a protocol at many parameter sets, packed into one program."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

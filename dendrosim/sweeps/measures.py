@@ -1,0 +1,324 @@
+"""Measures of the points of a sweep, by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dendrosim import checks
+from dendrosim.comparison.protocol_measures import burst_shape
+from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.measures import adaptation_index, cv_isi, efel_features, gain, rheobase
+from dendrosim.measures.trains import first_spike_latency
+from dendrosim.model.quantities import parse_unit, unit_text
+from dendrosim.simulation import neuron_axis
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.recording import Recording, volts
+from dendrosim.sweeps.packing import Pack
+from dendrosim.time_grid import in_window
+
+Array = NDArray[np.float64]
+DEFAULT = ("spikes", "rate", "first_spike_latency", "burst_period", "spikes_per_burst")
+
+
+@dataclass(frozen=True, eq=False)
+class PointRun:
+    """The run of one point, for a measure of your own.
+
+    Attributes
+    ----------
+    trains
+        Spike times in s, one array per value of the protocol's own grid.
+    window
+        Start and stop of the measured window in s.
+    times
+        Times of the samples in s, shape (samples,); empty if nothing was recorded.
+    traces
+        Recorded name to values in SI units, shape (samples, grid values).
+    """
+
+    trains: Sequence[Array]
+    window: tuple[float, float]
+    times: Array
+    traces: Mapping[str, Array]
+
+
+class _Packed:
+    """The run of a pack, with what several measures need."""
+
+    def __init__(self, recording: Recording, pack: Pack) -> None:
+        self.recording, self.pack = recording, pack
+        self.window = pack.protocol.window
+        every = recording.trains
+        #: the neurons that measures are computed of: those that are not padding
+        self.neurons = np.concatenate([pack.neurons_of(p) for p in range(pack.points)])
+        self.trains = [every[k] for k in self.neurons]
+        self.inside = [train[in_window(train, *self.window)] for train in self.trains]
+
+    def shaped(self, values: Iterable[float]) -> Array:
+        """Return one value per neuron as an array, shape (points, neurons per point)."""
+        found = np.fromiter(values, dtype=float, count=len(self.neurons))
+        return found.reshape(self.pack.points, self.pack.each)
+
+    @cached_property
+    def rates(self) -> Array:
+        start, stop = self.window
+        return self.shaped(len(train) / (stop - start) for train in self.inside)
+
+    @cached_property
+    def latencies(self) -> Array:
+        start, stop = self.window
+        onset = neuron_axis.onsets(self.pack.protocol, self.pack.neurons)[self.neurons]
+        return self.shaped(
+            first_spike_latency(train, at, stop) if start - 1e-9 <= at < stop else np.nan
+            for train, at in zip(self.inside, onset, strict=True)
+        )
+
+    @cached_property
+    def burst(self) -> tuple[Array, Array]:
+        start, stop = self.window
+        end = float(self.pack.protocol.duration)
+        steady = neuron_axis.is_steady(self.pack.protocol)
+        found = [burst_shape(train, start, stop, end, steady) for train in self.trains]
+        return self.shaped(f[0] for f in found), self.shaped(f[1] for f in found)
+
+    @cached_property
+    def currents(self) -> tuple[Array, float]:
+        """Currents of the protocol's grid in its usual unit, and that unit in SI."""
+        grid = neuron_axis.grid(self.pack.base, self.pack.each)
+        return grid.values, float(parse_unit(grid.unit))
+
+    @cached_property
+    def potentials(self) -> tuple[Array, Array]:
+        """Times, and somatic potentials in V of `neurons`, shape (samples, neurons)."""
+        return self.recording.times, volts(self.recording, neurons=self.neurons)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that describes a point.
+
+    Attributes
+    ----------
+    name
+        Name of the column.
+    unit
+        Unit in Brian2's names; that of eFEL for its features.
+    function
+        Gets the packed run; returns (points, neurons per point), or (points,) if `of_point`.
+    doc
+        One line for users.
+    of_point
+        Whether it is one number per point, also under a protocol with a grid of its own.
+    of_curve
+        Whether it is of the f-I curve of the protocol's grid of currents.
+    potential
+        Whether it needs the somatic potential.
+    identity
+        Text that is equal for equal functions.
+    """
+
+    name: str
+    unit: str
+    function: Callable[[_Packed], Array]
+    doc: str
+    of_point: bool = False
+    of_curve: bool = False
+    potential: bool = False
+    identity: str = ""
+
+
+def _curve(function: Callable[[Array, Array], float]) -> Callable[[_Packed], Array]:
+    def of(run: _Packed) -> Array:
+        values, unit = run.currents
+        order = np.argsort(values, kind="stable")
+        return np.array([function(values[order] * unit, rates[order]) for rates in run.rates])
+
+    return of
+
+
+def _rising(x: Array, y: Array) -> float:
+    # a neuron that is silent at the largest current is blocked
+    part = slice(None, np.argmax(y) + 1) if y.size and y[-1] == 0 else slice(None)
+    return gain(x[part], y[part])
+
+
+def _mean_potential(run: _Packed) -> Array:
+    times, v = run.potentials
+    start, stop = run.window
+    return run.shaped(v[(times >= start) & (times <= stop)].mean(axis=0))
+
+
+#: The built-in measures; all are of the protocol's measured window.
+MEASURES = {
+    m.name: m
+    for m in (
+        Measure("spikes", "1", lambda run: run.shaped(map(len, run.inside)), "spikes"),
+        Measure("rate", "hertz", lambda run: run.rates, "spikes per second"),
+        Measure("first_spike_latency", "second", lambda run: run.latencies,
+                "from the onset of the stimulus to the first spike"),
+        Measure("burst_period", "second", lambda run: run.burst[0], "between beginnings of bursts"),
+        Measure("spikes_per_burst", "1", lambda run: run.burst[1], "1 for tonic firing"),
+        Measure("cv_isi", "1", lambda run: run.shaped(map(cv_isi, run.inside)),
+                "coefficient of variation of the interspike intervals"),
+        Measure("adaptation_index", "1", lambda run: run.shaped(map(adaptation_index, run.inside)),
+                "mean relative change from one interval to the next"),
+        Measure("mean_potential", "volt", _mean_potential, "mean somatic potential",
+                potential=True),
+        Measure("rheobase", "", _curve(rheobase), "smallest current of the grid with a spike",
+                of_point=True, of_curve=True),
+        Measure("gain", "", _curve(_rising), "slope of the f-I curve above rheobase",
+                of_point=True, of_curve=True),
+        Measure("highest_rate", "hertz", _curve(lambda x, y: float(y.max())),
+                "largest rate of the f-I curve", of_point=True, of_curve=True),
+    )
+}  # fmt: skip
+
+
+def read_measures(
+    names: Sequence[str | Callable], protocols: Sequence[Protocol]
+) -> tuple[Measure, ...]:
+    """Return the measures of these names: built-in, functions of a `PointRun`, or eFEL's features.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no such measure, or if a protocol does not suit it.
+    """
+    if isinstance(names, str) or not checks.is_row(names) or not len(names):
+        raise DendrosimError(
+            f"measures = {checks.short(names)} should be a list such as {list(DEFAULT[:2])}"
+        )
+    found = [_measure(name) for name in names]
+    if len({m.name for m in found}) < len(found):
+        raise DendrosimError(f"measures = {checks.short(names)} holds a name twice")
+    result = []
+    for measure in found:
+        if measure.of_curve:
+            measure = _with_current(measure, protocols)
+        result.append(measure)
+    return tuple(result)
+
+
+def _measure(name: Any) -> Measure:
+    if callable(name):
+        return _own(name)
+    if name in MEASURES:
+        return MEASURES[name]
+    features = _efel_names() if isinstance(name, str) else ()
+    if name in features:
+        return Measure(name, "", lambda run: _efel(run, name), "eFEL", potential=True)
+    raise DendrosimError(
+        f"measures: {checks.short(name)} is not a measure; "
+        f"{did_you_mean(str(name), [*MEASURES, *features])}"
+    )
+
+
+def _with_current(measure: Measure, protocols: Sequence[Protocol]) -> Measure:
+    """Return a measure of the f-I curve with its unit, or refuse a protocol without currents."""
+    for protocol in protocols:
+        grid = neuron_axis.grid(protocol, protocol.size) if protocol.size > 1 else None
+        if grid is None or not grid.is_current:
+            raise DendrosimError(
+                f"measures: {measure.name} needs a protocol with a grid of constant currents of "
+                f"its own, such as fi_curve; {protocol.name} has none that is not an axis"
+            )
+        current = unit_text(parse_unit(grid.unit).dim)
+        unit = {"rheobase": current, "gain": f"hertz/({current})"}.get(measure.name, measure.unit)
+        measure = Measure(**{**vars(measure), "unit": unit})
+    return measure
+
+
+def _own(function: Callable) -> Measure:
+    """Return a function of a `PointRun` as a measure."""
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier():
+        raise DendrosimError(
+            f"measures: {checks.short(function)} has no name; write it as a function with def"
+        )
+    code = getattr(function, "__code__", None)
+    identity = hashlib.sha256(code.co_code + repr(code.co_consts).encode()) if code else None
+
+    def of(run: _Packed) -> Array:
+        return np.array([_number(name, function(one)) for one in _point_runs(run)])
+
+    return Measure(
+        name, "1", of, (function.__doc__ or "").partition("\n")[0],
+        of_point=True, potential=True, identity=identity.hexdigest()[:16] if identity else "",
+    )  # fmt: skip
+
+
+def _point_runs(run: _Packed) -> Iterable[PointRun]:
+    traces = run.recording.traces
+    each = run.pack.each
+    for p in range(run.pack.points):
+        columns = run.pack.neurons_of(p)
+        own = {str(name): array.values[:, columns] for name, array in traces.data_vars.items()}
+        trains = run.trains[p * each : (p + 1) * each]
+        yield PointRun(trains, run.window, traces["time"].values, own)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DendrosimError(
+            f"measures: {name} returned {checks.short(value)}, which is not a number"
+        ) from None
+
+
+def _efel_names() -> Sequence[str]:
+    if not find_spec("efel"):
+        return ()
+    import efel
+
+    return efel.get_feature_names()
+
+
+def _efel(run: _Packed, name: str) -> Array:
+    times, v = run.potentials
+    start, stop = run.window
+    stop = min(stop, float(times[-1]))
+    values = [
+        efel_features(times, v[:, k], [name], start=start, stop=stop)[name]
+        if np.isfinite(v[:, k]).all()
+        else np.nan
+        for k in range(v.shape[1])
+    ]
+    return run.shaped(values)
+
+
+def measured(
+    recording: Recording, pack: Pack, measures: Sequence[Measure]
+) -> tuple[dict[str, Array], Array]:
+    """Measure the run of a pack.
+
+    Returns
+    -------
+    values : dict
+        Measure to values, shape (points, neurons per point), or (points,) for one of the f-I curve
+        and for a protocol without a grid of its own.  NaN for what is undefined and for a neuron
+        that diverged.
+    diverged : ndarray, shape (points,)
+        Time of the first divergence among the neurons of each point in s; nan if there is none.
+    """
+    run = _Packed(recording, pack)
+    at = np.full(pack.neurons, np.inf)
+    for neuron, time in recording.diverged.items():
+        at[neuron] = time
+    first = pack.by_point(at)
+    lost = np.isfinite(first)
+    values = {}
+    for measure in measures:
+        found = np.asarray(measure.function(run), dtype=float)
+        found = np.where(lost.any(axis=1) if measure.of_point else lost, np.nan, found)
+        values[measure.name] = found[:, 0] if found.ndim == 2 and pack.each == 1 else found
+    earliest = first.min(axis=1)
+    return values, np.where(np.isfinite(earliest), earliest, np.nan)
