@@ -77,7 +77,7 @@ class Comparison:
         return list(self.table.index)
 
     @property
-    def grid(self) -> neuron_axis.Axis | None:
+    def grid(self) -> neuron_axis.NeuronAxis | None:
         """The grid of values that differ between the neurons, None for a single stimulus."""
         return neuron_axis.grid(self.protocol, self.recordings[0].n)
 
