@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 MAX_MESSAGE = 600
@@ -13,11 +14,37 @@ MAX_MESSAGE = 600
 class DendrosimError(ValueError):
     """Invalid input: one sentence with the file, the key, the value and the valid values.
 
-    The message is one line of printable characters; a long value is shortened in the middle.
+    The message is one line of printable characters; a long value is shortened in the middle.  The
+    code that finds an error does not know the file; `at` adds it.
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(_one_line(str(message)))
+        self._whole = str(message)
+        super().__init__(_one_line(self._whole))
+
+    def add_place(self, place: str) -> None:
+        """Put a place before the message, unless the message already starts with it."""
+        if not self._whole.startswith(f"{place}: "):
+            self._whole = f"{place}: {self._whole}"
+            self.args = (_one_line(self._whole),)
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Add a place, which is a file or a key, to an error that is raised inside.
+
+    Examples
+    --------
+    >>> with at("model.toml"), at("parameters.g_L"):
+    ...     raise DendrosimError("5 has no unit")
+    Traceback (most recent call last):
+    dendrosim.errors.DendrosimError: model.toml: parameters.g_L: 5 has no unit
+    """
+    try:
+        yield
+    except DendrosimError as error:
+        error.add_place(place)
+        raise
 
 
 def _one_line(text: str) -> str:

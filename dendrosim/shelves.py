@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.files import is_file, path_text
 
 MAX_BYTES = 1_000_000
@@ -102,11 +102,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise
     except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
         raise DendrosimError(f"{path}: not TOML: {error}") from None
-    _check_parts(table, str(path))
+    with at(str(path)):
+        _check_parts(table)
     return table
 
 
-def toml_value(text: str, where: str) -> Any:
+def toml_value(text: str) -> Any:
     """Parse a value in TOML syntax; anything else is returned as text.
 
     Raises
@@ -119,15 +120,15 @@ def toml_value(text: str, where: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text.strip()  # a bare word
     except (ValueError, RecursionError):  # thousands of digits or brackets
-        raise DendrosimError(f"{where}: too long a number or nested too deep") from None
-    _check_parts({"value": value}, where)
+        raise DendrosimError("too long a number or nested too deep") from None
+    _check_parts({"value": value})
     return value
 
 
-def _check_parts(table: dict[str, Any], where: str) -> None:
+def _check_parts(table: dict[str, Any]) -> None:
     """Refuse deep nesting, and whole numbers outside the range of TOML."""
     if _deeper_than(table, MAX_DEPTH):
-        raise DendrosimError(f"{where}: nested more than {MAX_DEPTH} deep")
+        raise DendrosimError(f"nested more than {MAX_DEPTH} deep")
     rest: list[tuple[str, Any]] = list(table.items())
     while rest:
         key, item = rest.pop()
@@ -136,7 +137,7 @@ def _check_parts(table: dict[str, Any], where: str) -> None:
         elif isinstance(item, list):
             rest += [(key, inner) for inner in item]
         elif isinstance(item, int) and not -(2**63) <= item < 2**63:
-            raise DendrosimError(f"{where}: {key} is a whole number of more than 64 bits")
+            raise DendrosimError(f"{key} is a whole number of more than 64 bits")
 
 
 def _deeper_than(table: dict[str, Any], depth: int) -> bool:
@@ -154,24 +155,24 @@ def _deeper_than(table: dict[str, Any], depth: int) -> bool:
 Kinds = type | tuple[type, ...]  #: the types that the value of a key may have
 
 
-def check_keys(table: Any, allowed: Mapping[str, Kinds], where: str) -> dict:
+def check_keys(table: Any, allowed: Mapping[str, Kinds]) -> dict:
     """Check that `table` is a table with keys and types from `allowed`.
 
     Raises
     ------
     DendrosimError
-        With the file, the key, and the valid keys or types.
+        With the key, and the valid keys or types.
     """
     if not isinstance(table, dict):
-        raise DendrosimError(f"{where}: {table!r} is not a table of keys and values")
+        raise DendrosimError(f"{table!r} is not a table of keys and values")
     for key, value in table.items():
         if key not in allowed:
-            raise DendrosimError(f"{where}: unknown key {key!r}; {did_you_mean(key, allowed)}")
+            raise DendrosimError(f"unknown key {key!r}; {did_you_mean(key, allowed)}")
         if not isinstance(value, allowed[key]) or (
             isinstance(value, bool) and bool not in _types(allowed[key])
         ):
             wanted = " or ".join(_TOML_NAMES.get(t, t.__name__) for t in _types(allowed[key]))
-            raise DendrosimError(f"{where}: {key} = {value!r} should be {wanted}")
+            raise DendrosimError(f"{key} = {value!r} should be {wanted}")
     return table
 
 

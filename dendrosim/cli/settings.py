@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import click
 
 from dendrosim.cli.options import notes_as_lines
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.shelves import toml_value
 
 if TYPE_CHECKING:
@@ -79,4 +79,5 @@ def _option(key: str, text: str) -> Any:
     if key not in ("seed", "independent", "sweeps", "into", "channel", "command_channel"):
         return text
     # A bare word is the name of a place; otherwise the stimulus will raise an error
-    return toml_value(text, f"--set {key}")
+    with at(f"--set {key}"):
+        return toml_value(text)

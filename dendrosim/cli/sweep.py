@@ -64,7 +64,7 @@ def sweep(
     """Run MODEL under PROTOCOL at many parameter sets, and measure each point."""
     from dendrosim import sweeps
     from dendrosim.sweeps.estimate import estimate
-    from dendrosim.sweeps.run import plan_sweep
+    from dendrosim.sweeps.planning import plan_sweep
 
     axes, fixed = _axes(settings)
     if out is None and not dry_run and figure is None and not as_json:

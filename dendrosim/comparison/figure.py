@@ -27,7 +27,7 @@ from dendrosim.simulation.neuron_axis import clamp_recording
 
 if TYPE_CHECKING:
     from dendrosim.comparison.result import Comparison
-    from dendrosim.simulation.neuron_axis import Grid
+    from dendrosim.simulation.neuron_axis import NeuronAxis
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
@@ -74,7 +74,7 @@ def draw_panels(axes: Sequence[Axes], comparison: Comparison) -> None:
             panel.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
 
 
-def _over_grid(axes: Sequence[Axes], comparison: Comparison, grid: Grid) -> None:
+def _over_grid(axes: Sequence[Axes], comparison: Comparison, grid: NeuronAxis) -> None:
     """Plot rates over the grid, and their difference to the real cell or to the reference."""
     curves = comparison.curves
     order = np.argsort(grid.values, kind="stable")

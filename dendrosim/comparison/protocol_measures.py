@@ -25,7 +25,13 @@ from dendrosim.measures.trains import (
     rheobase,
     sorted_train,
 )
-from dendrosim.simulation.neuron_axis import Grid, chirp_stimulus, chirp_values, is_steady, onsets
+from dendrosim.simulation.neuron_axis import (
+    NeuronAxis,
+    chirp_stimulus,
+    chirp_values,
+    is_steady,
+    onsets,
+)
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.time_grid import in_window
 
@@ -131,7 +137,7 @@ def burst_shape(
 # One row per model
 
 
-def fi_measures(points: Grid, rates: Array) -> dict[str, float]:
+def fi_measures(points: NeuronAxis, rates: Array) -> dict[str, float]:
     """Return rheobase, gain and highest rate of an f-I curve.
 
     For a recorded command, only sweeps that do not hyperpolarise count.  A neuron that is silent

@@ -78,7 +78,7 @@ class Comparison:
         return list(self.table.index)
 
     @property
-    def grid(self) -> neuron_axis.Grid | None:
+    def grid(self) -> neuron_axis.NeuronAxis | None:
         """The grid of values that differ between the neurons, None for a single stimulus."""
         return neuron_axis.grid(self.protocol, self.recordings[0].n)
 
@@ -240,13 +240,14 @@ def compare(
     for model in loaded:
         discrete = model.kind == "discrete"
         step = model.dt if discrete or given is None else given
-        run: dict[str, Any] = {
-            "dt": step, "method": None if discrete else method,
-            "record_dt": None if step is None else max(1, round(target / float(step))) * step,
-            "device": device, "threads": threads, "progress": progress, "seed": seed,
-        }  # fmt: skip
+        every = None if step is None else max(1, round(target / float(step))) * step
         own, shown, _ = arranged(model, protocol, grids)
-        recordings.append(simulate(own, shown, grids="zip", **run))
+        recordings.append(
+            simulate(
+                own, shown, grids="zip", dt=step, method=None if discrete else method,
+                record_dt=every, device=device, threads=threads, progress=progress, seed=seed,
+            )
+        )  # fmt: skip
     return comparison(recordings, shown, labels)
 
 

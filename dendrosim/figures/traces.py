@@ -20,7 +20,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.figures.style import COLOURS, GREY, STYLE, literal, pretty, short
 from dendrosim.model.model import USUAL_INPUTS
 from dendrosim.model.quantities import display_unit, parse_unit
-from dendrosim.simulation.neuron_axis import Grid, grid
+from dendrosim.simulation.neuron_axis import NeuronAxis, grid
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, volts
 from dendrosim.simulation.shapes import SHAPES
@@ -115,7 +115,7 @@ def _drawn(recording: Recording) -> list[str]:
 
 
 def caption(
-    protocol: Protocol, points: Grid | None, neuron: int | None = None,
+    protocol: Protocol, points: NeuronAxis | None, neuron: int | None = None,
     subject: str = "Somatic potential",
 ) -> str:  # fmt: skip
     """Return the line under the title, which describes the traces."""
@@ -129,7 +129,7 @@ def caption(
     return " ".join(parts) + ("; what is grey is not measured" if grey else "")
 
 
-def _at(points: Grid, neuron: int) -> str:
+def _at(points: NeuronAxis, neuron: int) -> str:
     value = f"{points.values[neuron]:.4g}".replace("-", "\N{MINUS SIGN}")
     return f"{points.name} {value} {pretty(points.unit)}".strip()
 

@@ -118,10 +118,10 @@ class Cost:
         self, targets: Sequence[Target], responses: Sequence[Sequence[Response] | None]
     ) -> float:
         """Return the cost of a candidate, given its responses under each protocol."""
-        if any(response is None for response in responses):
-            return DIVERGED
         total = 0.0
         for target, own, known in zip(targets, responses, self.known, strict=True):
+            if own is None:
+                return DIVERGED
             for name, weight in self.weights.items():
                 total += weight * COSTS[name](target, own, known)
         return total / len(targets)

@@ -7,7 +7,6 @@ An undefined feature is nan.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.measures import efel_features
+from dendrosim.measures import efel_features, efel_names
 from dendrosim.measures.trains import cv_isi
 from dendrosim.time_grid import in_window
 
@@ -56,19 +55,19 @@ def _interval(k: int) -> Callable[[Response], float]:
     return of
 
 
-def _between(r: Response) -> Array:
+def _between(r: Response, v: Array) -> Array:
     """Return the potential in the window, away from spikes."""
     keep = (r.times >= r.start) & (r.times <= r.stop)
     for spike in r.train:
         keep &= (r.times < spike - BEFORE) | (r.times > spike + AFTER)
-    return r.v[keep]
+    return v[keep]
 
 
 def _of_quiet(function: Callable[[Array], float]) -> Callable[[Response], float]:
     def of(r: Response) -> float:
         if r.v is None:
             return np.nan
-        quiet = _between(r)
+        quiet = _between(r, r.v)
         return float(function(quiet)) if quiet.size else np.nan
 
     return of
@@ -136,21 +135,13 @@ def read_features(names: Sequence[str] | None) -> dict[str, Feature]:
         if name in FEATURES:
             found[name] = FEATURES[name]
             continue
-        efel = _efel_names()
+        efel = efel_names()
         if name not in efel:
             raise DendrosimError(
                 f"features: {name!r} is not a feature; {did_you_mean(name, [*FEATURES, *efel])}"
             )
         found[name] = Feature(_of_efel(name), "eFEL's", 1.0, 0.05, "eFEL")
     return found
-
-
-def _efel_names() -> Sequence[str]:
-    if not find_spec("efel"):
-        return ()
-    import efel
-
-    return efel.get_feature_names()
 
 
 def _of_efel(name: str) -> Callable[[Response], float]:

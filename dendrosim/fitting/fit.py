@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +14,27 @@ from numpy.typing import NDArray
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
-from dendrosim.files import make_folder, replacing
+from dendrosim.files import make_folder
 from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
-from dendrosim.fitting.costs import Cost, read_cost
+from dendrosim.fitting.costs import read_cost
 from dendrosim.fitting.features import Response, read_features
 from dendrosim.fitting.free import Free, read_free
-from dendrosim.fitting.responses import Runs, Target, respond, targets_of
+from dendrosim.fitting.problem import Problem
+from dendrosim.fitting.responses import Runs, Target, targets_of
 from dendrosim.fitting.result import Fit
 from dendrosim.fitting.search import OPTIMISERS, History, search
-from dendrosim.model.model import Model, time_step
-from dendrosim.model.quantities import describe, with_dim
+from dendrosim.fitting.settings import check_folder, settings_of
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.progress import progress_bar
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
-from dendrosim.sweeps.axes import set_value
 
 Array = NDArray[np.float64]
-FORMAT = 1
+#: Least squares may make the cost worse by this: a tenth of the spread of a feature.
+WORSE = 0.1
 
 
 def fit(
@@ -126,9 +126,7 @@ def fit(
     checks.one_of(optimiser, OPTIMISERS, "unknown optimiser")
     population = checks.whole(population, "population", least=4)
     generations = checks.whole(generations, "generations", least=1)
-    seeds = [checks.whole(one, "seed") for one in (seed if checks.is_row(seed) else [seed])]
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise DendrosimError(f"seed = {checks.short(seed)} should be different whole numbers")
+    seeds = _seeds(seed)
     model = as_model(model)
     protocols, others = _protocols(protocol, "protocol"), _protocols(unseen, "unseen")
     if not protocols:
@@ -141,19 +139,28 @@ def fit(
     )
     weighed = read_cost(cost, targets, read_features(features), dict(spread or {}))
     folder = None if out is None else make_folder(out)
-    meta = _meta(model, found, targets, weighed, seeds, optimiser, population, generations, runs)
+    meta = settings_of(
+        model, found, targets, weighed, seeds, optimiser, population, generations, runs
+    )
     if folder is not None:
-        _check_folder(folder, meta)
-    problem = _Problem(model, found, targets, weighed, runs)
+        check_folder(folder, meta)
+    problem = Problem(model, found, targets, weighed, runs)
     histories = {}
     with progress_bar(progress, f"fitting {model.name}") as tell:
-        for k, one in enumerate(seeds):
+        told = 0
+
+        def count(_: int) -> None:
+            nonlocal told
+            told += 1
+            if tell is not None:
+                tell(min(1.0, told / (generations * len(seeds))))
+
+        for one in seeds:
             path = None if folder is None else folder / f"candidates_{one}.csv"
-            histories[one] = History(path, [f.name for f in found])
+            histories[one] = History(path, [f.key for f in found])
             search(
                 optimiser, problem.costs, histories[one], problem.start, population=population,
-                generations=generations, seed=one,
-                tell=lambda g, k=k: tell and tell(min(1.0, (k + g / generations) / len(seeds))),
+                generations=generations, seed=one, tell=count,
             )  # fmt: skip
     result = _result(problem, histories, judged, checks.flag(refine, "refine"), meta)
     if folder is not None:
@@ -161,39 +168,15 @@ def fit(
     return result
 
 
-class _Problem:
-    """A model with free values, and its targets."""
-
-    def __init__(
-        self, model: Model, free: Sequence[Free], targets: Sequence[Target], cost: Cost, runs: Runs
-    ) -> None:
-        self.model, self.free, self.targets, self.cost, self.runs = model, free, targets, cost, runs
-        self.start = np.array([one.position(one.start) for one in free])
-
-    def respond(self, x: Array, targets: Sequence[Target] | None = None) -> list[list]:
-        """Return the responses of each candidate under each target's protocol."""
-        values = {one.key: with_dim(one.value(x[:, k]), one.dim) for k, one in enumerate(self.free)}
-        every = [
-            respond(self.model, target.protocol, values, len(x), self.runs)
-            for target in (self.targets if targets is None else targets)
-        ]
-        return [list(own) for own in zip(*every, strict=True)]
-
-    def costs(self, x: Array) -> Array:
-        """Return the cost of each candidate."""
-        return np.array([self.cost.of(self.targets, own) for own in self.respond(x)])
-
-    def fitted(self, x: Array) -> Model:
-        """Return the model at a position."""
-        model, protocol = self.model, self.targets[0].protocol
-        for k, one in enumerate(self.free):
-            value = with_dim(float(one.value(x[k])), one.dim)
-            model, protocol = set_value(model, protocol, one.key, value)
-        return model
+def _seeds(seed: Any) -> list[int]:
+    seeds = [checks.whole(one, "seed") for one in (seed if checks.is_row(seed) else [seed])]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise DendrosimError(f"seed = {checks.short(seed)} should be different whole numbers")
+    return seeds
 
 
 def _result(
-    problem: _Problem, histories: Mapping[int, History], judged: Sequence[Target], refine: bool,
+    problem: Problem, histories: Mapping[int, History], judged: Sequence[Target], refine: bool,
     meta: Mapping[str, Any],
 ) -> Fit:  # fmt: skip
     bests = {seed: history.best for seed, history in histories.items()}
@@ -206,14 +189,14 @@ def _result(
             notes.append("Least squares on the potential were not possible: a step diverged.")
         else:
             after = float(problem.costs(refined.x[None])[0])
-            if after <= cost:
+            if after <= cost + WORSE:
                 x, cost = refined.x, after
             else:
                 notes.append(
                     f"Least squares on the potential would make the cost worse ({cost:.4g} to "
                     f"{after:.4g}), so the values are those of the search."
                 )
-                refined = least_squares.refine(problem.respond, problem.targets, x, iterations=0)
+                refined = least_squares.linearised_at(problem.respond, problem.targets, x)
         if refined is not None:
             errors, condition = report.standard_errors(refined)
             if condition > 1e3:
@@ -235,7 +218,7 @@ def _result(
     )  # fmt: skip
 
 
-def _doubts(problem: _Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
+def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
     """Return sentences about costs that were measured to mislead, and about several optima."""
     notes = []
     names = set(problem.cost.weights)
@@ -297,51 +280,3 @@ def _unseen(data: Any, given: Any, others: Sequence[Protocol]) -> Any:
         names = ", ".join(p.name for p in others)
         raise DendrosimError(f"unseen = {names} needs unseen_data, the recordings under them")
     return data
-
-
-def _meta(
-    model: Model, free: Sequence[Free], targets: Sequence[Target], cost: Cost,
-    seeds: Sequence[int], optimiser: str, population: int, generations: int, runs: Runs,
-) -> dict[str, Any]:  # fmt: skip
-    """Return everything that affects the search, as plain values."""
-    import hashlib
-
-    data = hashlib.sha256()
-    for target in targets:
-        for r in target.responses:
-            for part in (r.train, r.times, r.v if r.v is not None else np.empty(0)):
-                data.update(np.ascontiguousarray(part).tobytes())
-    return {
-        "format": FORMAT, "model": model.name, "model values": model.hash[:16],
-        "data": data.hexdigest()[:16], "protocols": [t.name for t in targets],
-        "windows": [list(t.protocol.window) for t in targets],
-        "free": {one.key: one.text for one in free}, "cost": dict(cost.weights),
-        "features": list(cost.features), "optimiser": optimiser, "population": population,
-        "generations": generations, "seeds": list(seeds), "device": runs.device,
-        "method": runs.method, "dt": None if runs.dt is None else describe(runs.dt),
-        "dtype": runs.dtype,
-        "versions": {name: version(name) for name in ("dendrosim", "brian2", "numpy", "cma")},
-    }  # fmt: skip
-
-
-def _check_folder(folder: Path, meta: Mapping[str, Any]) -> None:
-    """Write the settings of a new fit, or refuse a folder with those of another one."""
-    path = folder / "settings.json"
-    wanted = json.loads(json.dumps(meta))
-    if not path.is_file():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n")
-        return
-    try:
-        there = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DendrosimError(f"{path} is not the settings of a fit ({error})") from None
-    # more generations or seeds go on with the same candidates
-    free = ("generations", "seeds")
-    different = [key for key in wanted if key not in free and there.get(key) != wanted[key]]
-    if different:
-        key = different[0]
-        raise DendrosimError(
-            f"{folder} holds another fit: {key} is {checks.short(there.get(key))} there and "
-            f"{checks.short(wanted[key])} here. Give another folder"
-        )

@@ -156,10 +156,10 @@ def _bounds(key: str, given: Any, own: Quantity) -> tuple[float, float]:
         parts = list(given)
     else:
         raise DendrosimError(f"{where} = {checks.short(given)} should be a range: '0.05..0.3 mS'")
-    low, high = (float(quantity(part, where, like=own.dim)) for part in parts)
-    if not low < high:
+    first, last = (float(quantity(part, where, like=own.dim)) for part in parts)
+    if not first < last:
         raise DendrosimError(f"{where} = {given!r} should go from a lower to a higher value")
-    return low, high
+    return first, last
 
 
 def _own(key: str, model: Model, protocol: Protocol) -> Any:

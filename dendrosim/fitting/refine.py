@@ -3,6 +3,10 @@
 Features bring a search near the optimum; the potential then fixes every digit (Levenberg-
 Marquardt).  All steps of the Jacobian run as neurons of one group, and so do trial steps of
 different damping.
+
+A spike that is late by its own width changes the potential by all of its height, so the potential
+is far from linear around spikes.  The difference of the potentials is therefore smoothed, first
+over a long time, then over shorter times, then not at all.
 """
 
 from __future__ import annotations
@@ -20,14 +24,18 @@ Array = NDArray[np.float64]
 #: Positions to the responses of each candidate under each target's protocol.
 Respond = Callable[[Array], Sequence[Every]]
 
-#: Most samples of a potential that are compared.
-SAMPLES = 20_000
+#: Standard deviations of the smoothing, one stage after the other (s).
+SMOOTHING = (20e-3, 5e-3, 1e-3, 0.0)
+#: Most steps of a stage, and the part by which a step must lower the sum of squares.
+STEPS, LOWER = 12, 0.1
 #: Steps of central differences, in positions from 0 to 1.
-STEP = 1e-4
-#: Trial dampings of a step, in parts of the largest diagonal entry.
-DAMPINGS = 10.0 ** np.arange(-9.0, 3.0)
-#: A step that improves the sum of squares by less than this part is the last.
-LITTLE = 1e-10
+DIFFERENCE = 1e-5
+#: Trial dampings of a step, in parts of the diagonal (Marquardt 1963).
+DAMPINGS = 10.0 ** np.arange(-12.0, 3.0)
+#: Most samples of a potential that are compared.
+SAMPLES = 40_000
+#: A root mean square below this (V) is exact.
+EXACT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -62,26 +70,36 @@ def can_refine(targets: Sequence[Target]) -> bool:
     return all(r.v is not None for target in targets for r in target.responses)
 
 
-def residual(responses: Every, targets: Sequence[Target]) -> Array | None:
-    """Return model minus target in V at the target's samples; None if a response diverged."""
+def residual(responses: Every, targets: Sequence[Target], smoothing: float = 0.0) -> Array | None:
+    """Return model minus target in V at the target's samples; None if a response diverged.
+
+    Parameters
+    ----------
+    smoothing
+        Standard deviation of a Gaussian in s.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
     parts = []
+    samples = sum(len(r.times) for target in targets for r in target.responses)
+    every = max(1, samples // SAMPLES)
     for own, target in zip(responses, targets, strict=True):
         if own is None:
             return None
-        every = max(1, sum(len(r.times) for r in target.responses) * len(targets) // SAMPLES)
         for r, wanted in zip(own, target.responses, strict=True):
-            if r.v is None:
+            if r.v is None or wanted.v is None:
                 return None
-            times = wanted.times[::every]
-            inside = times <= r.times[-1]
-            parts.append(np.interp(times[inside], r.times, r.v) - wanted.v[::every][inside])
+            inside = wanted.times <= r.times[-1]
+            times = wanted.times[inside]
+            apart = np.interp(times, r.times, r.v) - wanted.v[inside]
+            if smoothing:
+                apart = gaussian_filter1d(apart, smoothing / (times[1] - times[0]))
+            parts.append(apart[::every])
     return np.concatenate(parts)
 
 
-def refine(
-    respond: Respond, targets: Sequence[Target], x: Array, iterations: int = 10
-) -> Refined | None:
-    """Improve a position by least squares; None if it diverges.
+def refine(respond: Respond, targets: Sequence[Target], x: Array) -> Refined | None:
+    """Improve a position by least squares; None if a step of the Jacobian diverges.
 
     Parameters
     ----------
@@ -91,44 +109,57 @@ def refine(
         Targets with potentials.
     x
         First position, from 0 to 1.
-    iterations
-        Most steps.
     """
-    count = 0
-    found = None
-    for _ in range(iterations + 1):
-        linear = _linearised(respond, targets, x)
-        count += 2 * len(x) + 1
-        if linear is None:
-            return found
-        jacobian, own = linear
-        found = Refined(x, jacobian, own, count)
-        if found.rms < 1e-12:
-            return found
-        trials = _trials(x, jacobian, own)
-        every = [residual(r, targets) for r in respond(trials)]
-        count += len(trials)
-        squares = np.array([np.inf if r is None else float(r @ r) for r in every])
-        best = int(np.argmin(squares))
-        if not squares[best] < (1 - LITTLE) * float(own @ own):
-            return Refined(x, jacobian, own, count)
-        x = trials[best]
-    return found
+    evaluations = 0
+    for smoothing in SMOOTHING:
+        for _ in range(STEPS):
+            linear = _linearised(respond, targets, x, smoothing)
+            evaluations += 2 * len(x) + 1
+            if linear is None:
+                return None
+            jacobian, own = linear
+            square = float(own @ own)
+            if square < len(own) * EXACT**2:
+                break
+            trials = _trials(x, jacobian, own)
+            evaluations += len(trials)
+            squares = [_square(r, targets, smoothing) for r in respond(trials)]
+            best = int(np.argmin(squares))
+            if squares[best] < square:
+                x = trials[best]
+            if not squares[best] < (1 - LOWER) * square:
+                break
+    last = linearised_at(respond, targets, x)
+    if last is None:
+        return None
+    return Refined(x, last.jacobian, last.residual, evaluations + last.evaluations)
+
+
+def linearised_at(respond: Respond, targets: Sequence[Target], x: Array) -> Refined | None:
+    """Return Jacobian and residual at a position, without a step; None if a candidate diverges."""
+    linear = _linearised(respond, targets, x, 0.0)
+    return None if linear is None else Refined(x, *linear, 2 * len(x) + 1)
+
+
+def _square(responses: Every, targets: Sequence[Target], smoothing: float) -> float:
+    own = residual(responses, targets, smoothing)
+    return np.inf if own is None else float(own @ own)
 
 
 def _linearised(
-    respond: Respond, targets: Sequence[Target], x: Array
+    respond: Respond, targets: Sequence[Target], x: Array, smoothing: float
 ) -> tuple[Array, Array] | None:
     """Return Jacobian and residual at a position; central differences, one-sided at a bound."""
-    up, down = np.minimum(x + STEP, 1.0), np.maximum(x - STEP, 0.0)
+    up, down = np.minimum(x + DIFFERENCE, 1.0), np.maximum(x - DIFFERENCE, 0.0)
     candidates = [x]
     for k in range(len(x)):
         for moved in (up[k], down[k]):
             candidate = x.copy()
             candidate[k] = moved
             candidates.append(candidate)
-    every = [residual(r, targets) for r in respond(np.array(candidates))]
-    if any(r is None for r in every):
+    found = [residual(r, targets, smoothing) for r in respond(np.array(candidates))]
+    every = [own for own in found if own is not None]
+    if len(every) < len(candidates):
         return None
     columns = [(every[1 + 2 * k] - every[2 + 2 * k]) / (up[k] - down[k]) for k in range(len(x))]
     return np.stack(columns, axis=1), every[0]
@@ -137,9 +168,9 @@ def _linearised(
 def _trials(x: Array, jacobian: Array, own: Array) -> Array:
     """Return steps of different damping, within the bounds."""
     normal, gradient = jacobian.T @ jacobian, jacobian.T @ own
-    scale = np.diag(normal).max()
-    steps = []
-    for damping in DAMPINGS:
-        damped = normal + damping * scale * np.eye(len(x))
-        steps.append(-np.linalg.lstsq(damped, gradient, rcond=None)[0])
+    diagonal = np.diag(np.diag(normal))
+    steps = [
+        -np.linalg.lstsq(normal + damping * diagonal, gradient, rcond=None)[0]
+        for damping in DAMPINGS
+    ]
     return np.clip(x + np.array(steps), 0.0, 1.0)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.features import Response
-from dendrosim.model.model import Model, time_step
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.pickling import Pickled
 from dendrosim.simulation import neuron_axis
@@ -195,7 +196,7 @@ def _of_data(data: Any, protocol: Protocol, what: str) -> Target:
 
 
 def _responses(
-    trains: Sequence[Array], times: Array, v: Array | None, protocol: Protocol
+    trains: Sequence[Array], times: NDArray, v: NDArray | None, protocol: Protocol
 ) -> tuple[Response, ...]:
     start, stop = protocol.window
     onset = neuron_axis.onsets(protocol, len(trains))
@@ -215,9 +216,12 @@ def _of_cell(path: Path, protocol: Protocol, what: str) -> Target:
         )
     times = np.arange(len(clamp.voltage)) * clamp.dt
     every = max(1, round(TRACE_STEP / clamp.dt))
+    v = np.array(clamp.voltage[::every], dtype=np.float64)
     return Target(
         protocol,
-        _responses(clamp.spike_times(), times[::every], clamp.voltage[::every], protocol),
+        _responses(
+            [np.asarray(t, float) for t in clamp.spike_times()], times[::every], v, protocol
+        ),
     )
 
 
@@ -246,5 +250,5 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
             f"{path}: potentials up to {np.abs(v).max():g} V; they should be in V, not mV"
         )
     dt = float(steps.mean())
-    trains = [times[0] + find_spikes(trace, dt).onsets for trace in v.T]
+    trains = [np.asarray(times[0] + find_spikes(trace, dt).onsets, float) for trace in v.T]
     return Target(protocol, _responses(trains, times, v, protocol))

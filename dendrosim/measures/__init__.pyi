@@ -15,6 +15,7 @@ from .spike_distance import coincidences as coincidences
 from .spike_distance import van_rossum as van_rossum
 from .spike_distance import victor_purpura as victor_purpura
 from .spike_features import efel_features as efel_features
+from .spike_features import efel_names as efel_names
 from .trains import adaptation_index as adaptation_index
 from .trains import cv_isi as cv_isi
 from .trains import firing_rate as firing_rate

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import numpy as np
 from brian2 import second, volt
@@ -102,3 +103,12 @@ def efel_features(
         name: np.nan if value is None or not np.size(value) else float(np.mean(value))
         for name, value in values.items()
     }
+
+
+def efel_names() -> tuple[str, ...]:
+    """Return the names of eFEL's features; empty if it is not installed."""
+    if find_spec("efel") is None:
+        return ()
+    import efel
+
+    return tuple(efel.get_feature_names())

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dendrosim import checks
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.equations import override, parse_equations
 from dendrosim.model.expressions import parse_statements
 from dendrosim.model.parts import (
@@ -34,28 +34,28 @@ def of_variant(model: Model, name: str) -> dict[str, Any]:
         If it changes a field that the model does not have.
     """
     table = model.variants[name]
-    where = f"{model.source}: variants.{name}"
     changed: dict[str, Any] = {"recurrent": table.get("recurrent", model.recurrent)}
-    if "equations" in table:
-        lines = parse_equations(table["equations"], f"{where}, equations")
-        changed["equations"] = override(model.equations, lines)
-    if "update" in table:
-        new = {s.target: s for s in parse_statements(table["update"], f"{where}, update")}
-        if extra := new.keys() - set(model.states):
-            raise DendrosimError(
-                f"{where}, update: the model does not assign {', '.join(sorted(extra))}"
-            )
-        changed["update"] = tuple(new.get(s.target, s) for s in model.update)
-    if "derived" in table:
-        if extra := table["derived"].keys() - model.derived.keys():
-            raise DendrosimError(
-                f"{where}, derived: the model does not derive {', '.join(sorted(extra))}"
-            )
-        changed["derived"] = MappingProxyType(
-            {**model.derived, **read_derived(table["derived"], f"{where}, derived")}
-        )
-    if "inputs" in table:
-        changed["inputs"] = read_names(table["inputs"], f"{where}, inputs")
+    place = f"variants.{name}"
+    with at(model.source or model.name):
+        if "equations" in table:
+            lines = parse_equations(table["equations"], f"{place}, equations")
+            changed["equations"] = override(model.equations, lines)
+        if "update" in table:
+            new = {s.target: s for s in parse_statements(table["update"], f"{place}, update")}
+            if extra := new.keys() - set(model.states):
+                raise DendrosimError(
+                    f"{place}, update: the model does not assign {', '.join(sorted(extra))}"
+                )
+            changed["update"] = tuple(new.get(s.target, s) for s in model.update)
+        if "derived" in table:
+            if extra := table["derived"].keys() - model.derived.keys():
+                raise DendrosimError(
+                    f"{place}, derived: the model does not derive {', '.join(sorted(extra))}"
+                )
+            own = read_derived(table["derived"], f"{place}, derived")
+            changed["derived"] = MappingProxyType({**model.derived, **own})
+        if "inputs" in table:
+            changed["inputs"] = read_names(table["inputs"], f"{place}, inputs")
     return changed
 
 
@@ -67,15 +67,14 @@ def of_integration(model: Model, spikes: Mapping[str, Any], method: str | None) 
     DendrosimError
         If the model is discrete, or a text is not valid.
     """
-    source = model.source or model.name
     given = {key: v for key, v in {**spikes, "method": method}.items() if v is not None}
     if model.kind == "discrete" and given:
-        raise DendrosimError(f"{source}: a discrete model has no {' and no '.join(given)}")
+        raise DendrosimError(f"a discrete model has no {' and no '.join(given)}")
     read = {
         "threshold": read_threshold, "refractory": read_refractory, "reset": parse_statements,
         "method": checks.text,
     }  # fmt: skip
-    return {key: read[key](value, f"{source}: {key}") for key, value in given.items()}
+    return {key: read[key](value, key) for key, value in given.items()}
 
 
 def of_values(
@@ -88,41 +87,38 @@ def of_values(
     DendrosimError
         If a name is unknown, or a value has the wrong unit.
     """
-    source = model.source or model.name
     for key, table in (("parameters", parameters), ("initial", initial)):
         if not isinstance(table, Mapping | None):
-            raise DendrosimError(f"{source}: {key} = {table!r} should map names to values")
+            raise DendrosimError(f"{key} = {table!r} should map names to values")
     changed: dict[str, Any] = {}
     if parameters:
-        changed["parameters"] = _changed_parameters(model, parameters, source)
+        changed["parameters"] = _changed_parameters(model, parameters)
     if initial:
-        changed["initial"], changed["starts"] = _changed_initial(model, initial, source)
+        changed["initial"], changed["starts"] = _changed_initial(model, initial)
     return changed
 
 
-def _changed_parameters(model: Model, changes: Mapping, source: str) -> Mapping[str, Parameter]:
+def _changed_parameters(model: Model, changes: Mapping) -> Mapping[str, Parameter]:
     result = dict(model.parameters)
     for name, value in changes.items():
-        where = f"{source}: parameters.{name}"
+        key = f"parameters.{name}"
         if name not in result:
-            raise DendrosimError(f"{where} is not a parameter; {did_you_mean(name, result)}")
-        new = quantity(value, where, like=result[name].value)
+            raise DendrosimError(f"{key} is not a parameter; {did_you_mean(name, result)}")
+        new = quantity(value, key, like=result[name].value)
         text = value if isinstance(value, str) else describe(new)
         result[name] = replace(result[name], value=new, text=text, source="changed by the user")
     return MappingProxyType(result)
 
 
-def _changed_initial(model: Model, changes: Mapping, source: str) -> tuple[Mapping, Mapping]:
+def _changed_initial(model: Model, changes: Mapping) -> tuple[Mapping, Mapping]:
     """Return the initial state, and the expressions for states that depend on parameters."""
     result = dict(model.initial)
     for name in changes:
         if name not in result:
-            raise DendrosimError(
-                f"{source}: initial.{name} is not a state; {did_you_mean(name, result)}"
-            )
+            raise DendrosimError(f"initial.{name} is not a state; {did_you_mean(name, result)}")
     names = [*model.parameters, *model.derived] if model.kind == "discrete" else []
-    values, starts = read_initial(changes, names, f"{source}: initial")
+    values, starts = read_initial(changes, names)
     for name, value in values.items():
-        result[name] = quantity(value, f"{source}: initial.{name}", like=result[name])
+        result[name] = quantity(value, f"initial.{name}", like=result[name])
     kept = {name: start for name, start in model.starts.items() if name not in changes}
     return MappingProxyType(result), MappingProxyType(kept | starts)

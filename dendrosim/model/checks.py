@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.equations import check_equations, dimension_of
 from dendrosim.model.expressions import Expression, check_names
 from dendrosim.model.names import is_name
@@ -26,47 +26,46 @@ def check_model(model: Model) -> dict[str, Dimension]:
     Raises
     ------
     DendrosimError
-        With the source, the key and the valid values.
+        With the key and the valid values.
     """
-    where = model.source or model.name
     given = {name: parameter.value.dim for name, parameter in model.parameters.items()}
     variables = {*model.states, *model.inputs.values(), *(e.name for e in model.equations)}
     for name in given:
         if not is_name(name) or name in variables:
-            raise DendrosimError(f"{where}: {name!r} cannot be the name of a parameter")
+            raise DendrosimError(f"{name!r} cannot be the name of a parameter")
     dims = (
-        _check_continuous(model, given, where)
+        _check_continuous(model, given)
         if model.kind == "continuous"
-        else _check_discrete(model, given, where)
+        else _check_discrete(model, given)
     )
     for place, variable in model.inputs.items():
         if model.kind == "continuous" and not any(
             e.name == variable and e.kind == "input" for e in model.equations
         ):
-            raise DendrosimError(f"{where}: inputs.{place} = {variable!r} is not a line 'I : unit'")
+            raise DendrosimError(f"inputs.{place} = {variable!r} is not a line 'I : unit'")
     for place, variable in model.potentials.items():
         if variable not in model.states:
             raise DendrosimError(
-                f"{where}: potentials.{place} = {variable!r} is not a state; "
+                f"potentials.{place} = {variable!r} is not a state; "
                 f"{did_you_mean(variable, model.states)}"
             )
         if dims[variable] not in (UNITS["volt"].dim, DIMENSIONLESS):
             raise DendrosimError(
-                f"{where}: potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
+                f"potentials.{place} = {variable!r} is in {unit_text(dims[variable])}; a "
                 "potential is in volt, or has no unit"
             )
-    _check_signs(model, where)
-    _check_areas(model, dims, where)
+    _check_signs(model)
+    _check_areas(model, dims)
     for name in model.initial:
         if name not in model.states:
             raise DendrosimError(
-                f"{where}: initial.{name} is not a state; {did_you_mean(name, model.states)}"
+                f"initial.{name} is not a state; {did_you_mean(name, model.states)}"
             )
-        quantity(model.initial[name], f"{where}: initial.{name}", like=dims[name])
-    _check_starts(model, where)
+        quantity(model.initial[name], f"initial.{name}", like=dims[name])
+    _check_starts(model)
     missing = set(model.states) - model.initial.keys()
     if missing and model.kind == "continuous":
-        raise DendrosimError(f"{where}: [initial] lacks {', '.join(sorted(missing))}")
+        raise DendrosimError(f"[initial] lacks {', '.join(sorted(missing))}")
     return dims
 
 
@@ -82,16 +81,16 @@ _UNSIGNED = {
 }  # fmt: skip
 
 
-def _check_signs(model: Model, where: str) -> None:
+def _check_signs(model: Model) -> None:
     for name, parameter in model.parameters.items():
         what = _UNSIGNED.get(parameter.value.dim)
         if what and np.any(np.asarray(parameter.value) < 0):
             raise DendrosimError(
-                f"{where}: parameters.{name} = {describe(parameter.value)} is {what} below 0"
+                f"parameters.{name} = {describe(parameter.value)} is {what} below 0"
             )
 
 
-def _check_starts(model: Model, where: str) -> None:
+def _check_starts(model: Model) -> None:
     """Check that initial values depend only on parameters that are not trainable."""
     known = {*model.parameters, *model.derived}
     trained = {name for name, parameter in model.parameters.items() if parameter.trainable}
@@ -99,18 +98,19 @@ def _check_starts(model: Model, where: str) -> None:
         if derived.names & trained:
             trained.add(name)
     for name, start in model.starts.items():
-        here = f"{where}: initial.{name}"
+        place = f"initial.{name}"
         if name not in model.states:
-            raise DendrosimError(f"{here} is not a state; {did_you_mean(name, model.states)}")
-        check_names(start, known, here)
+            raise DendrosimError(f"{place} is not a state; {did_you_mean(name, model.states)}")
+        with at(place):
+            check_names(start, known)
         for moved in sorted(start.names & trained):
             raise DendrosimError(
-                f"{here} = {start.text!r}: {moved} changes in training, but an initial "
+                f"{place} = {start.text!r}: {moved} changes in training, but an initial "
                 "value may only depend on parameters that do not"
             )
 
 
-def _check_areas(model: Model, dims: dict, where: str) -> None:
+def _check_areas(model: Model, dims: dict) -> None:
     """Check that each share is a plain number and belongs to an input that is a current density."""
     if model.kind == "continuous":
         places = [p for p, name in model.inputs.items() if dims[name] is DENSITY]
@@ -118,96 +118,95 @@ def _check_areas(model: Model, dims: dict, where: str) -> None:
         currents = model.scales.current.values() if model.scales else ()
         places = sorted({place for gains in currents for place in gains})
     for place, share in model.areas.items():
-        here = f"{where}: areas.{place}"
-        if place not in places:
-            raise DendrosimError(
-                f"{here}: no current density enters there; {did_you_mean(place, places)}"
-            )
-        check_names(share, model.parameters, here)
-        own = {name: dims[name] for name in share.names & model.parameters.keys()}
-        if dimension_of(share, own, here) is not DIMENSIONLESS:
-            raise DendrosimError(f"{here}: {share.text!r} is not a plain number")
+        with at(f"areas.{place}"):
+            if place not in places:
+                raise DendrosimError(
+                    f"no current density enters there; {did_you_mean(place, places)}"
+                )
+            check_names(share, model.parameters)
+            own = {name: dims[name] for name in share.names & model.parameters.keys()}
+            if dimension_of(share, own) is not DIMENSIONLESS:
+                raise DendrosimError(f"{share.text!r} is not a plain number")
     for place, values in model.shares().items():
         if not np.all((values > 0) & (values <= 1)):
             raise DendrosimError(
-                f"{where}: areas.{place} = {model.areas[place].text!r} is {values}, not a share of "
+                f"areas.{place} = {model.areas[place].text!r} is {values}, not a share of "
                 "the cell's membrane, which is above 0 and at most 1"
             )
 
 
-def _check_continuous(model: Model, given: dict, where: str) -> dict[str, Dimension]:
-    dims = check_equations(model.equations, given, where)
+def _check_continuous(model: Model, given: dict) -> dict[str, Dimension]:
+    dims = check_equations(model.equations, given)
     declared = {e.name for e in model.equations if e.kind == "input"}
     if extra := declared - set(model.inputs.values()):
         raise DendrosimError(
-            f"{where}: {', '.join(sorted(extra))} has neither a value in [parameters] nor a place "
-            "in inputs"
+            f"{', '.join(sorted(extra))} has neither a value in [parameters] nor a place in inputs"
         )
     if not model.states:
-        raise DendrosimError(f"{where}: equations hold no differential equation")
+        raise DendrosimError("equations hold no differential equation")
     for label in ("threshold", "refractory"):
         part = getattr(model, label)
         if isinstance(part, Expression):
-            check_names(part, dims, f"{where}: {label}")
-            dim = dimension_of(part, dims, f"{where}: {label}")
-            if not part.is_condition and dim is not UNITS["second"].dim:
-                raise DendrosimError(
-                    f"{where}: {label}: {part.text!r} is neither a condition nor a time"
-                )
+            with at(label):
+                check_names(part, dims)
+                dim = dimension_of(part, dims)
+                if not part.is_condition and dim is not UNITS["second"].dim:
+                    raise DendrosimError(f"{part.text!r} is neither a condition nor a time")
     if model.reset and model.threshold is None:
         raise DendrosimError(
-            f"{where}: the key 'reset' needs the key 'threshold', a condition on "
+            f"the key 'reset' needs the key 'threshold', a condition on "
             f"{' or '.join(model.states)}: without one nothing is reset"
         )
     for statement in model.reset:
-        here = f"{where}: reset of {statement.target}"
-        if statement.target not in model.states:
-            raise DendrosimError(f"{here}: not a state; {did_you_mean('', model.states)}")
-        check_names(statement.expression, dims, here)
-        if dimension_of(statement.expression, dims, here) is not dims[statement.target]:
-            raise DendrosimError(f"{here}: {statement.expression.text!r} has another unit")
+        with at(f"reset of {statement.target}"):
+            if statement.target not in model.states:
+                raise DendrosimError(f"not a state; {did_you_mean('', model.states)}")
+            check_names(statement.expression, dims)
+            if dimension_of(statement.expression, dims) is not dims[statement.target]:
+                raise DendrosimError(f"{statement.expression.text!r} has another unit")
     return dims
 
 
-def _check_discrete(model: Model, given: dict, where: str) -> dict[str, Dimension]:
+def _check_discrete(model: Model, given: dict) -> dict[str, Dimension]:
     for name, dim in given.items():
         if dim is not DIMENSIONLESS:
             raise DendrosimError(
-                f"{where}: parameters.{name} has a unit; a discrete model is dimensionless "
+                f"parameters.{name} has a unit; a discrete model is dimensionless "
                 "(give its physical meaning in [scales])"
             )
     known = set(given)
     for name, expression in model.derived.items():
         if not is_name(name) or name in known | {*model.states, *model.inputs.values()}:
-            raise DendrosimError(f"{where}: derived.{name} cannot be the name of a derived value")
-        check_names(expression, known, f"{where}: derived.{name}")
+            raise DendrosimError(f"derived.{name} cannot be the name of a derived value")
+        with at(f"derived.{name}"):
+            check_names(expression, known)
         known.add(name)
     known |= {*model.states, *model.inputs.values()}
     for statement in model.update:
         if statement.target in given or statement.target in model.derived:
-            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, a parameter")
+            raise DendrosimError(f"update assigns to {statement.target!r}, a parameter")
         if statement.target in model.inputs.values():
-            raise DendrosimError(f"{where}: update assigns to {statement.target!r}, an input")
-        check_names(statement.expression, known, f"{where}: update of {statement.target}")
+            raise DendrosimError(f"update assigns to {statement.target!r}, an input")
+        with at(f"update of {statement.target}"):
+            check_names(statement.expression, known)
     if model.output not in model.states:
         raise DendrosimError(
-            f"{where}: output = {model.output!r} is not assigned in update; "
+            f"output = {model.output!r} is not assigned in update; "
             f"{did_you_mean(str(model.output), model.states)}"
         )
     (fired,) = (s.expression for s in model.update if s.target == model.output)
     if not _is_spike(fired.tree):
         raise DendrosimError(
-            f"{where}: update of {model.output}: {fired.text!r} is the output, so it has to be 0 "
+            f"update of {model.output}: {fired.text!r} is the output, so it has to be 0 "
             "or 1: int(...) of a condition, such as int(U > V_th), or a product of these"
         )
     for port in model.given_ports:
         if port not in model.inputs.values():
             raise DendrosimError(
-                f"{where}: ports: {port!r} is not an input; "
-                f"{did_you_mean(str(port), model.inputs.values())}"
+                f"ports: {port!r} is not an input; {did_you_mean(str(port), model.inputs.values())}"
             )
     if model.scales is not None:
-        _check_scales(model, model.scales, where)
+        _check_scales(model, model.scales)
     return dict.fromkeys(known, DIMENSIONLESS) | dict.fromkeys(CONSTANTS, DIMENSIONLESS)
 
 
@@ -223,17 +222,15 @@ def _is_spike(node: ast.expr) -> bool:
     return False
 
 
-def _check_scales(model: Model, scales: Scales, where: str) -> None:
+def _check_scales(model: Model, scales: Scales) -> None:
     ports = model.inputs.values()
     known = {"rest": model.states, "current": ports, "bias": ports}
     for key, valid in known.items():
         for name in getattr(scales, key).keys() - set(valid):
-            raise DendrosimError(
-                f"{where}: scales.{key}.{name} is not known; {did_you_mean(name, valid)}"
-            )
+            raise DendrosimError(f"scales.{key}.{name} is not known; {did_you_mean(name, valid)}")
     for port, places in scales.current.items():
         for place in places:
             if not is_name(place):
-                raise DendrosimError(f"{where}: scales.current.{port}: {place!r} is not a place")
+                raise DendrosimError(f"scales.current.{port}: {place!r} is not a place")
     if model.dt is None:
-        raise DendrosimError(f"{where}: a model with scales needs the key 'dt'")
+        raise DendrosimError("a model with scales needs the key 'dt'")

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
 from brian2.core.variables import Variable
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, DimensionMismatchError
 
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.expressions import Expression, check_names, join_lines, limited, parse_number
 from dendrosim.model.names import is_name
 from dendrosim.model.quantities import UNITS, parse_unit, unit_text, unit_words
@@ -78,7 +79,7 @@ class Equation:
         return f"{left}{right} : {unit_text(self.dim)}{flag}"
 
 
-def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]:
+def parse_equations(text: str, name: str = "equations") -> tuple[Equation, ...]:
     """Read a block of equations.
 
     Raises
@@ -87,31 +88,44 @@ def parse_equations(text: str, where: str = "equations") -> tuple[Equation, ...]
         With the line that has none of the three forms, or the name that is defined twice.
     """
     equations: dict[str, Equation] = {}
-    for line in limited(_logical_lines(text), where):
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise DendrosimError(
-                f"{where}: {line!r} is not 'dv/dt = expression : unit', "
-                "'name = expression : unit' or 'name : unit'"
-            )
-        part = match.groupdict()
-        name = part["state"] or part["name"] or part["given"]
-        if not is_name(name):
-            raise DendrosimError(f"{where}: {name!r} cannot be the name of a variable")
-        if name in equations:
-            raise DendrosimError(f"{where}: {name!r} is defined twice")
-        kind = "differential" if part["state"] else "subexpression" if part["name"] else "input"
-        valid = (None, "constant over dt") if kind == "subexpression" else (None,)
-        if part["flag"] not in valid:
-            raise DendrosimError(
-                f"{where}, {name}: unknown flag {part['flag']!r}; valid: constant over dt, of a "
-                "line 'name = expression : unit'"
-            )
-        parse_unit(part["unit"], f"{where}, {name}")
-        right = part["rate"] or part["value"]
-        expression = parse_number(right, f"{where}, {name}") if right else None
-        equations[name] = Equation(kind, name, expression, part["unit"], part["flag"])
+    with at(name):
+        lines = limited(_logical_lines(text))
+    for line in lines:
+        with at(name):
+            part, variable = _parts(line, equations)
+        equations[variable] = _equation(part, variable, f"{name}, {variable}")
     return tuple(equations.values())
+
+
+def _parts(line: str, earlier: Collection[str]) -> tuple[dict[str, Any], str]:
+    """Return the parts of a line and its variable; `earlier` holds those of the lines before it."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise DendrosimError(
+            f"{line!r} is not 'dv/dt = expression : unit', 'name = expression : unit' or "
+            "'name : unit'"
+        )
+    part = match.groupdict()
+    name = part["state"] or part["name"] or part["given"]
+    if not is_name(name):
+        raise DendrosimError(f"{name!r} cannot be the name of a variable")
+    if name in earlier:
+        raise DendrosimError(f"{name!r} is defined twice")
+    return part, name
+
+
+def _equation(part: Mapping[str, Any], variable: str, place: str) -> Equation:
+    kind = "differential" if part["state"] else "subexpression" if part["name"] else "input"
+    valid = (None, "constant over dt") if kind == "subexpression" else (None,)
+    if part["flag"] not in valid:
+        raise DendrosimError(
+            f"{place}: unknown flag {part['flag']!r}; valid: constant over dt, of a line "
+            "'name = expression : unit'"
+        )
+    parse_unit(part["unit"], place)
+    right = part["rate"] or part["value"]
+    expression = parse_number(right, place) if right else None
+    return Equation(kind, variable, expression, part["unit"], part["flag"])
 
 
 def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tuple[Equation, ...]:
@@ -122,7 +136,7 @@ def override(equations: Iterable[Equation], changed: Iterable[Equation]) -> tupl
 
 
 def check_equations(
-    equations: tuple[Equation, ...], given: Mapping[str, Dimension], where: str
+    equations: tuple[Equation, ...], given: Mapping[str, Dimension]
 ) -> dict[str, Dimension]:
     """Check that every name is defined, every unit matches and no definition is circular.
 
@@ -132,8 +146,6 @@ def check_equations(
         All equations of the model.
     given
         Dimensions of the parameters.
-    where
-        The file, for errors.
 
     Returns
     -------
@@ -150,34 +162,34 @@ def check_equations(
     for equation in equations:
         if equation.expression is None:
             continue
-        here = f"{where}: equation of {equation.name}"
-        check_names(equation.expression, dims, here)
-        found = dimension_of(equation.expression, dims, here)
-        wanted = equation.dim / _SECOND if equation.kind == "differential" else equation.dim
-        if found is not wanted:
-            raise DendrosimError(
-                f"{here}: {equation.expression.text!r} has {unit_words(found)}, "
-                f"but {unit_words(wanted)} is needed"
-            )
-    _check_expanded(equations, where)
+        with at(f"equation of {equation.name}"):
+            check_names(equation.expression, dims)
+            found = dimension_of(equation.expression, dims)
+            wanted = equation.dim / _SECOND if equation.kind == "differential" else equation.dim
+            if found is not wanted:
+                raise DendrosimError(
+                    f"{equation.expression.text!r} has {unit_words(found)}, "
+                    f"but {unit_words(wanted)} is needed"
+                )
+    _check_expanded(equations)
     return dims
 
 
-def _check_expanded(equations: tuple[Equation, ...], where: str) -> None:
+def _check_expanded(equations: tuple[Equation, ...]) -> None:
     """Refuse subexpressions that grow exponentially when Brian2 substitutes them."""
     lengths: dict[str, int] = {}
     differential = [e for e in equations if e.kind == "differential"]
-    for equation in (*in_order(equations, where), *differential):
+    for equation in (*in_order(equations), *differential):
         used = (n.id for n in ast.walk(equation.right.tree) if isinstance(n, ast.Name))
         lengths[equation.name] = sum(lengths.get(name, 1) for name in used) + 1
         if lengths[equation.name] > MAX_EXPANDED:
             raise DendrosimError(
-                f"{where}: {equation.name}, with its subexpressions written out, has more than "
+                f"{equation.name}, with its subexpressions written out, has more than "
                 f"{MAX_EXPANDED:,} names"
             )
 
 
-def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: str) -> Dimension:
+def dimension_of(expression: Expression, dims: Mapping[str, Dimension]) -> Dimension:
     """Return the dimension of an expression.
 
     Raises
@@ -190,13 +202,13 @@ def dimension_of(expression: Expression, dims: Mapping[str, Dimension], where: s
     try:
         found = parse_expression_dimensions(expression.text, variables)
     except DimensionMismatchError as error:
-        raise DendrosimError(f"{where}: {_one_line(error)}") from None
+        raise DendrosimError(f"{_one_line(error)}") from None
     except (TypeError, ValueError, SyntaxError, NotImplementedError) as error:
-        raise DendrosimError(f"{where}: {expression.text!r}: {_one_line(error)}") from None
+        raise DendrosimError(f"{expression.text!r}: {_one_line(error)}") from None
     return found
 
 
-def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Equation]:
+def in_order(equations: Iterable[Equation]) -> list[Equation]:
     """Return the subexpressions ordered so that each one uses only earlier ones.
 
     Raises
@@ -209,7 +221,7 @@ def in_order(equations: Iterable[Equation], where: str = "equations") -> list[Eq
     while waiting:
         ready = [e for e in waiting.values() if not e.right.names & waiting.keys()]
         if not ready:
-            raise DendrosimError(f"{where}: {', '.join(waiting)} are defined by one another")
+            raise DendrosimError(f"{', '.join(waiting)} are defined by one another")
         order += ready
         for equation in ready:
             del waiting[equation.name]

@@ -9,12 +9,12 @@ or passed to Brian2 as text.  Nothing is ever passed to ``eval``.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.names import is_name
 from dendrosim.model.quantities import UNITS
 from dendrosim.model.syntax import CONSTANTS, FUNCTIONS, called_name, evaluate, is_condition
@@ -93,33 +93,23 @@ class Statement:
         return f"{self.target} = +({self.expression.text})" if may_alias else self.text
 
 
-def parse_expression(text: Any, where: str = "expression") -> Expression:
+def parse_expression(text: Any, name: str = "expression") -> Expression:
     """Check one expression.
 
     Parameters
     ----------
     text
         Such as ``"g_L*(E_L - v_s)"``.
-    where
-        File and key, for the error message.
+    name
+        Name of the expression, for the error message.
 
     Raises
     ------
     DendrosimError
         If it is not text, does not parse, or uses syntax outside the language.
     """
-    if not isinstance(text, str):
-        raise DendrosimError(f"{where}: {text!r} is not an expression written as text")
-    flat = " ".join(" ".join(join_lines(text)).split())
-    if len(flat) > MAX_LENGTH:
-        raise DendrosimError(f"{where}: an expression of {len(flat)} characters is too long")
-    if not flat.isascii():  # Python normalises some other letters to ASCII ones
-        raise DendrosimError(f"{where}: {flat!r} holds a character that is not ASCII")
-    try:
-        tree = ast.parse(flat, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise DendrosimError(f"{where}: {flat!r} is not an expression") from None
-    check(tree, flat, where)
+    with at(name):
+        flat, tree = _checked(text)
     if any(isinstance(node, ast.Name) and node.id == "sigmoid" for node in ast.walk(tree)):
         tree = _WriteOutSigmoid().visit(tree)
         flat = ast.unparse(tree)
@@ -130,7 +120,24 @@ def parse_expression(text: Any, where: str = "expression") -> Expression:
     return Expression(flat, frozenset(names))
 
 
-def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
+def _checked(text: Any) -> tuple[str, ast.expr]:
+    """Return an expression on one line, and its syntax tree."""
+    if not isinstance(text, str):
+        raise DendrosimError(f"{text!r} is not an expression written as text")
+    flat = " ".join(" ".join(join_lines(text)).split())
+    if len(flat) > MAX_LENGTH:
+        raise DendrosimError(f"an expression of {len(flat)} characters is too long")
+    if not flat.isascii():  # Python normalises some other letters to ASCII ones
+        raise DendrosimError(f"{flat!r} holds a character that is not ASCII")
+    try:
+        tree = ast.parse(flat, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DendrosimError(f"{flat!r} is not an expression") from None
+    check(tree, flat)
+    return flat, tree
+
+
+def parse_statements(text: Any, name: str = "update") -> tuple[Statement, ...]:
     """Check a block of assignments, one per line; ``#`` starts a comment.
 
     Raises
@@ -138,37 +145,45 @@ def parse_statements(text: Any, where: str = "update") -> tuple[Statement, ...]:
     DendrosimError
         If a line is not an assignment of a number to a plain name, or a target appears twice.
     """
-    if not isinstance(text, str):
-        raise DendrosimError(f"{where}: {text!r} is not text")
-    statements: list[Statement] = []
-    for line in limited(join_lines(text), where):
-        target, equals, expression = line.partition("=")
-        target = target.strip()
-        if not equals or expression.startswith("=") or not is_name(target):
-            raise DendrosimError(f"{where}: {line!r} is not an assignment 'name = expression'")
-        if any(statement.target == target for statement in statements):
-            raise DendrosimError(
-                f"{where}: {target!r} is assigned twice; a second value needs a name of its own"
-            )
-        statements.append(Statement(target, parse_number(expression, f"{where}, {target}")))
-    return tuple(statements)
+    statements: dict[str, Statement] = {}
+    with at(name):
+        if not isinstance(text, str):
+            raise DendrosimError(f"{text!r} is not text")
+        lines = limited(join_lines(text))
+    for line in lines:
+        with at(name):
+            target, expression = _assignment(line, statements)
+        statements[target] = Statement(target, parse_number(expression, f"{name}, {target}"))
+    return tuple(statements.values())
 
 
-def parse_number(text: Any, where: str = "expression") -> Expression:
+def _assignment(line: str, earlier: Collection[str]) -> tuple[str, str]:
+    """Return both sides of a line; `earlier` holds the targets of the lines before it."""
+    target, equals, expression = line.partition("=")
+    target = target.strip()
+    if not equals or expression.startswith("=") or not is_name(target):
+        raise DendrosimError(f"{line!r} is not an assignment 'name = expression'")
+    if target in earlier:
+        raise DendrosimError(
+            f"{target!r} is assigned twice; a second value needs a name of its own"
+        )
+    return target, expression
+
+
+def parse_number(text: Any, name: str = "expression") -> Expression:
     """Check one expression that must be a number, not a condition."""
-    return _of_kind(parse_expression(text, where), False, where)
+    found = parse_expression(text, name)
+    if found.is_condition:
+        raise DendrosimError(f"{name}: {found.text!r} is a condition, not a number")
+    return found
 
 
-def parse_condition(text: Any, where: str = "condition") -> Expression:
+def parse_condition(text: Any, name: str = "condition") -> Expression:
     """Check one expression that must be a condition, not a number."""
-    return _of_kind(parse_expression(text, where), True, where)
-
-
-def _of_kind(expression: Expression, condition: bool, where: str) -> Expression:
-    if expression.is_condition is condition:
-        return expression
-    what = "a number, not a condition" if condition else "a condition, not a number"
-    raise DendrosimError(f"{where}: {expression.text!r} is {what}")
+    found = parse_expression(text, name)
+    if not found.is_condition:
+        raise DendrosimError(f"{name}: {found.text!r} is a number, not a condition")
+    return found
 
 
 def join_lines(text: str) -> list[str]:
@@ -186,21 +201,21 @@ def join_lines(text: str) -> list[str]:
     return [*lines, " ".join(parts)] if parts else lines
 
 
-def limited(lines: list[str], where: str) -> list[str]:
+def limited(lines: list[str]) -> list[str]:
     """Return the lines; refuse more or longer lines than any real model has."""
     if len(lines) > MAX_LINES:
-        raise DendrosimError(f"{where}: more than {MAX_LINES} lines")
+        raise DendrosimError(f"more than {MAX_LINES} lines")
     for line in lines:
         if len(line) > MAX_LENGTH:
-            raise DendrosimError(f"{where}: a line of {len(line)} characters is too long")
+            raise DendrosimError(f"a line of {len(line)} characters is too long")
     return lines
 
 
-def check_names(expression: Expression, known: Any, where: str) -> None:
+def check_names(expression: Expression, known: Any) -> None:
     """Refuse a name that is not in `known`."""
     for name in sorted(expression.names - set(known) - CONSTANTS.keys()):
         hint = did_you_mean(name, set(known) - UNITS.keys())
-        raise DendrosimError(f"{where}: {name!r} in {expression.text!r} is not known; {hint}")
+        raise DendrosimError(f"{name!r} in {expression.text!r} is not known; {hint}")
 
 
 @lru_cache(maxsize=4096)

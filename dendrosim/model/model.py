@@ -16,7 +16,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import Dimension
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model import changes
 from dendrosim.model.checks import check_model
 from dendrosim.model.equations import (
@@ -178,10 +178,11 @@ class Model(Pickled):
         """Return every parameter and derived value with its unit."""
         values = {name: parameter.value for name, parameter in self.parameters.items()}
         numbers = {name: np.asarray(value) for name, value in values.items()}
-        with np.errstate(all="ignore"):  # values that are not finite are refused just below
+        # values that are not finite are refused just below
+        with at(self.source or self.name), np.errstate(all="ignore"):
             for name, expression in self.derived.items():
                 numbers[name] = expression(numbers)
-                values[name] = quantity(numbers[name], f"{self.source}: derived {name}")
+                values[name] = quantity(numbers[name], f"derived {name}")
         return values
 
     def shares(self) -> dict[str, np.ndarray]:
@@ -192,7 +193,7 @@ class Model(Pickled):
         with np.errstate(all="ignore"):  # invalid shares are refused when the model is created
             return {place: np.asarray(share(numbers)) for place, share in self.areas.items()}
 
-    def place(self, into: str, where: str = "stimulus") -> str:
+    def place(self, into: str) -> str:
         """Return the place of this model that `into` refers to in a protocol.
 
         `into` is a place (``"soma"``), its variable, or one of `USUAL_INPUTS`.
@@ -206,7 +207,7 @@ class Model(Pickled):
         place = by_variable.get(into, USUAL_INPUTS.get(into, into))
         if place not in self.inputs:
             known = ", ".join(f"{place} ({name})" for place, name in self.inputs.items())
-            raise DendrosimError(f"{where}: {self.name} has no input {into!r}; it has {known}")
+            raise DendrosimError(f"{self.name} has no input {into!r}; it has {known}")
         return place
 
     def variant(self, name: str) -> Model:
@@ -262,10 +263,11 @@ class Model(Pickled):
         """
         model = self if variant is None else self.variant(variant)
         spikes = {"threshold": threshold, "refractory": refractory, "reset": reset}
-        changed = changes.of_values(model, parameters, initial)
-        changed |= changes.of_integration(model, spikes, method)
-        if dt is not None:
-            changed["dt"] = time_step(dt, f"{model.source or model.name}: dt")
+        with at(model.source or model.name):
+            changed = changes.of_values(model, parameters, initial)
+            changed |= changes.of_integration(model, spikes, method)
+            if dt is not None:
+                changed["dt"] = time_step(dt)
         return checked(replace(model, **changed))
 
 
@@ -277,12 +279,12 @@ def checked(model: Model) -> Model:
     DendrosimError
         If its parts are inconsistent.
     """
-    dims = check_model(model)
-    initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
-    if model.starts:
-        where = f"{model.source or model.name}: initial"
-        numbers = {name: np.asarray(value) for name, value in model.values().items()}
-        with np.errstate(all="ignore"):  # values that are not finite are refused below
-            for name, start in model.starts.items():
-                initial[name] = quantity(start(numbers), f"{where}.{name}")
+    with at(model.source or model.name):
+        dims = check_model(model)
+        initial = {name: quantity(model.initial.get(name, 0.0)) for name in model.states}
+        if model.starts:
+            numbers = {name: np.asarray(value) for name, value in model.values().items()}
+            with np.errstate(all="ignore"):  # values that are not finite are refused below
+                for name, start in model.starts.items():
+                    initial[name] = quantity(start(numbers), f"initial.{name}")
     return replace(model, initial=MappingProxyType(initial), dims=MappingProxyType(dims))

@@ -13,7 +13,7 @@ from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
 from dendrosim import shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.expressions import Expression, parse_condition, parse_expression, parse_number
 from dendrosim.model.names import is_name
 from dendrosim.model.quantities import UNITS, describe, parse_unit, quantity
@@ -83,22 +83,22 @@ _PARAMETER: dict[str, shelves.Kinds] = {
 }  # fmt: skip
 
 
-def read_parameter(name: str, entry: Any, source: str) -> Parameter:
+def read_parameter(name: str, entry: Any) -> Parameter:
     """Read a value with its unit, or a table with the value and its description."""
-    where = f"{source}: parameters.{name}"
     if not isinstance(entry, dict):
         entry = {"value": entry}
-    shelves.check_keys(entry, _PARAMETER, where)
-    if "value" not in entry:
-        raise DendrosimError(f"{where}: the key 'value' is missing")
-    if entry.get("shape", "layer") not in ("layer", "neuron"):
-        raise DendrosimError(f"{where}: shape = {entry['shape']!r}; valid: layer, neuron")
-    text = str(entry["value"])
+    with at(f"parameters.{name}"):
+        shelves.check_keys(entry, _PARAMETER)
+        if "value" not in entry:
+            raise DendrosimError("the key 'value' is missing")
+        if entry.get("shape", "layer") not in ("layer", "neuron"):
+            raise DendrosimError(f"shape = {entry['shape']!r}; valid: layer, neuron")
+    value = quantity(entry["value"], f"parameters.{name}")
     rest = {key: value for key, value in entry.items() if key != "value"}
-    return Parameter(quantity(entry["value"], where), text, **rest)
+    return Parameter(value, str(entry["value"]), **rest)
 
 
-def time_step(value: Any, where: str = "dt") -> Quantity:
+def time_step(value: Any, name: str = "dt") -> Quantity:
     """Read a positive time.
 
     Raises
@@ -106,48 +106,48 @@ def time_step(value: Any, where: str = "dt") -> Quantity:
     DendrosimError
         If it is not a single positive time.
     """
-    dt = quantity(value, where, like=UNITS["second"])
+    dt = quantity(value, name, like=UNITS["second"])
     if dt.ndim or not dt > 0:
-        raise DendrosimError(f"{where}: {describe(dt, 'ms')} is not a time above 0")
+        raise DendrosimError(f"{name}: {describe(dt, 'ms')} is not a time above 0")
     return dt
 
 
-def read_threshold(text: Any, where: str) -> Expression | None:
+def read_threshold(text: Any, name: str) -> Expression | None:
     """Read a condition; None for an empty text."""
-    return None if isinstance(text, str) and not text else parse_condition(text, where)
+    return None if isinstance(text, str) and not text else parse_condition(text, name)
 
 
-def read_refractory(value: Any, where: str) -> Expression | Quantity | None:
+def read_refractory(value: Any, name: str) -> Expression | Quantity | None:
     """Read a time or a condition; None for an empty text."""
     if isinstance(value, str) and not value:
         return None
     if isinstance(value, str) and not value.lstrip(" +-.")[:1].isdigit():
-        return parse_expression(value, where)
-    time = quantity(value, where, like=UNITS["second"])
+        return parse_expression(value, name)
+    time = quantity(value, name, like=UNITS["second"])
     if np.any(time < 0):
-        raise DendrosimError(f"{where}: {value!r} is below 0")
+        raise DendrosimError(f"{name}: {value!r} is below 0")
     return time
 
 
-def read_names(table: dict | list, where: str) -> Mapping[str, str]:
+def read_names(table: dict | list, key: str) -> Mapping[str, str]:
     """Read places and their variables; in a list, place and variable have the same name."""
     pairs = list(table.items()) if isinstance(table, dict) else [(name, name) for name in table]
     for place, name in pairs:
         if not is_name(name) or not is_name(place):
-            raise DendrosimError(f"{where}: {place} = {name!r} does not name a variable")
+            raise DendrosimError(f"{key}: {place} = {name!r} does not name a variable")
     names = [name for _, name in pairs]
     if len(set(names)) < len(names):
-        raise DendrosimError(f"{where}: {', '.join(names)} names a variable twice")
+        raise DendrosimError(f"{key}: {', '.join(names)} names a variable twice")
     return MappingProxyType(dict(pairs))
 
 
-def read_derived(table: Mapping[str, str], where: str) -> dict[str, Expression]:
+def read_derived(table: Mapping[str, str], key: str) -> dict[str, Expression]:
     """Read the values that are computed from the parameters."""
-    return {name: parse_number(text, f"{where}.{name}") for name, text in table.items()}
+    return {name: parse_number(text, f"{key}.{name}") for name, text in table.items()}
 
 
 def read_initial(
-    table: Mapping[str, Any], names: Collection[str], where: str
+    table: Mapping[str, Any], names: Collection[str]
 ) -> tuple[dict[str, Quantity], dict[str, Expression]]:
     """Read the initial state: values, and expressions of the parameters.
 
@@ -157,58 +157,51 @@ def read_initial(
         State to value.
     names
         Parameters and derived values that an initial value may use; none for a continuous model.
-    where
-        File and key, for error messages.
     """
     starts = {
-        state: parse_number(text, f"{where}.{state}")
+        state: parse_number(text, f"initial.{state}")
         for state, text in table.items()
         if isinstance(text, str) and set(names) & set(re.findall(r"[A-Za-z_]\w*", text))
     }
     values = {
-        state: quantity(value, f"{where}.{state}")
+        state: quantity(value, f"initial.{state}")
         for state, value in table.items()
         if state not in starts
     }
     return values, starts
 
 
-def read_scales(table: dict, source: str) -> Scales:
+def read_scales(table: dict) -> Scales:
     """Read the physical units of the numbers of a discrete model."""
-    where = f"{source}: scales"
     keys = {"voltage": str, "rest": dict, "current": dict, "bias": dict}
-    shelves.check_keys(table, keys, where)
-    volt = UNITS["volt"].dim
+    with at("scales"):
+        shelves.check_keys(table, keys)
     current = table.get("current", {})
-    shelves.check_keys(current, dict.fromkeys(current, dict), f"{where}.current")
+    with at("scales.current"):
+        shelves.check_keys(current, dict.fromkeys(current, dict))
+    volt, per_density = UNITS["volt"].dim, parse_unit("meter**2/amp").dim
+    bias = _scalars(table.get("bias", {}), "scales.bias", DIMENSIONLESS)
     return Scales(
-        voltage=_scalar(table.get("voltage", ""), f"{where}.voltage", volt),
-        rest=_scalars(table.get("rest", {}), f"{where}.rest", volt),
+        voltage=_scalar(table.get("voltage", ""), "scales.voltage", volt),
+        rest=_scalars(table.get("rest", {}), "scales.rest", volt),
         current=MappingProxyType(
             {
-                port: _scalars(places, f"{where}.current.{port}", parse_unit("meter**2/amp").dim)
+                port: _scalars(places, f"scales.current.{port}", per_density)
                 for port, places in current.items()
             }
         ),
-        bias=MappingProxyType(
-            {
-                port: float(value)
-                for port, value in _scalars(
-                    table.get("bias", {}), f"{where}.bias", DIMENSIONLESS
-                ).items()
-            }
-        ),
+        bias=MappingProxyType({port: float(value) for port, value in bias.items()}),
     )
 
 
-def _scalar(value: Any, where: str, dim: Dimension) -> Quantity:
-    result = quantity(value, where, like=dim)
+def _scalar(value: Any, key: str, dim: Dimension) -> Quantity:
+    result = quantity(value, key, like=dim)
     if result.ndim:
-        raise DendrosimError(f"{where}: {value!r} cannot be a grid")
+        raise DendrosimError(f"{key}: {value!r} cannot be a grid")
     return result
 
 
-def _scalars(table: dict, where: str, dim: Dimension) -> Mapping[str, Quantity]:
+def _scalars(table: dict, key: str, dim: Dimension) -> Mapping[str, Quantity]:
     return MappingProxyType(
-        {name: _scalar(value, f"{where}.{name}", dim) for name, value in table.items()}
+        {name: _scalar(value, f"{key}.{name}", dim) for name, value in table.items()}
     )

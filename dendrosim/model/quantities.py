@@ -16,7 +16,7 @@ import numpy as np
 from brian2 import DEFAULT_UNITS, Quantity, mS
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensions
 
-from dendrosim.errors import DendrosimError, did_you_mean, not_a_bug_of_brian2
+from dendrosim.errors import DendrosimError, at, did_you_mean, not_a_bug_of_brian2
 
 not_a_bug_of_brian2()  # this module is the first to import Brian2, so set the hook here
 
@@ -40,7 +40,7 @@ UNITS: dict[str, Quantity] = {
 _SYMBOLS = {"s": "second", "m": "meter", "V": "volt", "A": "amp", "S": "siemens", "F": "farad"}
 
 
-def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
+def quantity(value: Any, name: str = "value", like: Any = None) -> Quantity:
     """Read a number, an array or a grid with its unit.
 
     Parameters
@@ -48,8 +48,8 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
     value
         Text such as ``"2.1 mS/cm**2"``, a Brian2 quantity, a number or a sequence of numbers
         (dimensionless).
-    where
-        What the value is, for the error message: a file and a key.
+    name
+        What the value is, for the error message.
     like
         A quantity or dimension that sets the required dimension; any by default.
 
@@ -63,18 +63,18 @@ def quantity(value: Any, where: str = "value", like: Any = None) -> Quantity:
     DendrosimError
         If the text is not a quantity, holds NaN, or has another dimension than `like`.
     """
-    result = (_from_text if isinstance(value, str) else _from_numbers)(value, where)
-    if np.ndim(result) > 1 or np.size(result) == 0:
-        raise DendrosimError(f"{where}: {value!r} has shape {np.shape(result)}, not one dimension")
-    if not np.all(np.isfinite(result)):
-        raise DendrosimError(f"{where}: {value!r} is not finite")
-    if like is not None:
-        expected = like if isinstance(like, Dimension) else get_dimensions(like)
-        if result.dim is not expected:
-            raise DendrosimError(
-                f"{where}: {value!r} has {unit_words(result.dim)}, "
-                f"but {unit_words(expected)} is needed"
-            )
+    with at(name):
+        result = (_from_text if isinstance(value, str) else _from_numbers)(value)
+        if np.ndim(result) > 1 or np.size(result) == 0:
+            raise DendrosimError(f"{value!r} has shape {np.shape(result)}, not one dimension")
+        if not np.all(np.isfinite(result)):
+            raise DendrosimError(f"{value!r} is not finite")
+        if like is not None:
+            expected = like if isinstance(like, Dimension) else get_dimensions(like)
+            if result.dim is not expected:
+                raise DendrosimError(
+                    f"{value!r} has {unit_words(result.dim)}, but {unit_words(expected)} is needed"
+                )
     return result
 
 
@@ -83,7 +83,7 @@ def _quantity(values: Any, dim: Dimension) -> Quantity:
     return Quantity(values, dim=dim, force_quantity=True)
 
 
-def _from_numbers(value: Any, where: str) -> Quantity:
+def _from_numbers(value: Any) -> Quantity:
     items = value if isinstance(value, list | tuple) else [value]
     try:
         dims = {get_dimensions(item) for item in items}
@@ -91,25 +91,23 @@ def _from_numbers(value: Any, where: str) -> Quantity:
     except (TypeError, ValueError):  # not a number, or lists of different lengths
         dims, numbers = set(), np.array(None)
     if isinstance(value, bool) or numbers.dtype.kind not in "iuf" or len(dims) > 1:
-        raise DendrosimError(
-            f"{where}: {value!r} is not a number with a unit, such as '2.1 mS/cm**2'"
-        )
+        raise DendrosimError(f"{value!r} is not a number with a unit, such as '2.1 mS/cm**2'")
     return _quantity(np.array(numbers, dtype=float), next(iter(dims), DIMENSIONLESS))
 
 
-def _from_text(text: str, where: str) -> Quantity:
+def _from_text(text: str) -> Quantity:
     match = _TEXT.fullmatch(" ".join(text.split()))
     if match is None:
         raise DendrosimError(
-            f"{where}: {text!r} is not a number with a unit, such as '2.1 mS/cm**2' "
+            f"{text!r} is not a number with a unit, such as '2.1 mS/cm**2' "
             "or 'linspace(0, 2, 41) uA/cm**2'"
         )
     numbers, unit = match.groups()
-    scale = parse_unit(unit, where)
-    return _quantity(_numbers(numbers, text, where) * float(scale), scale.dim)
+    scale = _unit(unit)
+    return _quantity(_numbers(numbers, text) * float(scale), scale.dim)
 
 
-def _numbers(text: str, whole: str, where: str) -> np.ndarray | np.float64:
+def _numbers(text: str, whole: str) -> np.ndarray | np.float64:
     if text[0] == "[":
         items = [item.strip() for item in text[1:-1].split(",")]
         name = None
@@ -119,20 +117,20 @@ def _numbers(text: str, whole: str, where: str) -> np.ndarray | np.float64:
     else:
         return np.float64(text)
     if not all(re.fullmatch(_NUMBER, item) for item in items):
-        raise DendrosimError(f"{where}: {whole!r} holds something that is not a number")
+        raise DendrosimError(f"{whole!r} holds something that is not a number")
     if name is None:
         return np.array([float(item) for item in items])
     if len(items) != 3 or not re.fullmatch("[0-9]{1,9}", items[2]):
         raise DendrosimError(
-            f"{where}: {whole!r} is not {name}(first, last, number) with a whole number of points"
+            f"{whole!r} is not {name}(first, last, number) with a whole number of points"
         )
     if not 1 <= int(items[2]) <= MAX_GRID:
-        raise DendrosimError(f"{where}: {whole!r} does not have from 1 to {MAX_GRID:,} points")
+        raise DendrosimError(f"{whole!r} does not have from 1 to {MAX_GRID:,} points")
     with np.errstate(all="ignore"):  # the caller refuses infinity
         return _GRIDS[name](float(items[0]), float(items[1]), int(items[2]))
 
 
-def parse_unit(text: str, where: str = "unit") -> Quantity:
+def parse_unit(text: str, name: str = "unit") -> Quantity:
     """Read a unit such as ``"mS/cm**2"``; an empty text or ``"1"`` is dimensionless.
 
     Raises
@@ -140,22 +138,27 @@ def parse_unit(text: str, where: str = "unit") -> Quantity:
     DendrosimError
         If a name is not one of Brian2's units, or the text is not a product of powers.
     """
+    with at(name):
+        return _unit(text)
+
+
+def _unit(text: str) -> Quantity:
     text = text.strip()
     if text in ("", "1"):
         return _quantity(1.0, DIMENSIONLESS)
     if len(text) > MAX_UNIT:
-        raise DendrosimError(f"{where}: {text!r} is too long for a unit")
+        raise DendrosimError(f"{text!r} is too long for a unit")
     try:
         tree = ast.parse(f"1{text}" if text[0] == "/" else text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise DendrosimError(f"{where}: {text!r} is not a unit") from None
+        raise DendrosimError(f"{text!r} is not a unit") from None
     try:
-        unit = _unit_node(tree, text, where)
+        unit = _unit_node(tree, text)
         scale = float(unit)
     except OverflowError:
         scale = np.inf
     if not 0 < scale < np.inf:
-        raise DendrosimError(f"{where}: the unit {text!r} is out of range")
+        raise DendrosimError(f"the unit {text!r} is out of range")
     return _quantity(scale, get_dimensions(unit))
 
 
@@ -163,23 +166,23 @@ def parse_unit(text: str, where: str = "unit") -> Quantity:
 DENSITY = (UNITS["amp"] / UNITS["meter"] ** 2).dim
 
 
-def _unit_node(node: ast.AST, text: str, where: str) -> Quantity:
+def _unit_node(node: ast.AST, text: str) -> Quantity:
     match node:
         case ast.Name(id=name) if name in UNITS:
             return UNITS[name]
         case ast.Name(id=name) if name in _SYMBOLS:
             return UNITS[_SYMBOLS[name]]
         case ast.Name(id=name):
-            raise DendrosimError(f"{where}: {name!r} in {text!r} is not a unit{_near_unit(name)}")
+            raise DendrosimError(f"{name!r} in {text!r} is not a unit{_near_unit(name)}")
         case ast.Constant(value=1):
             return _quantity(1.0, DIMENSIONLESS)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            return _unit_node(left, text, where) * _unit_node(right, text, where)
+            return _unit_node(left, text) * _unit_node(right, text)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return _unit_node(left, text, where) / _unit_node(right, text, where)
+            return _unit_node(left, text) / _unit_node(right, text)
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            return _unit_node(left, text, where) ** _power(right, text, where)
-    raise DendrosimError(f"{where}: {text!r} is not a unit")
+            return _unit_node(left, text) ** _power(right, text)
+    raise DendrosimError(f"{text!r} is not a unit")
 
 
 def _near_unit(name: str) -> str:
@@ -188,13 +191,13 @@ def _near_unit(name: str) -> str:
     return f"; {hint}" if hint.startswith("did") else ""
 
 
-def _power(node: ast.AST, text: str, where: str) -> int:
+def _power(node: ast.AST, text: str) -> int:
     match node:
         case ast.Constant(value=int(power)) if not isinstance(power, bool) and abs(power) <= 9:
             return power
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(power))) if power <= 9:
             return -power
-    raise DendrosimError(f"{where}: a power in {text!r} is not a whole number from -9 to 9")
+    raise DendrosimError(f"a power in {text!r} is not a whole number from -9 to 9")
 
 
 def unit_text(dimension: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from brian2 import Quantity
 
 from dendrosim import shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.files import path_text
 from dendrosim.model.equations import parse_equations
 from dendrosim.model.expressions import Expression, parse_statements
@@ -95,54 +95,60 @@ def model_from_table(table: Mapping[str, Any], source: str, name: str) -> Model:
     DendrosimError
         With the source, the key and the valid values.
     """
-    shelves.check_keys(table, _TABLE, source)
+    with at(source):
+        model = checked(_read(table, source, name))
+        for variant in model.variants:  # report an invalid variant now, not at its first use
+            model.variant(variant)
+    return model
+
+
+def _read(table: Mapping[str, Any], source: str, name: str) -> Model:
+    """Read each entry; `checked` then checks whether they fit together."""
+    shelves.check_keys(table, _TABLE)
     kind = table.get("kind", "")
     if kind not in _ONLY:
-        raise DendrosimError(f"{source}: kind = {kind!r}; valid: continuous, discrete")
+        raise DendrosimError(f"kind = {kind!r}; valid: continuous, discrete")
     for other in sorted(_ONLY[_OTHER[kind]] & table.keys()):
-        raise DendrosimError(f"{source}: a {kind} model has no key {other!r}")
+        raise DendrosimError(f"a {kind} model has no key {other!r}")
     body = "equations" if kind == "continuous" else "update"
     for key in ("title", "inputs", body):
         if not table.get(key):
-            raise DendrosimError(f"{source}: the key {key!r} is missing")
+            raise DendrosimError(f"the key {key!r} is missing")
     valid = {key: types for key, types in _VARIANT.items() if key in _VARIANT_ONLY[kind]}
     for key, variant in table.get("variants", {}).items():
-        shelves.check_keys(variant, valid, f"{source}: variants.{key}")
-    derived = read_derived(table.get("derived", {}), f"{source}: derived")
+        with at(f"variants.{key}"):
+            shelves.check_keys(variant, valid)
+    derived = read_derived(table.get("derived", {}), "derived")
     named = [] if kind == "continuous" else [*table.get("parameters", {}), *derived]
-    initial, starts = read_initial(table.get("initial", {}), named, f"{source}: initial")
-    model = Model(
+    initial, starts = read_initial(table.get("initial", {}), named)
+    return Model(
         name=name,
         kind=kind,
         source=source,
-        inputs=read_names(table["inputs"], f"{source}: inputs"),
-        potentials=read_names(table.get("potentials", {}), f"{source}: potentials"),
-        areas=MappingProxyType(read_derived(table.get("areas", {}), f"{source}: areas")),
+        inputs=read_names(table["inputs"], "inputs"),
+        potentials=read_names(table.get("potentials", {}), "potentials"),
+        areas=MappingProxyType(read_derived(table.get("areas", {}), "areas")),
         output=table.get("output"),
-        equations=parse_equations(table.get("equations", ""), f"{source}: equations"),
-        update=parse_statements(table.get("update", ""), f"{source}: update"),
-        threshold=read_threshold(table.get("threshold", ""), f"{source}: threshold"),
-        refractory=read_refractory(table.get("refractory", ""), f"{source}: refractory"),
-        reset=parse_statements(table.get("reset", ""), f"{source}: reset"),
+        equations=parse_equations(table.get("equations", ""), "equations"),
+        update=parse_statements(table.get("update", ""), "update"),
+        threshold=read_threshold(table.get("threshold", ""), "threshold"),
+        refractory=read_refractory(table.get("refractory", ""), "refractory"),
+        reset=parse_statements(table.get("reset", ""), "reset"),
         method=table.get("method"),
-        dt=time_step(table["dt"], f"{source}: dt") if "dt" in table else None,
+        dt=time_step(table["dt"]) if "dt" in table else None,
         parameters=MappingProxyType(
-            {key: read_parameter(key, p, source) for key, p in table.get("parameters", {}).items()}
+            {key: read_parameter(key, p) for key, p in table.get("parameters", {}).items()}
         ),
         derived=MappingProxyType(derived),
         initial=MappingProxyType(initial),
         starts=MappingProxyType(starts),
-        scales=read_scales(table["scales"], source) if "scales" in table else None,
+        scales=read_scales(table["scales"]) if "scales" in table else None,
         recurrent=table.get("recurrent", True),
         given_ports=tuple(table.get("ports", ())),
         variants=MappingProxyType(dict(table.get("variants", {}))),
         corrections=tuple(map(str, table.get("corrections", ()))),
         **{key: table.get(key, "") for key in ("title", "reference", "doi", "description")},
     )
-    model = checked(model)
-    for variant in model.variants:  # report an invalid variant now, not at its first use
-        model.variant(variant)
-    return model
 
 
 def to_table(model: Model) -> dict[str, Any]:

@@ -13,21 +13,21 @@ MAX_DEPTH = 80
 MAX_INTEGER = 2**53
 
 
-def check(tree: ast.expr, text: str, where: str) -> None:
+def check(tree: ast.expr, text: str) -> None:
     """Refuse a tree with anything outside the language.
 
     Raises
     ------
     DendrosimError
-        With `where`, the invalid part and the valid forms.
+        With the invalid part and the valid forms.
     """
-    _check(tree, text, where, 0)
-    _check_numbers(tree, text, where)
+    _check(tree, text, 0)
+    _check_numbers(tree, text)
 
 
-def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
+def _check(node: ast.AST, text: str, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise DendrosimError(f"{where}: an expression is nested more than {MAX_DEPTH} deep")
+        raise DendrosimError(f"an expression is nested more than {MAX_DEPTH} deep")
     conditions = False  # whether the children have to be conditions or numbers
     match node:
         case ast.Constant(value=bool()):
@@ -47,30 +47,30 @@ def _check(node: ast.AST, text: str, where: str, depth: int) -> None:
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS | {"sigmoid": 0}:
             wanted = 3 if name == "clip" else 1
             if len(node.args) != wanted:
-                raise DendrosimError(f"{where}: {name} takes {wanted} argument(s) in {text!r}")
+                raise DendrosimError(f"{name} takes {wanted} argument(s) in {text!r}")
             children, conditions = node.args, name == "int"
         case ast.Call(func=ast.Name(id=name)):
             raise DendrosimError(
-                f"{where}: {name!r} in {text!r} is not a function of model text; "
+                f"{name!r} in {text!r} is not a function of model text; "
                 f"{did_you_mean(name, [*FUNCTIONS, 'sigmoid'])}"
             )
         case _:
             raise DendrosimError(
-                f"{where}: {text!r} holds something other than arithmetic, comparisons "
+                f"{text!r} holds something other than arithmetic, comparisons "
                 "and the functions of model text"
             )
     for child in children:
-        _check(child, text, where, depth + 1)
+        _check(child, text, depth + 1)
         # numpy and C++ differ in their arithmetic with true and false
         if is_condition(child) is not conditions:
             kind = "condition" if conditions else "number"
             raise DendrosimError(
-                f"{where}: {ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) "
+                f"{ast.unparse(child)!r} in {text!r} is not a {kind}; int(...) "
                 "converts a condition to a number, a comparison converts numbers to a condition"
             )
 
 
-def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] | None:
+def _check_numbers(node: ast.expr, text: str) -> list[ast.Constant] | None:
     """Refuse a literal or constant subexpression that is out of range on some device.
 
     Brian2 evaluates constant parts with Python's integers: 9**9**9 would never finish.  Return
@@ -82,21 +82,21 @@ def _check_numbers(node: ast.expr, text: str, where: str) -> list[ast.Constant] 
     called = node.func if isinstance(node, ast.Call) else None
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr) and child is not called:
-            inside = _check_numbers(child, text, where)
+            inside = _check_numbers(child, text)
             numbers = None if numbers is None or inside is None else numbers + inside
     if numbers is not None and not is_condition(node):
         whole = all(isinstance(number.value, int) for number in numbers)
         if whole and _is_inverse(node):  # Brian2 evaluates 10**-2 to 0
             raise DendrosimError(
-                f"{where}: {ast.unparse(node)!r} in {text!r} is a whole number to a negative "
+                f"{ast.unparse(node)!r} in {text!r} is a whole number to a negative "
                 "power; write a decimal point"
             )
         if not abs(_number(node)) <= (MAX_INTEGER if whole else np.finfo(float).max):
-            raise DendrosimError(f"{where}: {text!r} holds a number that is out of range")
+            raise DendrosimError(f"{text!r} holds a number that is out of range")
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mod):
-        divisor = _check_numbers(node.right, text, where)
+        divisor = _check_numbers(node.right, text)
         if divisor is not None and _number(node.right) == 0:
-            raise DendrosimError(f"{where}: {text!r} divides by 0")
+            raise DendrosimError(f"{text!r} divides by 0")
     return numbers
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.files import replacing
 from dendrosim.model.model import Model
 from dendrosim.model.toml import as_model
@@ -109,7 +109,8 @@ def import_state_dict(
     used = {name: array for name, array in tensors.items() if name not in ignore}
     if not mapping or list(mapping) == ["auto"]:
         shapes = {name: array.shape for name, array in used.items()}
-        proposed = propose(shapes, models, str(path), path.suffix != ".safetensors")
+        with at(str(path)):
+            proposed = propose(shapes, models, path.suffix != ".safetensors")
         if not mapping:
             told = " ".join(f"--map {entry}" for entry in proposed)
             raise DendrosimError(f"{path}: no mapping was given; --map auto would take {told}")
@@ -270,21 +271,17 @@ def _network(parts: Mapping[str, Array], models: Sequence[Model], path: Path) ->
                 f"{path}: input_weights of layers.{k} have shape {first.shape}, not two dimensions"
             )
         n, n_in = first.shape
-        try:
+        with at(str(path)), at(f"layers.{k}"):
             layers.append(Layer(
                 _model_of(models, k), n_in, n, recurrent="recurrent_weights" in tables[k],
                 **tables[k],
             ))  # fmt: skip
-        except DendrosimError as error:
-            raise DendrosimError(f"{path}: layers.{k}: {error}") from None
     if len(models) > 1 and len(models) != len(layers):
         raise DendrosimError(f"{path}: {len(layers)} layer(s), but {len(models)} models")
     if "bias" in readout and "weights" not in readout:
         raise DendrosimError(f"{path}: the mapping gives readout.bias without readout.weights")
-    try:
+    with at(str(path)):
         return Network(layers, readout.get("weights"), readout.get("bias"))
-    except DendrosimError as error:
-        raise DendrosimError(f"{path}: {error}") from None
 
 
 def _model_of(models: Sequence[Model], k: int) -> Model:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dendrosim import shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.files import path_text
 from dendrosim.model.toml import model_from_table
 from dendrosim.networks.layer import Layer
@@ -60,25 +60,21 @@ def load_network(path: str | os.PathLike) -> Network:
         raise DendrosimError(f"{path}: holds tensors that no layer has: {', '.join(tensors)}")
     if not isinstance(metadata, dict):
         raise DendrosimError(f"{path}: not a dendrosim network (metadata = {metadata!r})")
-    try:
+    with at(str(path)):
         return Network(layers, *readout, metadata=metadata)
-    except DendrosimError as error:
-        raise DendrosimError(f"{path}: {error}") from None
 
 
 def _layer(entry: dict, k: int, tensors: dict[str, Array], path: Path) -> Layer:
-    where = f"{path}: layers.{k}"
-    model = model_from_table(entry["model"], where, str(entry["name"]))
+    place = f"{path}: layers.{k}"
+    model = model_from_table(entry["model"], place, str(entry["name"]))
     tables: dict[str, dict] = {label: {} for label in TABLES}
     for name in list(tensors):
         prefix, _, port = name.rpartition(".")
         label = prefix.removeprefix(f"layers.{k}.")
         if prefix.startswith(f"layers.{k}.") and label in tables:
             tables[label][port] = tensors.pop(name)
-    try:
+    with at(place):
         layer = Layer(model, entry["n_in"], entry["n"], entry["recurrent"], **tables)
-    except DendrosimError as error:
-        raise DendrosimError(f"{where}: {error}") from None
-    if not layer.is_drawn:
-        raise DendrosimError(f"{where}: the file lacks its input or recurrent weights")
+        if not layer.is_drawn:
+            raise DendrosimError("the file lacks its input or recurrent weights")
     return layer

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dendrosim import checks
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import quantity
 from dendrosim.model.toml import load_model
@@ -74,30 +74,28 @@ class Layer:
         **unknown: Any,
     ) -> None:
         model = model if isinstance(model, Model) else load_model(model)
-        where = f"layer of {model.name}"
-        for name in unknown:
-            raise DendrosimError(
-                f"{where}: a layer has no argument {name!r}; {did_you_mean(name, LAYER)}"
-            )
-        _check_sizes(model, n_in, n, recurrent, where)
-        if table_of(recurrent_weights, f"{where}: recurrent_weights") and not recurrent:
-            raise DendrosimError(f"{where}: recurrent_weights are given, but recurrent is False")
         ports = model.ports
         shapes = {"input_weights": (n, n_in), "recurrent_weights": (n, n), "bias": (n,)}
         tables = {
             "input_weights": input_weights, "recurrent_weights": recurrent_weights, "bias": bias,
         }  # fmt: skip
-        for label, table in tables.items():
-            checked = {
-                port: array_of(value, shapes[label], f"{where}: {label}[{port!r}]", port, ports)
-                for port, value in table_of(table, f"{where}: {label}").items()
-            }
-            object.__setattr__(self, label, MappingProxyType(checked))
-        values = _own_values(model, n, parameters, where)
-        fields = {
-            "model": model, "n_in": int(n_in), "n": int(n), "recurrent": bool(recurrent),
-            "parameters": MappingProxyType(values),
-        }  # fmt: skip
+        fields: dict[str, Any] = {}
+        with at(f"layer of {model.name}"):
+            for name in unknown:
+                raise DendrosimError(
+                    f"a layer has no argument {name!r}; {did_you_mean(name, LAYER)}"
+                )
+            _check_sizes(model, n_in, n, recurrent)
+            if table_of(recurrent_weights, "recurrent_weights") and not recurrent:
+                raise DendrosimError("recurrent_weights are given, but recurrent is False")
+            for label, table in tables.items():
+                fields[label] = {
+                    port: array_of(value, shapes[label], f"{label}[{port!r}]", port, ports)
+                    for port, value in table_of(table, label).items()
+                }
+            fields["parameters"] = _own_values(model, n, parameters)
+        fields = {label: MappingProxyType(table) for label, table in fields.items()}
+        fields |= {"model": model, "n_in": int(n_in), "n": int(n), "recurrent": bool(recurrent)}
         for label, value in fields.items():
             object.__setattr__(self, label, value)
 
@@ -157,25 +155,25 @@ class Layer:
         return self.with_(**changes)
 
 
-def _check_sizes(model: Model, n_in: Any, n: Any, recurrent: Any, where: str) -> None:
+def _check_sizes(model: Model, n_in: Any, n: Any, recurrent: Any) -> None:
     if model.kind != "discrete":
-        raise DendrosimError(f"{where}: a network needs a discrete model")
+        raise DendrosimError("a network needs a discrete model")
     for label, size in (("n_in", n_in), ("n", n)):
-        checks.whole(size, f"{where}: {label}", least=1, most=MOST)
+        checks.whole(size, label, least=1, most=MOST)
     if not isinstance(recurrent, bool | np.bool_):
-        raise DendrosimError(f"{where}: recurrent = {recurrent!r} is not True or False")
+        raise DendrosimError(f"recurrent = {recurrent!r} is not True or False")
     if recurrent and not model.recurrent:
-        raise DendrosimError(f"{where}: this model has no recurrent connections")
+        raise DendrosimError("this model has no recurrent connections")
 
 
-def _own_values(model: Model, n: int, parameters: Any, where: str) -> dict[str, Array]:
+def _own_values(model: Model, n: int, parameters: Any) -> dict[str, Array]:
     """Return the parameters that replace the model's values, after checking both."""
     values = {}
-    for name, value in table_of(parameters, f"{where}: parameters").items():
+    for name, value in table_of(parameters, "parameters").items():
         if name not in model.parameters:
             hint = did_you_mean(name, model.parameters)
-            raise DendrosimError(f"{where}: {name!r} is not a parameter; {hint}")
-        label = f"{where}: parameters[{name!r}]"
+            raise DendrosimError(f"{name!r} is not a parameter; {hint}")
+        label = f"parameters[{name!r}]"
         array = numbers_of(quantity(value, label) if isinstance(value, str) else value, label)
         array = array.reshape(()) if array.size == 1 else array
         values[name] = array_of(array, () if array.size == 1 else (n,), label)
@@ -183,8 +181,7 @@ def _own_values(model: Model, n: int, parameters: Any, where: str) -> dict[str, 
     for name, value in {**own, **model.initial}.items():
         if np.size(value) not in (1, n):
             raise DendrosimError(
-                f"{where}: {name} of the model has {np.size(value)} values, but there are "
-                f"{n} neurons"
+                f"{name} of the model has {np.size(value)} values, but there are {n} neurons"
             )
     return values
 

@@ -25,7 +25,7 @@ _MOST = 100
 
 
 def propose(
-    shapes: Mapping[str, Shape], models: Sequence[Model], where: str, in_order: bool = True
+    shapes: Mapping[str, Shape], models: Sequence[Model], in_order: bool = True
 ) -> list[str]:
     """Return the only mapping that fits.
 
@@ -35,8 +35,6 @@ def propose(
         Name to shape, in the order of the file.
     models
         One model for all layers, or one per layer.
-    where
-        File, for the error message.
     in_order
         Whether the order is that of the author; safetensors files use their own order.
 
@@ -61,15 +59,12 @@ def propose(
     if all(named.values()) and len(set(named.values())) == len(named):
         return [f"{name}={target}" for name, target in named.items()]
     if not in_order:
-        raise DendrosimError(
-            f"{where}: a file without an order needs a mapping (--map): {_listed(shapes)}"
-        )
+        raise DendrosimError(f"a file without an order needs a mapping (--map): {_listed(shapes)}")
     if any(len(model.ports) != 1 for model in models):
-        raise DendrosimError(f"{where}: a model with several ports needs a mapping (--map)")
+        raise DendrosimError("a model with several ports needs a mapping (--map)")
     if len(shapes) > _MOST or any(len(shape) not in (1, 2) for shape in shapes.values()):
         raise DendrosimError(
-            f"{where}: more than matrices and biases, so a mapping is needed (--map): "
-            + _listed(shapes)
+            "more than matrices and biases, so a mapping is needed (--map): " + _listed(shapes)
         )
     count = len(models) if len(models) > 1 else None
     found = []
@@ -82,7 +77,7 @@ def propose(
     if len(found) != 1:
         what = "several mappings fit" if found else "no mapping fits"
         raise DendrosimError(
-            f"{where}: {what} by shape and order, so one is needed (--map): {_listed(shapes)}"
+            f"{what} by shape and order, so one is needed (--map): {_listed(shapes)}"
         )
     targets: dict[str, list[str]] = {}
     for name, target in found[0]:

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.model import Model
 from dendrosim.model.toml import load_model
 from dendrosim.networks.layer import Layer
 from dendrosim.networks.network import Network
 from dendrosim.networks.nir_files import nir_package, read_graph
-from dendrosim.networks.nir_paths import Step, steps
+from dendrosim.networks.nir_paths import Step, Weights, steps
 from dendrosim.networks.nir_steps import check_step, proposed
 
 #: Convention to variants of a model's file; the first that exists is used, "" is the model itself.
@@ -90,38 +90,46 @@ def from_nir(graph: Any, dt: float, convention: str = "exact", reset: str | None
         if value not in valid:
             raise DendrosimError(f"{name} = {value!r}; {did_you_mean(str(value), valid)}")
     nir = nir_package()
-    where = "graph"
+    place = "graph"
     if not isinstance(graph, nir.NIRGraph):
-        where = os.fspath(graph)
-        graph = read_graph(Path(where), needs_reset=reset is None)
-    path, readout = steps(graph, where)
-    how = _How(float(dt), convention, reset or RESETS[0], where)
-    notes = [*check_step(path, how.dt, convention != "exact", where), *_notes(path, reset)]
+        place = os.fspath(graph)
+        graph = read_graph(Path(place), needs_reset=reset is None)
+    with at(place):
+        path, readout = steps(graph)
+        notes = [*check_step(path, dt, convention != "exact", place), *_notes(path, reset)]
+        return _network(path, readout, _How(float(dt), convention, reset or RESETS[0]), notes)
+
+
+@dataclass(frozen=True)
+class _How:
+    dt: float
+    convention: str
+    reset: str
+
+
+def _network(path: list[Step], readout: Weights | None, how: _How, notes: list[str]) -> Network:
     layers = [_layer(step, how) for step in path]
     nodes = {step.name: f"layers.{k} ({layers[k].model.name})" for k, step in enumerate(path)}
     nodes |= {name: f"layers.{k}" for k, step in enumerate(path) for name in step.weights}
     for k, step in enumerate(path[:-1]):
         if step.type == "LI":
             raise DendrosimError(
-                f"{where}: {step.name} is a leaky integrator that feeds {path[k + 1].name}; a "
+                f"{step.name} is a leaky integrator that feeds {path[k + 1].name}; a "
                 "layer hands on spikes, so LI can only be the last node"
             )
     weights, bias = (None, None)
     if readout is not None:
         if path[-1].type == "LI":
-            raise DendrosimError(f"{where}: {readout.name} reads the potential of an LI")
+            raise DendrosimError(f"{readout.name} reads the potential of an LI")
         weights, bias = readout.weight, readout.bias
         nodes[readout.name] = "readout"
     metadata = {
         "nir": {
-            "dt": how.dt, "convention": convention, "reset": how.reset, "nodes": nodes,
+            "dt": how.dt, "convention": how.convention, "reset": how.reset, "nodes": nodes,
             "notes": notes,
         }
     }  # fmt: skip
-    try:
-        return Network(layers, weights, bias, metadata)
-    except DendrosimError as error:
-        raise DendrosimError(f"{where}: {error}") from None
+    return Network(layers, weights, bias, metadata)
 
 
 def proposed_dt(path: str | os.PathLike) -> float | None:
@@ -134,15 +142,9 @@ def proposed_dt(path: str | os.PathLike) -> float | None:
     DendrosimError
         If the file cannot be read.
     """
-    return proposed(steps(read_graph(Path(path), needs_reset=False), os.fspath(path))[0])
-
-
-@dataclass(frozen=True)
-class _How:
-    dt: float
-    convention: str
-    reset: str
-    where: str
+    graph = read_graph(Path(path), needs_reset=False)
+    with at(os.fspath(path)):
+        return proposed(steps(graph)[0])
 
 
 def _layer(step: Step, how: _How) -> Layer:
@@ -152,19 +154,17 @@ def _layer(step: Step, how: _How) -> Layer:
     for parameter, field in fields.items():
         value = np.asarray(step.fields[field], dtype=float)
         if parameter.startswith("tau") and not np.all(value > 0):
-            raise DendrosimError(f"{how.where}: {field} of {step.name} is not above 0")
+            raise DendrosimError(f"{field} of {step.name} is not above 0")
         parameters[parameter] = value
     n = step.n
     forward = np.eye(n) if step.forward is None else step.forward
     recurrent = None if step.recurrent is None else {"I": step.recurrent}
     bias = None if step.bias is None else {"I": step.bias}
-    try:
+    with at(step.name):
         return Layer(
             model, np.shape(forward)[-1], n, recurrent is not None, {"I": forward}, recurrent,
             bias, parameters,
         )  # fmt: skip
-    except DendrosimError as error:
-        raise DendrosimError(f"{how.where}: {step.name}: {error}") from None
 
 
 def _model(name: str, convention: str, reset: str) -> Model:

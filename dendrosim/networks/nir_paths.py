@@ -72,15 +72,14 @@ class Weights:
 class _Flat:
     """A graph with subgraphs expanded and their inputs and outputs removed."""
 
-    def __init__(self, graph: Any, where: str) -> None:
-        self.where = where
+    def __init__(self, graph: Any) -> None:
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
         self.input, self.output = self._add(graph, "", 0)
 
     def refuse(self, name: str, why: str) -> DendrosimError:
         """Return an error with the reason why a node is not supported."""
-        return DendrosimError(f"{self.where}: {name}: {why}")
+        return DendrosimError(f"{name}: {why}")
 
     def after(self, name: str) -> list[str]:
         """Return the successors of a node."""
@@ -132,22 +131,20 @@ class _Flat:
         del self.nodes[name]
 
 
-def steps(graph: Any, where: str) -> tuple[list[Step], Weights | None]:
+def steps(graph: Any) -> tuple[list[Step], Weights | None]:
     """Return the layers of a graph in order, and its readout.
 
     Parameters
     ----------
     graph
         A ``nir.NIRGraph``.
-    where
-        Its file, for error messages.
 
     Raises
     ------
     DendrosimError
         With the node that is not supported, and the reason.
     """
-    flat = _Flat(graph, where)
+    flat = _Flat(graph)
     for name in [name for name, node in flat.nodes.items() if node is None]:
         flat.join(name)
     seen = {flat.input, flat.output}

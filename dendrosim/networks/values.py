@@ -14,7 +14,7 @@ Array = np.ndarray
 
 
 def array_of(
-    value: Any, shape: tuple[int, ...], where: str, port: str | None = None,
+    value: Any, shape: tuple[int, ...], name: str, port: str | None = None,
     ports: Sequence[str] = (),
 ) -> Array:  # fmt: skip
     """Return a read-only copy of the given numbers.
@@ -25,22 +25,22 @@ def array_of(
         If the port is unknown, or the shape or a number is wrong.
     """
     if port is not None and port not in ports:
-        raise DendrosimError(f"{where}: {port!r} is not a port; {did_you_mean(port, ports)}")
-    array = np.array(numbers_of(value, where))  # a copy
+        raise DendrosimError(f"{name}: {port!r} is not a port; {did_you_mean(port, ports)}")
+    array = np.array(numbers_of(value, name))  # a copy
     if array.shape != shape:
-        raise DendrosimError(f"{where} has shape {array.shape}, but {shape} is needed")
+        raise DendrosimError(f"{name} has shape {array.shape}, but {shape} is needed")
     if not np.all(np.isfinite(array)):
-        raise DendrosimError(f"{where} holds a number that is not finite")
+        raise DendrosimError(f"{name} holds a number that is not finite")
     array.flags.writeable = False
     return array
 
 
-def numbers_of(value: Any, where: str) -> Array:
+def numbers_of(value: Any, name: str) -> Array:
     """Return numbers of any shape; refuse values that numpy cannot convert."""
     try:
-        return checks.numbers(value, where, kinds="biuf" if np.ndim(value) else "iuf")
+        return checks.numbers(value, name, kinds="biuf" if np.ndim(value) else "iuf")
     except (DendrosimError, ValueError, RuntimeError, TypeError):
-        raise DendrosimError(f"{where} = {checks.short(value)} does not hold numbers") from None
+        raise DendrosimError(f"{name} = {checks.short(value)} does not hold numbers") from None
 
 
 def number_or_array(value: Any) -> Array:
@@ -49,7 +49,7 @@ def number_or_array(value: Any) -> Array:
     return array.reshape(()) if array.size == 1 else array
 
 
-def table_of(value: Any, where: str) -> Mapping:
+def table_of(value: Any, name: str) -> Mapping:
     """Return a mapping of names to values; None gives an empty one.
 
     Raises
@@ -60,5 +60,5 @@ def table_of(value: Any, where: str) -> Mapping:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise DendrosimError(f"{where} = {value!r} should map names to values")
+        raise DendrosimError(f"{name} = {value!r} should map names to values")
     return value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dendrosim import shelves
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 
 REPRODUCED, REFUTED, UNREACHED = "reproduced", "refuted", "not reachable here"
 VERDICTS = (REPRODUCED, REFUTED, UNREACHED)
@@ -201,40 +201,40 @@ def _paper(name: str) -> Paper:
     path = Path(str(files("dendrosim"))) / "papers" / f"{name}.toml"
     table = shelves.read_toml(path)
     keys = {"title": str, "model": str, "networks": dict, "claims": list}
-    shelves.check_keys(table, keys, str(path))
-    networks = table.get("networks", {})
-    claims = tuple(
-        _claim(entry, networks, f"{path}: claims[{k}]") for k, entry in enumerate(table["claims"])
-    )
-    ids = [claim.id for claim in claims]
-    if twice := {one for one in ids if ids.count(one) > 1}:
-        raise DendrosimError(f"{path}: claims of one id: {', '.join(sorted(twice))}")
-    return Paper(name, table["title"], table["model"], claims, networks)
+    with at(str(path)):
+        shelves.check_keys(table, keys)
+        networks = table.get("networks", {})
+        claims = []
+        for k, entry in enumerate(table["claims"]):
+            with at(f"claims[{k}]"):
+                claims.append(_claim(entry, networks))
+        ids = [claim.id for claim in claims]
+        if twice := {one for one in ids if ids.count(one) > 1}:
+            raise DendrosimError(f"claims of one id: {', '.join(sorted(twice))}")
+    return Paper(name, table["title"], table["model"], tuple(claims), networks)
 
 
-def _claim(entry: Any, networks: Mapping[str, Any], where: str) -> Claim:
-    shelves.check_keys(entry, _KEYS, where)
+def _claim(entry: Any, networks: Mapping[str, Any]) -> Claim:
+    shelves.check_keys(entry, _KEYS)
     for key in ("id", "where", "says"):
         if not entry.get(key):
-            raise DendrosimError(f"{where}: the key {key!r} is missing")
+            raise DendrosimError(f"the key {key!r} is missing")
     fields = {key: value for key, value in entry.items() if key != "with"}
-    options = {
-        key: _network(value, networks, where) for key, value in entry.get("with", {}).items()
-    }
+    options = {key: _network(value, networks) for key, value in entry.get("with", {}).items()}
     claim = Claim(**fields, options=options)
     if claim.printed and not re.fullmatch(r"-?[\d,]+(\.\d+)?", claim.printed):
-        raise DendrosimError(f"{where}: printed = {claim.printed!r} is not a number")
+        raise DendrosimError(f"printed = {claim.printed!r} is not a number")
     if not claim.by and not claim.missing:
-        raise DendrosimError(f"{where}: neither 'by' computes it nor 'missing' says why not")
+        raise DendrosimError("neither 'by' computes it nor 'missing' says why not")
     return claim
 
 
-def _network(value: Any, networks: Mapping[str, Any], where: str) -> Any:
+def _network(value: Any, networks: Mapping[str, Any]) -> Any:
     """Return the network for ``"@name"``."""
     if not isinstance(value, str) or not value.startswith("@"):
         return value
     if value[1:] not in networks:
-        raise DendrosimError(f"{where}: no network {value!r}; {did_you_mean(value[1:], networks)}")
+        raise DendrosimError(f"no network {value!r}; {did_you_mean(value[1:], networks)}")
     return networks[value[1:]]
 
 

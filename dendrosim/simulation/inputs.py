@@ -11,7 +11,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
-from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.errors import DendrosimError, DendrosimWarning, at
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.optional import scales_of
@@ -89,17 +89,18 @@ def _stimuli(
     shares, used = model.shares(), set()
     for k, (stimulus, stream) in enumerate(zip(protocol.stimuli, protocol.streams, strict=True)):
         name = f"stimulus_{k}"
-        where = f"{protocol.source or protocol.name}: stimuli.{k}"
-        check_times(stimulus, duration, dt, where)
-        places = {_place(model, sites, into, where) for into in stimulus.into}
-        dim, *others = {sites[place] for place in places}
-        if others:
-            raise DendrosimError(
-                f"{where}: the inputs {', '.join(sorted(places))} have different units"
-            )
-        if stimulus.shape == "recorded":
-            _check_recorded(stimulus, model, places, dim, where)
-        text = _stimulus_text(found, stimulus, name, duration, dim, where)
+        place = f"{protocol.source or protocol.name}: stimuli.{k}"
+        with at(place):
+            check_times(stimulus, duration, dt)
+            places = {_place(model, sites, into) for into in stimulus.into}
+            dim, *others = {sites[into] for into in places}
+            if others:
+                raise DendrosimError(f"the inputs {', '.join(sorted(places))} have different units")
+            if stimulus.shape == "recorded":
+                _check_recorded(stimulus, model, places, dim)
+        if stimulus.shape == "recorded" and dim is DENSITY:
+            _check_area(stimulus, model, place)
+        text = _stimulus_text(found, stimulus, name, duration, dim, place)
         sampled = stimulus.samples(duration, found.neurons, stream)
         if sampled is not None:
             call = f"{name}_samples(t, i)" if sampled[0].ndim == 2 else f"{name}_samples(t)"
@@ -163,32 +164,28 @@ def _site_dim(model: Model, place: str) -> Dimension:
     return model.dims[model.inputs[place]]
 
 
-def _place(model: Model, sites: Mapping, into: str, where: str) -> str:
-    place = model.place(into, where)
+def _place(model: Model, sites: Mapping, into: str) -> str:
+    place = model.place(into)
     if place not in sites:
-        raise DendrosimError(f"{where}: no current into {into!r} reaches {model.name}")
+        raise DendrosimError(f"no current into {into!r} reaches {model.name}")
     return place
 
 
-def _check_recorded(
-    stimulus: Stimulus, model: Model, places: set[str], dim: Dimension, where: str
-) -> None:
+def _check_recorded(stimulus: Stimulus, model: Model, places: set[str], dim: Dimension) -> None:
     inputs = " and ".join(sorted(model.inputs.get(place, place) for place in places))
     if dim not in (_AMPERE, DENSITY):
         raise DendrosimError(
-            f"{where}: a recorded current goes into an input in amp or, by its area, in "
+            f"a recorded current goes into an input in amp or, by its area, in "
             f"amp/meter**2, but {inputs} of {model.name} is in {unit_text(dim)}"
         )
-    if dim is DENSITY and "area" in stimulus.values:
-        _check_area(stimulus, model, where)
-    elif dim is DENSITY:
+    if dim is DENSITY and "area" not in stimulus.values:
         raise DendrosimError(
-            f"{where}: a recorded current needs the key 'area' to go into {inputs} of "
+            f"a recorded current needs the key 'area' to go into {inputs} of "
             f"{model.name}, in amp/meter**2"
         )
 
 
-def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
+def _check_area(stimulus: Stimulus, model: Model, place: str) -> None:
     """Warn if the area gives the cell an implausible capacitance."""
     area = stimulus.values["area"]
     for parameter in model.parameters.values():
@@ -196,7 +193,7 @@ def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
             whole = np.asarray(area * parameter.value)
             if np.any(whole < SMALLEST_CELL) or np.any(whole > LARGEST_CELL):
                 warnings.warn(
-                    f"{where}: area = {describe(area)} makes {model.name} a cell of "
+                    f"{place}: area = {describe(area)} makes {model.name} a cell of "
                     f"{describe(area * parameter.value)}, of its {describe(parameter.value)}; "
                     "recorded cells have 5 to 500 pF",
                     DendrosimWarning, stacklevel=2,
@@ -205,7 +202,7 @@ def _check_area(stimulus: Stimulus, model: Model, where: str) -> None:
 
 
 def _stimulus_text(
-    found: Inputs, stimulus: Stimulus, name: str, duration: float, dim: Dimension, where: str
+    found: Inputs, stimulus: Stimulus, name: str, duration: float, dim: Dimension, place: str
 ) -> Expression:
     """Declare the values of a stimulus and return its text with their declared names."""
     shape = SHAPES[stimulus.shape]
@@ -218,7 +215,7 @@ def _stimulus_text(
         zero = value.dim is DIMENSIONLESS and not np.any(value)
         if value.dim is not wanted and not (zero and wanted is dim):
             raise DendrosimError(
-                f"{where}: {key} = {describe(value)!r} goes into an input in {unit_text(wanted)}"
+                f"{place}: {key} = {describe(value)!r} goes into an input in {unit_text(wanted)}"
             )
         names[key] = f"{name}_{key}"
         found.declare(names[key], value, wanted, key)

@@ -20,8 +20,8 @@ from dendrosim.simulation.stimuli import Stimulus
 Array = NDArray[np.float64]
 
 
-class Grid(NamedTuple):
-    """The value that differs between the neurons of a protocol."""
+class NeuronAxis(NamedTuple):
+    """What the neurons of a protocol are shown over: the x axis of an f-I curve."""
 
     name: str  #: ``"amplitude"``, ``"command"``, ``"interval"``
     unit: str  #: the usual unit in neuroscience: ``"uA/cm**2"``
@@ -34,7 +34,7 @@ class Grid(NamedTuple):
         return self.name if self.unit == "1" else f"{self.name} ({self.unit})"
 
 
-def grid(protocol: Protocol, neurons: int) -> Grid | None:
+def grid(protocol: Protocol, neurons: int) -> NeuronAxis | None:
     """Return the first grid of a protocol with one value per neuron, or None without a grid.
 
     For a recorded protocol, the grid is the current of each sweep in the measured window.
@@ -45,7 +45,7 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     if clamp is not None:
         part = clamp.between(*protocol.window)
         levels = furthest(part, clamp.command[0]) * 1e12
-        return Grid("command", "pA", np.round(levels, 9), bool((part == part[:1]).all()))
+        return NeuronAxis("command", "pA", np.round(levels, 9), bool((part == part[:1]).all()))
     if protocol.grid is None or neurons % protocol.size:
         return None
     key, values = protocol.grid
@@ -55,7 +55,7 @@ def grid(protocol: Protocol, neurons: int) -> Grid | None:
     # Rheobase and gain are defined for a constant current, not for a pulse, a ramp or noise
     alone = len(protocol.sizes) == 1
     is_current = owner.shape in ("constant", "step") and key == "amplitude" and alone
-    return Grid(key, unit, np.round(numbers, 12), is_current)
+    return NeuronAxis(key, unit, np.round(numbers, 12), is_current)
 
 
 def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from dendrosim import checks, shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.model import USUAL_INPUTS
 from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe, quantity
@@ -67,25 +67,12 @@ class Protocol(Pickled):
         grids: str | None = None,
     ) -> None:
         told = {"title": title, "description": description, "name": name, "source": source}
-        for key, value in told.items():
-            checks.text(value, f"protocol: {key}")
-        where = source or name
-        stimuli = _listed(stimuli, where)
-        if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
-            raise DendrosimError(f"{where}: grids = {grids!r} should be 'zip' or 'cross'")
-        recorded = any(stimulus.shape == "recorded" for stimulus in stimuli)
-        if duration is None and not recorded:
-            raise DendrosimError(f"{where}: the key 'duration' is missing")
-        length = None if duration is None else time_step(duration, f"{where}: duration")
-        window = _window({} if measure is None else measure, where)
-        fields: dict[str, Any] = {
-            "given_duration": length, "stimuli": stimuli, "given_measure": window,
-            "title": title, "description": description, "name": name, "source": source,
-            "grids": grids,
-        }  # fmt: skip
-        for attribute, value in fields.items():
+        told = {key: checks.text(value, f"protocol: {key}") for key, value in told.items()}
+        with at(source or name):
+            fields = _fields(duration, stimuli, measure, grids)
+        for attribute, value in {**fields, **told}.items():
             object.__setattr__(self, attribute, value)
-        if not recorded:
+        if not any(stimulus.shape == "recorded" for stimulus in self.stimuli):
             _ = self.window, self.sizes  # refuse an impossible combination at once
 
     @property
@@ -212,16 +199,16 @@ class Protocol(Pickled):
         DendrosimError
             If a seed is not a whole number from 0, or if it would replace a grid of seeds.
         """
-        where = f"{self.source or self.name}: seed"
-        read_option("seed", seed, where)
         noisy = [stimulus for stimulus in self.stimuli if stimulus.shape == "ou"]
-        for stimulus in noisy:
-            own = stimulus.options["seed"]
-            if isinstance(own, list) and own != seed:
-                raise DendrosimError(
-                    f"{where} = {checks.short(seed)} would replace the grid of seeds {own} of the "
-                    "noise; give one of them"
-                )
+        with at(self.source or self.name):
+            read_option("seed", seed)
+            for stimulus in noisy:
+                own = stimulus.options["seed"]
+                if isinstance(own, list) and own != seed:
+                    raise DendrosimError(
+                        f"seed = {checks.short(seed)} would replace the grid of seeds {own} of "
+                        "the noise; give one of them"
+                    )
         return self.with_(seed=seed) if noisy else self
 
     def with_(
@@ -246,9 +233,8 @@ class Protocol(Pickled):
         DendrosimError
             If no stimulus has such a value, or if the given stimulus does not have it.
         """
-        where = self.source or self.name
         own = {} if stimuli is None else stimuli
-        changed = changed_stimuli(self.stimuli, own, values, where)
+        changed = changed_stimuli(self.stimuli, own, values, self.source or self.name)
         return Protocol(
             duration=self.given_duration if duration is None else duration,
             stimuli=changed,
@@ -261,6 +247,23 @@ class Protocol(Pickled):
         )
 
 
+def _fields(
+    duration: Any, stimuli: Any, measure: Mapping[str, Any] | None, grids: Any
+) -> dict[str, Any]:
+    """Check the arguments of a protocol and return its fields."""
+    stimuli = _listed(stimuli)
+    if grids is not None and (not isinstance(grids, str) or grids not in ("zip", "cross")):
+        raise DendrosimError(f"grids = {grids!r} should be 'zip' or 'cross'")
+    if duration is None and not any(stimulus.shape == "recorded" for stimulus in stimuli):
+        raise DendrosimError("the key 'duration' is missing")
+    return {
+        "given_duration": None if duration is None else time_step(duration, "duration"),
+        "stimuli": stimuli,
+        "given_measure": _window({} if measure is None else measure),
+        "grids": grids,
+    }
+
+
 def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
     """Return the default measured window of a protocol."""
     windows = [s.recording.driven for s in stimuli if s.shape == "recorded"]
@@ -271,28 +274,26 @@ def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
     return (start, stop) if start < stop else (0.0, end)
 
 
-def _window(measure: Mapping[str, Any], where: str) -> dict[str, Quantity]:
+def _window(measure: Mapping[str, Any]) -> dict[str, Quantity]:
     """Return start and stop of the measured window, if they are given."""
-    shelves.check_keys(measure, _MEASURE, f"{where}: measure")
-    window = {
-        key: quantity(value, f"{where}: measure.{key}", like=second)
-        for key, value in measure.items()
-    }
+    with at("measure"):
+        shelves.check_keys(measure, _MEASURE)
+    window = {key: quantity(value, f"measure.{key}", like=second) for key, value in measure.items()}
     for key, value in window.items():
         if value.ndim:
-            raise DendrosimError(f"{where}: measure.{key} cannot be a grid")
+            raise DendrosimError(f"measure.{key} cannot be a grid")
     return window
 
 
-def _listed(stimuli: Any, where: str) -> tuple:
+def _listed(stimuli: Any) -> tuple:
     """Return the stimuli as a tuple; the position of a stimulus is its number."""
     unordered = isinstance(stimuli, str | bytes | Mapping | Set | np.ndarray | type)
     if unordered or not isinstance(stimuli, Iterable):
-        raise DendrosimError(f"{where}: stimuli = {checks.short(stimuli)} is not a list of stimuli")
+        raise DendrosimError(f"stimuli = {checks.short(stimuli)} is not a list of stimuli")
     listed = tuple(stimuli)
     for stimulus in listed:
         if not isinstance(stimulus, Stimulus):
-            raise DendrosimError(f"{where}: {stimulus!r} is not a Stimulus")
+            raise DendrosimError(f"{stimulus!r} is not a Stimulus")
     return listed
 
 

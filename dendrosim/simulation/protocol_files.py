@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dendrosim import shelves
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.stimuli import Stimulus
 from dendrosim.simulation.stimulus_checks import check_values
@@ -47,15 +47,18 @@ def load_protocol(name: str | os.PathLike) -> Protocol:
 
 def protocol_from_table(table: Mapping[str, Any], source: str, name: str) -> Protocol:
     """Create a protocol from the contents of a TOML file."""
-    table = dict(shelves.check_keys(table, _TABLE, source))
-    stimuli = []
-    for k, entry in enumerate(table.pop("stimuli", [])):
-        where = f"{source}: stimuli.{k}"
-        if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
-            raise DendrosimError(f"{where} needs the keys 'into' and 'shape'")
+    with at(source):
+        table = dict(shelves.check_keys(table, _TABLE))
+        stimuli = [_stimulus(f"stimuli.{k}", e) for k, e in enumerate(table.pop("stimuli", []))]
+        return Protocol(stimuli=stimuli, name=name, source=source, **table)
+
+
+def _stimulus(place: str, entry: Any) -> Stimulus:
+    if not isinstance(entry, dict) or not {"into", "shape"} <= entry.keys():
+        raise DendrosimError(f"{place} needs the keys 'into' and 'shape'")
+    with at(place):
         for key in entry.keys() & {"where", "self"}:  # arguments in Python, not keys of a file
-            raise DendrosimError(f"{where}: unknown key {key!r}")
-        stimulus = Stimulus(where=where, **entry)
-        check_values(stimulus, where)
-        stimuli.append(stimulus)
-    return Protocol(stimuli=stimuli, name=name, source=source, **table)
+            raise DendrosimError(f"unknown key {key!r}")
+        stimulus = Stimulus(where=place, **entry)
+        check_values(stimulus)
+    return stimulus

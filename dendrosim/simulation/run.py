@@ -7,7 +7,7 @@ from typing import Any
 
 from dendrosim import checks
 from dendrosim.devices import execute
-from dendrosim.errors import DendrosimError, DivergenceError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe, unit_text
@@ -138,15 +138,11 @@ def run_job(
         As in `simulate`.
     """
     plan = job.plan
-    try:
-        with progress_bar(progress, f"{model.name} under {protocol.name}") as tell:
-            done = execute.execute(
-                job, settings["device"], settings["threads"], tell, freeze=diverged == "nan"
-            )
-    except DivergenceError as error:
-        raise DivergenceError(f"{model.name}: {error}") from None
-    except DendrosimError as error:
-        raise DendrosimError(f"{model.name}: {error}") from None
+    label = f"{model.name} under {protocol.name}"
+    with at(model.name), progress_bar(progress, label) as tell:
+        done = execute.execute(
+            job, settings["device"], settings["threads"], tell, freeze=diverged == "nan"
+        )
     result = job.result(done)
     return Recording(
         result.spike_i,

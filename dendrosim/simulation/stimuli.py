@@ -12,17 +12,14 @@ import numpy as np
 from brian2 import Quantity
 
 from dendrosim import checks
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.expressions import Expression
-from dendrosim.model.quantities import describe, quantity
+from dendrosim.model.quantities import quantity
 from dendrosim.pickling import Pickled
-from dendrosim.simulation.shapes import COMMAND, SHAPES, TIME, WINDOW, spread
-from dendrosim.simulation.stimulus_options import OPTIONS, SPIKE_RULE, read_option
+from dendrosim.simulation.shapes import COMMAND, SHAPES, WINDOW, spread
+from dendrosim.simulation.stimulus_options import SPIKE_RULE, read_places, read_values
 from dendrosim.time_grid import sample_at, samples_over
 
-#: Values of noise that cannot be grids, because they shape the sampled signal itself.
-_SINGLE = {"tau", "sample"}
-_POSITIVE = ("tau", "sample", "width", "period", "interval", "area", "frequency")
 MAX_SAMPLES = 200_000_000
 
 
@@ -58,48 +55,10 @@ class Stimulus(Pickled):
     options: Mapping[str, Any]
 
     def __init__(self, into: Any, shape: str, *, where: str = "stimulus", **values: Any) -> None:
-        if not isinstance(shape, str) or shape not in SHAPES:
-            raise DendrosimError(f"{where}: unknown shape {shape!r}; {did_you_mean(shape, SHAPES)}")
-        places = (into,) if isinstance(into, str) else into
-        if (
-            not isinstance(places, list | tuple)
-            or not places
-            or not all(isinstance(place, str) and place for place in places)
-        ):
-            raise DendrosimError(f"{where}: into = {into!r} should name a place such as 'soma'")
-        spec, options = SHAPES[shape], dict(OPTIONS.get(shape, {}))
-        window = {"start": (TIME, None if spec.needs_window else "0 ms"), "stop": (TIME, None)}
-        wanted = window | dict(spec.values)
-        result: dict[str, Quantity] = {}
-        for key, value in values.items():
-            here = f"{where}: {key}"
-            if key in options:
-                options[key] = read_option(key, value, here)
-            elif key not in wanted:
-                known = [*wanted, *options]
-                raise DendrosimError(f"{here} is not a key of {shape}; {did_you_mean(key, known)}")
-            else:
-                result[key] = quantity(value, here, like=wanted[key][0])
-                if shape == "ou" and key in _SINGLE and result[key].ndim:
-                    raise DendrosimError(f"{here} cannot be a grid")
-        for key, (_, default) in wanted.items():
-            if key not in result and default is not None:
-                # "0" is zero current in any dimension of the input
-                result[key] = quantity(default)
-        missing = wanted.keys() - result.keys() - {*spec.optional}
-        missing -= set() if spec.needs_window else {"stop"}
-        if missing:
-            raise DendrosimError(f"{where}: {shape} needs {', '.join(sorted(missing))}")
-        for key in _POSITIVE:
-            if key in result and not np.all(result[key] > 0):
-                raise DendrosimError(f"{where}: {key} = {describe(result[key])} is not above 0")
-        if not np.all(result.get("sigma", 0) >= 0):
-            sigma = describe(result["sigma"])
-            raise DendrosimError(f"{where}: sigma = {sigma} is a standard deviation below 0")
-        count = np.asarray(result.get("count", 1.0))
-        if np.any(count < 1) or np.any(count != np.rint(count)):
-            raise DendrosimError(f"{where}: count = {count} is not a whole number from 1")
-        object.__setattr__(self, "into", tuple(places))
+        with at(where):
+            places = read_places(into, shape)
+            result, options = read_values(shape, values)
+        object.__setattr__(self, "into", places)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "values", MappingProxyType(result))
         object.__setattr__(self, "options", MappingProxyType(options))
@@ -107,9 +66,8 @@ class Stimulus(Pickled):
     def with_(self, where: str = "stimulus", **values: Any) -> Stimulus:
         """Return a copy with other values (and ``into``)."""
         for key in values.keys() - {*self.keys}:
-            raise DendrosimError(
-                f"{where}: {key} is not a key of {self.shape}; {did_you_mean(key, self.keys)}"
-            )
+            hint = did_you_mean(key, self.keys)
+            raise DendrosimError(f"{where}: {key} is not a key of {self.shape}; {hint}")
         into = values.pop("into", self.into)
         return Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
 
@@ -258,27 +216,33 @@ def changed_stimuli(
     DendrosimError
         If no stimulus has such a value, or if the given stimulus does not have it.
     """
+    with at(where):
+        _check_changes(stimuli, own, values)
+        changed = [
+            s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)})
+            for s in stimuli
+        ]
+        for k, new in own.items():
+            changed[k] = changed[k].with_(f"stimuli.{k}", **new)
+    return changed
+
+
+def _check_changes(
+    stimuli: Sequence[Stimulus], own: Mapping[int, Mapping[str, Any]], values: Mapping[str, Any]
+) -> None:
     if not isinstance(own, Mapping):
         raise DendrosimError(
-            f"{where}: stimuli = {checks.short(own)} should map numbers of stimuli to values"
+            f"stimuli = {checks.short(own)} should map numbers of stimuli to values"
         )
     for k, new in own.items():
         if not isinstance(new, Mapping) or not all(isinstance(key, str) for key in new):
-            raise DendrosimError(
-                f"{where}: stimuli.{k} = {checks.short(new)} should map names to values"
-            )
+            raise DendrosimError(f"stimuli.{k} = {checks.short(new)} should map names to values")
         if not isinstance(k, int) or isinstance(k, bool) or k not in range(len(stimuli)):
             numbers = did_you_mean("", map(str, range(len(stimuli))))
-            raise DendrosimError(f"{where}: there is no stimulus {k!r}; {numbers}")
+            raise DendrosimError(f"there is no stimulus {k!r}; {numbers}")
+        if reserved := new.keys() & {"where", "self"}:  # arguments in Python, not values
+            raise DendrosimError(f"stimuli.{k} has no {reserved.pop()!r}")
     known = {key for key in values if any(s.accepts(key) for s in stimuli)}
     for key in values.keys() - known:
         keys = {k for s in stimuli for k in s.keys}
-        raise DendrosimError(f"{where}: no stimulus has a {key!r}; {did_you_mean(key, keys)}")
-    changed = [
-        s.with_(where, **{key: v for key, v in values.items() if s.accepts(key)}) for s in stimuli
-    ]
-    for k, new in own.items():
-        if reserved := new.keys() & {"where", "self"}:  # arguments in Python, not values
-            raise DendrosimError(f"{where}: stimuli.{k} has no {reserved.pop()!r}")
-        changed[k] = changed[k].with_(f"{where}: stimuli.{k}", **new)
-    return changed
+        raise DendrosimError(f"no stimulus has a {key!r}; {did_you_mean(key, keys)}")

@@ -15,37 +15,36 @@ from dendrosim.simulation.shapes import WINDOW
 from dendrosim.simulation.stimuli import Stimulus
 
 
-def check_values(stimulus: Stimulus, where: str) -> None:
+def check_values(stimulus: Stimulus) -> None:
     """Refuse values that contradict each other.
 
     Raises
     ------
     DendrosimError
-        For such values; the message names the stimulus, the values and what is valid.
+        For such values; the message names the values and what is valid.
     """
     values = stimulus.values
     if np.any(values["start"] < 0):
         raise DendrosimError(
-            f"{where}: start = {describe(values['start'])} is before the run, which begins at 0 ms"
+            f"start = {describe(values['start'])} is before the run, which begins at 0 ms"
         )
     if "stop" in values and not np.all(values["start"] < values["stop"]):
         raise DendrosimError(
-            f"{where}: start = {describe(values['start'])} is not before "
-            f"stop = {describe(values['stop'])}"
+            f"start = {describe(values['start'])} is not before stop = {describe(values['stop'])}"
         )
     if stimulus.shape == "chirp" and np.any(values["f_0"] == values["f_1"]):
         raise DendrosimError(
-            f"{where}: from f_0 = {describe(values['f_0'])} to f_1 = {describe(values['f_1'])} no "
+            f"from f_0 = {describe(values['f_0'])} to f_1 = {describe(values['f_1'])} no "
             "frequency changes; one frequency is the shape 'sine'"
         )
     if stimulus.shape == "pulse_train" and np.any(values["width"] > values["period"]):
         raise DendrosimError(
-            f"{where}: width = {describe(values['width'])} is longer than the period of "
+            f"width = {describe(values['width'])} is longer than the period of "
             f"{describe(values['period'])}, so the pulses would merge"
         )
 
 
-def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> None:
+def check_times(stimulus: Stimulus, duration: float, dt: float) -> None:
     """Refuse a stimulus that has no effect on a run.
 
     Parameters
@@ -56,14 +55,14 @@ def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> N
     Raises
     ------
     DendrosimError
-        If the stimulus is never on; the message names it, its values and what is valid.
+        If the stimulus is never on; the message names its values and what is valid.
     """
-    check_values(stimulus, where)
+    check_values(stimulus)
     start = stimulus.values["start"]
     stop = stimulus.values.get("stop", Quantity(duration, dim=second.dim))
     if not np.all(np.asarray(start) < duration):
         raise DendrosimError(
-            f"{where}: start = {describe(start)} is not before the end of the run at "
+            f"start = {describe(start)} is not before the end of the run at "
             f"{describe(Quantity(duration, dim=second.dim))}"
         )
     first, last = np.atleast_1d(start, stop)
@@ -72,13 +71,13 @@ def check_times(stimulus: Stimulus, duration: float, dt: float, where: str) -> N
     opened = WINDOW({"t": times, "dt": dt, "start": np.asarray(first), "stop": np.asarray(last)})
     if not np.all(np.any(opened * (times < duration - 1e-9 * dt), axis=0)):
         raise DendrosimError(
-            f"{where}: no step of dt = {_ms(dt)} begins from start = {describe(start)} to "
+            f"no step of dt = {_ms(dt)} begins from start = {describe(start)} to "
             f"stop = {describe(stop)}; give a shorter dt or a longer window"
         )
     width = stimulus.values.get("width")
     if width is not None and np.any(np.asarray(width) < dt * (1 - 1e-9)):
         raise DendrosimError(
-            f"{where}: width = {describe(width)} is shorter than one step of dt = {_ms(dt)}; give "
+            f"width = {describe(width)} is shorter than one step of dt = {_ms(dt)}; give "
             "a shorter dt or wider pulses"
         )
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.sweeps.layout import DIVERGED, DONE, FAILED, MESSAGE, trace_name
 from dendrosim.sweeps.measures import measured
 from dendrosim.sweeps.packing import Pack, run_pack
 from dendrosim.sweeps.plan import SweepPlan
-from dendrosim.sweeps.store import DIVERGED, DONE, FAILED, MESSAGE, Store, trace_name
+from dendrosim.sweeps.store import Store
 
 Values = dict[str, np.ndarray]
 

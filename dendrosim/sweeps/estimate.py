@@ -9,9 +9,9 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.sweeps.chunks import compute
+from dendrosim.sweeps.layout import own_grid, trace_times
 from dendrosim.sweeps.plan import SweepPlan
-from dendrosim.sweeps.run import compile_programs
-from dendrosim.sweeps.store import own_grid, trace_times
+from dendrosim.sweeps.planning import compile_programs
 
 #: Most points that are computed for the estimate.
 PROBE = 64

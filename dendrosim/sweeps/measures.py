@@ -3,105 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim import checks
-from dendrosim.comparison.protocol_measures import burst_shape
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.measures import adaptation_index, cv_isi, efel_features, gain, rheobase
-from dendrosim.measures.trains import first_spike_latency
+from dendrosim.measures import adaptation_index, cv_isi, efel_features, efel_names, gain, rheobase
 from dendrosim.model.quantities import parse_unit, unit_text
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
-from dendrosim.simulation.recording import Recording, volts
+from dendrosim.simulation.recording import Recording
+from dendrosim.sweeps.pack_run import PackRun, point_runs
 from dendrosim.sweeps.packing import Pack
-from dendrosim.time_grid import in_window
 
 Array = NDArray[np.float64]
 DEFAULT = ("spikes", "rate", "first_spike_latency", "burst_period", "spikes_per_burst")
-
-
-@dataclass(frozen=True, eq=False)
-class PointRun:
-    """The run of one point, for a measure of your own.
-
-    Attributes
-    ----------
-    trains
-        Spike times in s, one array per value of the protocol's own grid.
-    window
-        Start and stop of the measured window in s.
-    times
-        Times of the samples in s, shape (samples,); empty if nothing was recorded.
-    traces
-        Recorded name to values in SI units, shape (samples, grid values).
-    """
-
-    trains: Sequence[Array]
-    window: tuple[float, float]
-    times: Array
-    traces: Mapping[str, Array]
-
-
-class _Packed:
-    """The run of a pack, with what several measures need."""
-
-    def __init__(self, recording: Recording, pack: Pack) -> None:
-        self.recording, self.pack = recording, pack
-        self.window = pack.protocol.window
-        every = recording.trains
-        #: the neurons that measures are computed of: those that are not padding
-        self.neurons = np.concatenate([pack.neurons_of(p) for p in range(pack.points)])
-        self.trains = [every[k] for k in self.neurons]
-        self.inside = [train[in_window(train, *self.window)] for train in self.trains]
-
-    def shaped(self, values: Iterable[float]) -> Array:
-        """Return one value per neuron as an array, shape (points, neurons per point)."""
-        found = np.fromiter(values, dtype=float, count=len(self.neurons))
-        return found.reshape(self.pack.points, self.pack.each)
-
-    @cached_property
-    def rates(self) -> Array:
-        start, stop = self.window
-        return self.shaped(len(train) / (stop - start) for train in self.inside)
-
-    @cached_property
-    def latencies(self) -> Array:
-        start, stop = self.window
-        onset = neuron_axis.onsets(self.pack.protocol, self.pack.neurons)[self.neurons]
-        return self.shaped(
-            first_spike_latency(train, at, stop) if start - 1e-9 <= at < stop else np.nan
-            for train, at in zip(self.inside, onset, strict=True)
-        )
-
-    @cached_property
-    def burst(self) -> tuple[Array, Array]:
-        start, stop = self.window
-        end = float(self.pack.protocol.duration)
-        steady = neuron_axis.is_steady(self.pack.protocol)
-        found = [burst_shape(train, start, stop, end, steady) for train in self.trains]
-        return self.shaped(f[0] for f in found), self.shaped(f[1] for f in found)
-
-    @cached_property
-    def currents(self) -> tuple[Array, float]:
-        """Currents of the protocol's grid in its usual unit, and that unit in SI."""
-        grid = neuron_axis.grid(self.pack.base, self.pack.each)
-        assert grid is not None  # a measure of currents is refused without a grid of them
-        return grid.values, float(parse_unit(grid.unit))
-
-    @cached_property
-    def potentials(self) -> tuple[Array, Array]:
-        """Times, and somatic potentials in V of `neurons`, shape (samples, neurons)."""
-        found = volts(self.recording, neurons=self.neurons)
-        assert found is not None  # a model without is refused
-        return self.recording.times, found
 
 
 @dataclass(frozen=True)
@@ -130,7 +50,7 @@ class Measure:
 
     name: str
     unit: str
-    function: Callable[[_Packed], Array]
+    function: Callable[[PackRun], Array]
     doc: str
     of_point: bool = False
     of_curve: bool = False
@@ -138,8 +58,8 @@ class Measure:
     identity: str = ""
 
 
-def _curve(function: Callable[[Array, Array], float]) -> Callable[[_Packed], Array]:
-    def of(run: _Packed) -> Array:
+def _curve(function: Callable[[Array, Array], float]) -> Callable[[PackRun], Array]:
+    def of(run: PackRun) -> Array:
         values, unit = run.currents
         order = np.argsort(values, kind="stable")
         return np.array([function(values[order] * unit, rates[order]) for rates in run.rates])
@@ -153,7 +73,7 @@ def _rising(x: Array, y: Array) -> float:
     return gain(x[part], y[part])
 
 
-def _mean_potential(run: _Packed) -> Array:
+def _mean_potential(run: PackRun) -> Array:
     times, v = run.potentials
     start, stop = run.window
     return run.shaped(v[(times >= start) & (times <= stop)].mean(axis=0))
@@ -215,7 +135,7 @@ def _measure(name: Any) -> Measure:
         return _own(name)
     if name in MEASURES:
         return MEASURES[name]
-    features = _efel_names() if isinstance(name, str) else ()
+    features = efel_names() if isinstance(name, str) else ()
     if name in features:
         return Measure(name, "", lambda run: _efel(run, name), "eFEL", potential=True)
     raise DendrosimError(
@@ -249,23 +169,13 @@ def _own(function: Callable) -> Measure:
     code = getattr(function, "__code__", None)
     identity = hashlib.sha256(code.co_code + repr(code.co_consts).encode()) if code else None
 
-    def of(run: _Packed) -> Array:
-        return np.array([_number(name, function(one)) for one in _point_runs(run)])
+    def of(run: PackRun) -> Array:
+        return np.array([_number(name, function(one)) for one in point_runs(run)])
 
     return Measure(
         name, "1", of, (function.__doc__ or "").partition("\n")[0],
         of_point=True, potential=True, identity=identity.hexdigest()[:16] if identity else "",
     )  # fmt: skip
-
-
-def _point_runs(run: _Packed) -> Iterable[PointRun]:
-    traces = run.recording.traces
-    each = run.pack.each
-    for p in range(run.pack.points):
-        columns = run.pack.neurons_of(p)
-        own = {str(name): array.values[:, columns] for name, array in traces.data_vars.items()}
-        trains = run.trains[p * each : (p + 1) * each]
-        yield PointRun(trains, run.window, traces["time"].values, own)
 
 
 def _number(name: str, value: Any) -> float:
@@ -277,15 +187,7 @@ def _number(name: str, value: Any) -> float:
         ) from None
 
 
-def _efel_names() -> Sequence[str]:
-    if not find_spec("efel"):
-        return ()
-    import efel
-
-    return efel.get_feature_names()
-
-
-def _efel(run: _Packed, name: str) -> Array:
+def _efel(run: PackRun, name: str) -> Array:
     times, v = run.potentials
     start, stop = run.window
     stop = min(stop, float(times[-1]))
@@ -312,7 +214,7 @@ def measured(
     diverged : ndarray, shape (points,)
         Time of the first divergence among the neurons of each point in s; nan if there is none.
     """
-    run = _Packed(recording, pack)
+    run = PackRun(recording, pack)
     at = np.full(pack.neurons, np.inf)
     for neuron, time in recording.diverged.items():
         at[neuron] = time

@@ -10,7 +10,8 @@ import numpy as np
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.sweeps.store import FAILED, STATUS, TO_DO, Store
+from dendrosim.sweeps.layout import FAILED, STATUS, TO_DO
+from dendrosim.sweeps.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,17 +21,10 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
-from dendrosim.model.model import Model
-from dendrosim.model.quantities import parse_unit, unit_text
-from dendrosim.simulation import neuron_axis
+from dendrosim.sweeps.layout import TO_DO, lay_out
 from dendrosim.sweeps.plan import SweepPlan
 
 FORMAT = 1
-#: Status of a point.
-TO_DO, DONE, DIVERGED, FAILED = range(4)
-STATUS = ("to_do", "done", "diverged", "failed")
-#: Most characters of the error of a failed point.
-MESSAGE = 300
 
 
 class Store:
@@ -143,7 +136,7 @@ def _create(path: Path, plan: SweepPlan, manifest: Mapping[str, Any]) -> None:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}-", dir=path.parent))
         inside = scratch / "store"
         group = zarr.create_group(inside, zarr_format=2)
-        _fill(group, plan)
+        lay_out(group, plan)
         group.attrs["dendrosim_sweep"] = json.dumps(manifest)
         zarr.consolidate_metadata(inside, zarr_format=2)
         with contextlib.suppress(FileExistsError):  # another task has created it meanwhile
@@ -163,120 +156,3 @@ def _rename(folder: Path, path: Path) -> None:
         if not path.is_dir():
             raise
         raise FileExistsError(path) from error
-
-
-def _fill(group: Any, plan: SweepPlan) -> None:
-    """Create the arrays: axes, seeds, measures, traces and status."""
-    design, points = plan.design, plan.design.points
-    every = np.arange(points)
-
-    def add(
-        name: str, dims: tuple[str, ...], *, data: Any = None, shape: tuple = (),
-        dtype: Any = float, **attrs: Any,
-    ) -> None:  # fmt: skip
-        if data is not None:
-            data = np.asarray(data)
-            shape, dtype = data.shape, data.dtype
-        chunks = tuple(
-            max(1, min(plan.chunk, n)) if dim == "point" else max(1, n)
-            for dim, n in zip(dims, shape, strict=True)
-        )
-        array = group.create_array(
-            name, shape=shape, dtype=dtype, chunks=chunks,
-            # what xarray takes for missing: without it, a chunk that is to do reads as 0 or ""
-            fill_value=np.nan if np.dtype(dtype).kind == "f" and data is None else None,
-        )  # fmt: skip
-        array.attrs.update({"_ARRAY_DIMENSIONS": list(dims), **attrs})
-        if data is not None:
-            array[...] = data
-
-    coordinates = []
-    values = design.values(every)
-    for axis, name in zip(design.axes, axis_names(plan), strict=True):
-        own = values[axis.key] if axis.labels is None else np.array(axis.labels)[values[axis.key]]
-        units: dict[str, Any] = {"units": axis.unit} if axis.unit else {}
-        add(name, ("point",), data=own, long_name=axis.key, **units)
-        coordinates.append(name)
-    if design.repeats > 1:
-        add("repeat", ("point",), data=every % design.repeats)
-        coordinates.append("repeat")
-    if plan.noisy:
-        add("seed", ("point",), data=np.array(design.noise(every), dtype=np.int64))
-        coordinates.append("seed")
-    if design.quantiles is not None:
-        add("quantiles", ("set", "axis"), data=design.quantiles)
-    grid = own_grid(plan)
-    if grid is not None:
-        name, numbers, unit = grid
-        add(name, (name,), data=numbers, units=unit)
-    extra = () if grid is None else ((grid[0], len(grid[1])),)
-    attrs: dict[str, Any] = {"coordinates": " ".join(coordinates)}
-    for measure in plan.measures:
-        more = () if measure.of_point else extra
-        add(
-            measure.name, ("point", *(dim for dim, _ in more)),
-            shape=(points, *(n for _, n in more)), units=measure.unit, long_name=measure.doc,
-            **attrs,
-        )  # fmt: skip
-    times = trace_times(plan)
-    if times is not None:
-        add("time", ("time",), data=times, units="second")
-        for name in plan.traces:
-            shape = (points, *(n for _, n in extra), len(times))
-            dims = ("point", *(dim for dim, _ in extra), "time")
-            add(trace_name(name), dims, shape=shape, units=_unit_of(name, plan), **attrs)
-    if plan.spikes:
-        group.create_group("spike_times")
-    add("diverged_at", ("point",), shape=(points,), units="second", **attrs)
-    add("error", ("point",), shape=(points,), dtype=f"<U{MESSAGE}", **attrs)
-    add("status", ("point",), shape=(points,), dtype=np.int8,
-        flag_values=list(range(len(STATUS))), flag_meanings=" ".join(STATUS), **attrs)  # fmt: skip
-
-
-def trace_name(name: str) -> str:
-    """Return the name of the array of a recorded trace."""
-    return f"trace_{name}"
-
-
-def axis_names(plan: SweepPlan) -> list[str]:
-    """Return the names of the axes: short, ``g_c``, if that is unique, else the full name."""
-    taken = {m.name for m in plan.measures} | {
-        "status", "seed", "repeat", "diverged_at", "error", "time", "point", "spikes",
-    }  # fmt: skip
-    keys = [axis.key for axis in plan.design.axes]
-    grid = plan.protocol.grid if len(plan.wholes()[1]) == 1 else None
-    short = [key.rpartition(".")[2] for key in keys]
-    used = short + ([grid[0]] if grid is not None else [])
-    return [
-        name if used.count(name) == 1 and name not in taken else key
-        for key, name in zip(keys, short, strict=True)
-    ]
-
-
-def own_grid(plan: SweepPlan) -> tuple[str, np.ndarray, str] | None:
-    """Return name, SI values and unit of the protocol's own grid; None without one."""
-    _, first = next(plan.packs(np.arange(1)))
-    if first.each == 1:
-        return None
-    protocols = plan.wholes()[1]
-    grid = neuron_axis.grid(first.base, first.each)
-    if len(protocols) > 1 or grid is None:
-        return "stimulus", np.arange(first.each), "1"
-    unit = parse_unit(grid.unit)
-    return grid.name, grid.values * float(unit), unit_text(unit.dim)
-
-
-def trace_times(plan: SweepPlan) -> np.ndarray | None:
-    """Return the times of the kept traces in s; None if none is kept."""
-    if not plan.traces:
-        return None
-    _, first = next(plan.packs(np.arange(1)))
-    step = float(plan.run_settings(first.model)["record_dt"])
-    return np.arange(int(np.ceil(float(first.base.duration) / step - 1e-9))) * step
-
-
-def _unit_of(name: str, plan: SweepPlan) -> str:
-    from dendrosim.simulation.plan import recordable
-
-    models: tuple[Model, ...] = tuple(plan.wholes()[0])
-    return recordable(models[0]).get(name, "1")

@@ -210,7 +210,7 @@ class TestBurstShape:
 
 
 def test_a_blocked_neuron_ends_its_gain_at_its_highest_rate():
-    points = neuron_axis.Grid("amplitude", "uA/cm**2", np.arange(5.0), True)
+    points = neuron_axis.NeuronAxis("amplitude", "uA/cm**2", np.arange(5.0), True)
     found = protocol_measures.fi_measures(points, np.array([0, 10, 20, 30, 0.0]))
     assert found["gain (Hz per uA/cm**2)"] == pytest.approx(10)
     assert found["rheobase (uA/cm**2)"] == 1

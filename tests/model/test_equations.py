@@ -52,7 +52,7 @@ def test_a_prefixed_unit_of_a_variable_is_its_dimension():
 
 def test_units_names_and_order_are_checked():
     equations = parse_equations(TEXT)
-    dims = check_equations(equations, GIVEN, "file")
+    dims = check_equations(equations, GIVEN)
     assert dims["v"] is dims["mV"] is parse_unit("volt").dim
     assert [e.name for e in in_order(parse_equations("y = x : 1\nx = z : 1\nz = 2 : 1"))] == [
         "z", "x", "y",
@@ -60,7 +60,7 @@ def test_units_names_and_order_are_checked():
 
 
 def test_constants_are_known():
-    check_equations(parse_equations("dx/dt = pi*e*x/second : 1"), {}, "file")
+    check_equations(parse_equations("dx/dt = pi*e*x/second : 1"), {})
 
 
 def test_override_puts_a_line_in_its_namesake_s_place():
@@ -122,15 +122,15 @@ def test_other_lines_are_refused(line, told):
 )
 def test_what_does_not_agree_is_told(text, told):
     with pytest.raises(DendrosimError, match=re.escape(told)):
-        check_equations(parse_equations(text), GIVEN, "file")
+        check_equations(parse_equations(text), GIVEN)
 
 
 def test_subexpressions_that_double_are_refused_before_they_fill_the_memory():
     lines = ["x_0 = t/second : 1", *(f"x_{k} = x_{k - 1}*x_{k - 1} : 1" for k in range(1, 60))]
     with pytest.raises(DendrosimError, match="written out"):
-        check_equations(parse_equations("\n".join(lines)), {}, "file")
+        check_equations(parse_equations("\n".join(lines)), {})
     chain = ["x_0 = t/second : 1", *(f"x_{k} = 2*x_{k - 1} : 1" for k in range(1, 60))]
-    check_equations(parse_equations("\n".join(chain)), {}, "file")
+    check_equations(parse_equations("\n".join(chain)), {})
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ BAD = [
 def test_anything_else_is_refused(text, told):
     if told is None:
         with pytest.raises(DendrosimError, match="not known"):
-            check_names(parse_expression(text), VALUES, "file: key")
+            check_names(parse_expression(text), VALUES)
         return
     with pytest.raises(DendrosimError, match=told) as error:
         parse_expression(text, "file: key")
@@ -304,8 +304,8 @@ def test_a_number_is_no_condition_and_the_other_way_round():
 
 def test_an_unknown_name_is_told_with_its_neighbour():
     with pytest.raises(DendrosimError, match=re.escape("did you mean 'g_NaP'?")):
-        check_names(parse_expression("2*g_NaT"), {"g_NaP", "v"}, "file")
-    check_names(parse_expression("pi*v"), {"v"}, "file")
+        check_names(parse_expression("2*g_NaT"), {"g_NaP", "v"})
+    check_names(parse_expression("pi*v"), {"v"})
 
 
 class TestStatements:

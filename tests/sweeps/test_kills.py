@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ if __name__ == "__main__":
     except ds.DendrosimError as error:
         sys.exit(str(error))
 """
-DASK = """__import__("distributed").Client(n_workers=2, threads_per_worker=1, dashboard_address=None)"""
+DASK = "__import__('distributed').Client(n_workers=2, threads_per_worker=1, dashboard_address=None)"
 CHUNKS = 16
 
 
@@ -68,10 +69,8 @@ def workers(run):
 
 
 def end(run):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     run.communicate()
 
 

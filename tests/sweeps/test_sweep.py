@@ -35,16 +35,12 @@ def test_a_point_is_what_a_run_of_its_own_gives():
     s = swept(design="sobol", n=8, spikes=True, traces=["v_s"])
     found = s.to_xarray()
     for k in range(8):
-        own = {
-            name: f"{float(found[name][k])!r} siemens/meter**2" for name in ("g_c", "g_NaP")
-        }
+        own = {name: f"{float(found[name][k])!r} siemens/meter**2" for name in ("g_c", "g_NaP")}
         r = ds.simulate(KEPECS.with_(parameters=own), SHORT, record_dt="0.1 ms")
         np.testing.assert_allclose(s.spikes(k)[0], r.trains[0], atol=1e-12)
         assert found["spikes"][k] == len(r.trains[0])
         np.testing.assert_allclose(found["rate"][k], len(r.trains[0]) / 0.06)
-        np.testing.assert_allclose(
-            found["trace_v_s"][k], r.traces["v_s"].values[:, 0], atol=1e-9
-        )
+        np.testing.assert_allclose(found["trace_v_s"][k], r.traces["v_s"].values[:, 0], atol=1e-9)
     np.testing.assert_array_equal(found["time"], r.traces["time"])
 
 

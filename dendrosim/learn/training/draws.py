@@ -91,15 +91,15 @@ class Draw:
         return RULES[self.rule].draw(rng, shape, n_in or next(reversed(shape), 1), *self.numbers)
 
 
-def read_draw(value: Any, where: str, matrix: bool = False) -> Draw:
+def read_draw(value: Any, key: str, matrix: bool = False) -> Draw:
     """Check a value in a recipe and return its rule.
 
     Parameters
     ----------
     value
         A number or text.
-    where
-        File and key, for the error message.
+    key
+        Key of the value, for the error message.
     matrix
         Whether a matrix is drawn; otherwise the rules for matrices are refused.
 
@@ -115,17 +115,15 @@ def read_draw(value: Any, where: str, matrix: bool = False) -> Draw:
         re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", value) if isinstance(value, str) else None
     )
     if not found:
-        raise DendrosimError(f"{where} = {value!r} is neither a number nor {_forms(known)}")
+        raise DendrosimError(f"{key} = {value!r} is neither a number nor {_forms(known)}")
     name, inner = found[1], found[2]
     if name not in known:
-        raise DendrosimError(f"{where} = {value!r}: {did_you_mean(name, map(_form, known))}")
+        raise DendrosimError(f"{key} = {value!r}: {did_you_mean(name, map(_form, known))}")
     numbers = _numbers(inner)
     if numbers is None or len(numbers) != len(RULES[name].arguments):
-        raise DendrosimError(f"{where} = {value!r} should be {_form(name)}")
+        raise DendrosimError(f"{key} = {value!r} should be {_form(name)}")
     if (name == "uniform" and numbers[0] > numbers[1]) or (name == "normal" and numbers[1] < 0):
-        raise DendrosimError(
-            f"{where} = {value!r} should be {_form(name)} in this order, sd from 0"
-        )
+        raise DendrosimError(f"{key} = {value!r} should be {_form(name)} in this order, sd from 0")
     return Draw(name, numbers)
 
 

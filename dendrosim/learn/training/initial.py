@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.learn.training.draws import read_draw
 from dendrosim.learn.training.recipe import Recipe
 from dendrosim.learn.training.recipe_parts import LayerRecipe
@@ -42,16 +42,9 @@ def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network
     rng = np.random.default_rng(seed)
     layers: list[Layer] = []
     for k, entry in enumerate(recipe.layers):
-        where = f"{recipe.name}: layers.{k}"
-        try:
-            layers.append(
-                _layer(
-                    entry, recipe.model(entry.model), layers[-1].n if layers else n_in, rng, where
-                )
-            )
-        except DendrosimError as error:
-            told = str(error)
-            raise DendrosimError(told if told.startswith(where) else f"{where}: {told}") from None
+        with at(f"{recipe.name}: layers.{k}"):
+            sources = layers[-1].n if layers else n_in
+            layers.append(_layer(entry, recipe.model(entry.model), sources, rng))
     n = layers[-1].n
     readout = recipe.readout
     if readout.rule == "rate":
@@ -61,29 +54,27 @@ def initial_network(recipe: Recipe, n_in: int, n_out: int, seed: int) -> Network
                 f"neurons, not {n}"
             )
         return Network(layers)
-    where = f"{recipe.name}: [readout]"
-    weights = read_draw(readout.weights, f"{where}: weights", matrix=True)(rng, (n_out, n))
-    bias = read_draw(readout.bias, f"{where}: bias")(rng, (n_out,), n)
+    with at(f"{recipe.name}: [readout]"):
+        weights = read_draw(readout.weights, "weights", matrix=True)(rng, (n_out, n))
+        bias = read_draw(readout.bias, "bias")(rng, (n_out,), n)
     return Network(layers, weights, bias)
 
 
-def _layer(
-    entry: LayerRecipe, model: Model, n_in: int, rng: np.random.Generator, where: str
-) -> Layer:
+def _layer(entry: LayerRecipe, model: Model, n_in: int, rng: np.random.Generator) -> Layer:
     n, ports = entry.n, model.ports
     tables = {
-        "input_weights": _tables(entry.weights, ports, (n, n_in), n_in, rng, where),
-        "bias": _tables(entry.bias, ports, (n,), n_in, rng, where),
+        "input_weights": _tables(entry.weights, ports, (n, n_in), n_in, rng),
+        "bias": _tables(entry.bias, ports, (n,), n_in, rng),
     }
     if entry.recurrent:
-        back = _tables(entry.recurrent_weights, ports, (n, n), n, rng, where)
+        back = _tables(entry.recurrent_weights, ports, (n, n), n, rng)
         if not entry.self_weights:
             back = {port: weights * (1 - np.eye(n)) for port, weights in back.items()}
         tables["recurrent_weights"] = back
     if entry.mask == "disjoint":
         _disjoint(tables, n_in, rng)
     parameters = {
-        name: _parameter(value, model.parameters[name].shape, n, rng, f"{where}: {name}")
+        name: _parameter(value, model.parameters[name].shape, n, rng, name)
         for name, value in entry.parameters.items()
     }
     return Layer(model, n_in, n, entry.recurrent, **tables, parameters=parameters)
@@ -105,16 +96,16 @@ def _disjoint(
 
 def _tables(
     value: Any, ports: tuple[str, ...], shape: tuple[int, ...], n_in: int,
-    rng: np.random.Generator, where: str,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Draw one array per port."""
     each = value if isinstance(value, Mapping) else dict.fromkeys(ports, value)
     return {
-        port: read_draw(each[port], where, matrix=len(shape) == 2)(rng, shape, n_in)
+        port: read_draw(each[port], port, matrix=len(shape) == 2)(rng, shape, n_in)
         for port in ports if port in each
     }  # fmt: skip
 
 
-def _parameter(value: Any, shape: str, n: int, rng: np.random.Generator, where: str) -> np.ndarray:
-    draw = read_draw(value, where)
+def _parameter(value: Any, shape: str, n: int, rng: np.random.Generator, key: str) -> np.ndarray:
+    draw = read_draw(value, key)
     return draw(rng, (n,)) if shape == "neuron" and draw.rule != "constant" else draw(rng, ())

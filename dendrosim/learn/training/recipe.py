@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from dendrosim import checks, shelves
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.learn.networks.torch_cells import CELLS
 from dendrosim.learn.training.recipe_parts import (
     Anneal,
@@ -103,45 +103,49 @@ def load_recipe(name: str | os.PathLike | Recipe, changes: Iterable[str] = ()) -
     """
     changes = checks.texts([*changes] if isinstance(changes, Iterator) else changes, "changes")
     if isinstance(name, Recipe):
-        table, short, where = tomllib.loads(name.text), name.name, name.name
+        table, short, place = tomllib.loads(name.text), name.name, name.name
         folder = name.folder
     else:
         path = shelves.find(name, "recipes")
-        table, short, where = shelves.read_toml(path), path.stem, str(path)
+        table, short, place = shelves.read_toml(path), path.stem, str(path)
         folder = path.parent
     for change in changes:
         _set(table, change)
-    return _recipe(table, short, where, folder)
+    with at(place):
+        recipe = _recipe(table, short, folder)
+    cells = any(layer.model in CELLS for layer in recipe.layers)
+    # an error of a model has the file of the model, not that of the recipe
+    models = [] if cells else [recipe.model(layer.model) for layer in recipe.layers]
+    with at(place):
+        if cells:
+            _check_cells(recipe)
+        else:
+            _check_names(recipe, models)
+    return recipe
 
 
-def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -> Recipe:
-    shelves.check_keys(table, _TOP, where)
+def _recipe(table: dict[str, Any], name: str, folder: Path | None) -> Recipe:
+    shelves.check_keys(table, _TOP)
     for key in ("title", "task", "layers", "training"):
         if key not in table:
-            raise DendrosimError(f"{where}: has no {key!r}")
+            raise DendrosimError(f"has no {key!r}")
     task = dict(table["task"])
     if not isinstance(task.get("name"), str):
-        raise DendrosimError(f"{where}: [task] has no name, such as name = 'binary_adding'")
+        raise DendrosimError("[task] has no name, such as name = 'binary_adding'")
     if "data" in task:
         raise DendrosimError(
-            f"{where}: [task] has the key 'data'; give the location of the files with --data "
+            "[task] has the key 'data'; give the location of the files with --data "
             "(data=), because a recipe must be the same on every machine"
         )
     if not table["layers"]:
-        raise DendrosimError(f"{where}: layers is empty; a recipe has one [[layers]] or more")
+        raise DendrosimError("layers is empty; a recipe has one [[layers]] or more")
     layers = tuple(
-        section(LayerRecipe, entry, f"{where}: layers.{k}")
-        for k, entry in enumerate(table["layers"])
+        section(LayerRecipe, entry, f"layers.{k}") for k, entry in enumerate(table["layers"])
     )
     anneal = {
-        key: section(Anneal, entry, f"{where}: [anneal.{key}]")
+        key: section(Anneal, entry, f"[anneal.{key}]")
         for key, entry in table.get("anneal", {}).items()
     }
-    readout = section(Readout, table.get("readout", {}), f"{where}: [readout]")
-    if any(layer.model in CELLS for layer in layers):
-        _check_cells(layers, readout, anneal, where)
-    else:
-        _check_names(layers, anneal, where, folder)
     return Recipe(
         name=name,
         title=table["title"],
@@ -150,49 +154,44 @@ def _recipe(table: dict[str, Any], name: str, where: str, folder: Path | None) -
         task=task.pop("name"),
         task_options=MappingProxyType(task),
         layers=layers,
-        readout=readout,
-        surrogate=section(Surrogate, table.get("surrogate", {}), f"{where}: [surrogate]"),
-        training=section(Training, table["training"], f"{where}: [training]"),
-        schedule=section(Schedule, table.get("schedule", {}), f"{where}: [schedule]"),
+        readout=section(Readout, table.get("readout", {}), "[readout]"),
+        surrogate=section(Surrogate, table.get("surrogate", {}), "[surrogate]"),
+        training=section(Training, table["training"], "[training]"),
+        schedule=section(Schedule, table.get("schedule", {}), "[schedule]"),
         anneal=MappingProxyType(anneal),
         text=shelves.toml_text(table),
         folder=folder,
     )
 
 
-def _check_cells(
-    layers: tuple[LayerRecipe, ...], readout: Readout, anneal: Mapping[str, Anneal], where: str
-) -> None:
+def _check_cells(recipe: Recipe) -> None:
     """Refuse keys that torch's units do not support: spikes, ports, parameters, our draws."""
+    layers, readout = recipe.layers, recipe.readout
     for k, layer in enumerate(layers):
         if layer.model != layers[0].model:
             raise DendrosimError(
-                f"{where}: layers.{k}: model = {layer.model!r} cannot be combined "
+                f"layers.{k}: model = {layer.model!r} cannot be combined "
                 f"with {layers[0].model!r}: all layers of torch's units must be of one kind"
             )
         plain = LayerRecipe(layer.model, layer.n, dropout=layer.dropout)
         for key, value in vars(layer).items():
             if value != getattr(plain, key):
                 raise DendrosimError(
-                    f"{where}: layers.{k}: {key} is not for {layer.model}, which has only n and "
-                    "dropout"
+                    f"layers.{k}: {key} is not for {layer.model}, which has only n and dropout"
                 )
     if readout != Readout(readout.rule, readout.start, readout.scale) or readout.rule == "rate":
         raise DendrosimError(
-            f"{where}: [readout]: {layers[0].model} has no spikes to count, and torch initialises "
+            f"[readout]: {layers[0].model} has no spikes to count, and torch initialises "
             "the weights; valid: start, scale, and rule except 'rate'"
         )
-    if anneal:
-        raise DendrosimError(f"{where}: anneal: {layers[0].model} has no such parameters")
+    if recipe.anneal:
+        raise DendrosimError(f"anneal: {layers[0].model} has no such parameters")
 
 
-def _check_names(
-    layers: tuple[LayerRecipe, ...], anneal: Mapping[str, Anneal], where: str, folder: Path | None
-) -> None:
+def _check_names(recipe: Recipe, models: Sequence[Model]) -> None:
     """Refuse a port or parameter that the model of the layer does not have."""
     fixed: set[str] = set()
-    for k, layer in enumerate(layers):
-        model = load_model(shelves.beside(layer.model, folder))
+    for k, (layer, model) in enumerate(zip(recipe.layers, models, strict=True)):
         parameters = model.parameters
         trained = {name for name, p in parameters.items() if p.trainable}
         fixed |= parameters.keys() - trained
@@ -201,25 +200,25 @@ def _check_names(
                 if name not in valid:
                     what = "a parameter" if key == "parameters" else "a trained parameter"
                     raise DendrosimError(
-                        f"{where}: layers.{k}: {key}: {model.name} has no {name!r} as {what}; "
+                        f"layers.{k}: {key}: {model.name} has no {name!r} as {what}; "
                         f"{did_you_mean(name, valid)}"
                     )
-        _check_ports(layer, model, f"{where}: layers.{k}")
-    for name in anneal.keys() - fixed:
+        with at(f"layers.{k}"):
+            _check_ports(layer, model)
+    for name in recipe.anneal.keys() - fixed:
         raise DendrosimError(
-            f"{where}: [anneal.{name}]: no layer has an untrained parameter of this name; "
+            f"[anneal.{name}]: no layer has an untrained parameter of this name; "
             f"{did_you_mean(name, fixed)}"
         )
 
 
-def _check_ports(layer: LayerRecipe, model: Model, where: str) -> None:
+def _check_ports(layer: LayerRecipe, model: Model) -> None:
     for key in ("weights", "recurrent_weights", "bias"):
         value = getattr(layer, key)
         for port in value if isinstance(value, Mapping) else ():
             if port not in model.ports:
                 raise DendrosimError(
-                    f"{where}: {key}: {model.name} has no port {port!r}; "
-                    f"{did_you_mean(port, model.ports)}"
+                    f"{key}: {model.name} has no port {port!r}; {did_you_mean(port, model.ports)}"
                 )
 
 
@@ -229,7 +228,8 @@ def _set(table: dict[str, Any], change: str) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise DendrosimError(f"--set {change!r} is not KEY=VALUE, such as training.lr=1e-3")
-    value = shelves.toml_value(text, f"--set {key.strip()}")
+    with at(f"--set {key.strip()}"):
+        value = shelves.toml_value(text)
     tables = [table]
     if parts[0] == "layers" and len(parts) > 1 and isinstance(table.get("layers"), list):
         tables, parts = table["layers"], parts[1:]

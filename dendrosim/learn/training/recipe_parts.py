@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
-from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.learn.step.surrogates import SURROGATES
 from dendrosim.learn.training.draws import read_draw
 from dendrosim.shelves import Kinds, check_keys
@@ -65,22 +65,22 @@ class LayerRecipe:
     limits: Mapping[str, Any] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse an invalid size, share, draw or limit."""
-        in_range(self.n, 1, None, f"{where}: n")
-        in_range(self.dropout, 0, 1, f"{where}: dropout", open_high=True)
-        choice(self.mask, MASKS, f"{where}: mask")
+        in_range(self.n, 1, None, "n")
+        in_range(self.dropout, 0, 1, "dropout", open_high=True)
+        choice(self.mask, MASKS, "mask")
         for key in ("weights", "recurrent_weights", "bias"):
             value = getattr(self, key)
             for port, one in value.items() if isinstance(value, Mapping) else [("", value)]:
-                read_draw(one, f"{where}: {key}{port and f'.{port}'}", matrix=key != "bias")
+                read_draw(one, f"{key}{port and f'.{port}'}", matrix=key != "bias")
         for name, value in self.parameters.items():
-            read_draw(value, f"{where}: parameters.{name}")
+            read_draw(value, f"parameters.{name}")
         for name, pair in self.limits.items():
             numbers = isinstance(pair, list) and all(type(x) in (int, float) for x in pair)
             if not numbers or len(pair) != 2 or not pair[0] < pair[1]:
                 raise DendrosimError(
-                    f"{where}: limits.{name} = {pair!r} should be [lowest, highest], such as "
+                    f"limits.{name} = {pair!r} should be [lowest, highest], such as "
                     "[0, 1] or [1, inf]"
                 )
 
@@ -107,13 +107,13 @@ class Readout:
     weights: str | float = "xavier"
     bias: str | float = 0.0
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse an unknown rule or a number out of range."""
-        choice(self.rule, READOUTS, f"{where}: rule")
-        in_range(self.start, 0, None, f"{where}: start")
-        in_range(self.scale, 0, None, f"{where}: scale", open_low=True)
-        read_draw(self.weights, f"{where}: weights", matrix=True)
-        read_draw(self.bias, f"{where}: bias")
+        choice(self.rule, READOUTS, "rule")
+        in_range(self.start, 0, None, "start")
+        in_range(self.scale, 0, None, "scale", open_low=True)
+        read_draw(self.weights, "weights", matrix=True)
+        read_draw(self.bias, "bias")
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ class Surrogate:
     width: float | None = None
     detach_reset: bool = False
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse an unknown name or a width that is not positive."""
-        choice(self.name, SURROGATES, f"{where}: name")
+        choice(self.name, SURROGATES, "name")
         if self.width is not None:
-            in_range(self.width, 0, None, f"{where}: width", open_low=True)
+            in_range(self.width, 0, None, "width", open_low=True)
 
 
 @dataclass(frozen=True)
@@ -159,19 +159,19 @@ class Training:
     clip: float = 0.0
     label_smoothing: float = 0.0
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse an unknown optimiser or a number out of range."""
-        choice(self.optimizer, OPTIMIZERS, f"{where}: optimizer")
+        choice(self.optimizer, OPTIMIZERS, "optimizer")
         for name in ("epochs", "batch"):
-            in_range(getattr(self, name), 1, None, f"{where}: {name}")
-        in_range(self.lr, 0, None, f"{where}: lr", open_low=True)
+            in_range(getattr(self, name), 1, None, name)
+        in_range(self.lr, 0, None, "lr", open_low=True)
         for name in ("neuron_lr", "weight_decay", "clip"):
-            in_range(getattr(self, name), 0, None, f"{where}: {name}")
-        in_range(self.label_smoothing, 0, 1, f"{where}: label_smoothing", open_high=True)
+            in_range(getattr(self, name), 0, None, name)
+        in_range(self.label_smoothing, 0, 1, "label_smoothing", open_high=True)
         if len(self.betas) != 2:
-            raise DendrosimError(f"{where}: betas = {list(self.betas)} should be two numbers")
+            raise DendrosimError(f"betas = {list(self.betas)} should be two numbers")
         for beta in self.betas:
-            in_range(beta, 0, 1, f"{where}: betas", open_high=True)
+            in_range(beta, 0, 1, "betas", open_high=True)
 
 
 @dataclass(frozen=True)
@@ -198,16 +198,16 @@ class Schedule:
     epochs: tuple[float, ...] = ()
     patience: int = 1
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse an unknown rule or a number out of range."""
-        choice(self.rule, SCHEDULES, f"{where}: rule")
-        in_range(self.factor, 0, 1, f"{where}: factor", open_low=True)
-        in_range(self.every, 1, None, f"{where}: every")
-        in_range(self.patience, 0, None, f"{where}: patience")
+        choice(self.rule, SCHEDULES, "rule")
+        in_range(self.factor, 0, 1, "factor", open_low=True)
+        in_range(self.every, 1, None, "every")
+        in_range(self.patience, 0, None, "patience")
         if self.rule == "milestones" and not self.epochs:
-            raise DendrosimError(f"{where}: milestones need epochs, such as epochs = [60, 80]")
+            raise DendrosimError("milestones need epochs, such as epochs = [60, 80]")
         for epoch in self.epochs:
-            in_range(epoch, 0, None, f"{where}: epochs", open_low=True)
+            in_range(epoch, 0, None, "epochs", open_low=True)
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,13 @@ class Anneal:
     last: float
     first: float = 0.0
 
-    def check(self, where: str) -> None:
+    def check(self) -> None:
         """Refuse epochs in the wrong order."""
-        in_range(self.first, 0, None, f"{where}: first")
+        in_range(self.first, 0, None, "first")
         for name in ("start", "end", "last"):
-            in_range(getattr(self, name), None, None, f"{where}: {name}")
+            in_range(getattr(self, name), None, None, name)
         if not self.last > self.first:
-            raise DendrosimError(f"{where}: last = {self.last} is not after first = {self.first}")
+            raise DendrosimError(f"last = {self.last} is not after first = {self.first}")
 
 
 Section = TypeVar("Section", LayerRecipe, Readout, Surrogate, Training, Schedule, Anneal)
@@ -246,7 +246,7 @@ _TYPES: dict[str, Kinds] = {
 }  # fmt: skip
 
 
-def section(kind: type[Section], table: Any, where: str) -> Section:
+def section(kind: type[Section], table: Any, name: str) -> Section:
     """Read a section of a recipe.
 
     Raises
@@ -254,37 +254,40 @@ def section(kind: type[Section], table: Any, where: str) -> Section:
     DendrosimError
         With the key, the value and the valid values.
     """
+    with at(name):
+        (made := kind(**_values(kind, table))).check()
+    return made
+
+
+def _values(kind: type[Section], table: Any) -> dict[str, Any]:
+    """Check the types of a section's keys; return the values by key."""
     declared = {f.name: f for f in fields(kind)}
     types = {name: str(f.type) for name, f in declared.items()}  # annotations are text
-    check_keys(table, {name: _TYPES[text] for name, text in types.items()}, where)
+    check_keys(table, {name: _TYPES[text] for name, text in types.items()})
     values = {}
     for name, f in declared.items():
         if name not in table:
             if f.default is MISSING and f.default_factory is MISSING:
-                raise DendrosimError(f"{where}: has no {name!r}")
+                raise DendrosimError(f"has no {name!r}")
             continue
         value = table[name]
         if types[name].startswith("tuple"):
-            inner = _NUMBER if "float" in types[name] else (str,)
+            inner, what = (_NUMBER, "numbers") if "float" in types[name] else ((str,), "names")
             if any(type(item) not in inner for item in value):
-                what = "numbers" if "float" in types[name] else "names"
-                raise DendrosimError(f"{where}: {name} = {value!r} should be a list of {what}")
+                raise DendrosimError(f"{name} = {value!r} should be a list of {what}")
             value = tuple(value)
         values[name] = value
-    made = kind(**values)
-    made.check(where)
-    return made
+    return values
 
 
-def choice(value: str, valid: Iterable[str], where: str) -> None:
+def choice(value: str, valid: Collection[str], name: str) -> None:
     """Refuse a name that is not valid."""
-    valid = list(valid)
     if value not in valid:
-        raise DendrosimError(f"{where} = {value!r}; {did_you_mean(value, valid)}")
+        raise DendrosimError(f"{name} = {value!r}; {did_you_mean(value, valid)}")
 
 
 def in_range(
-    value: float, low: float | None, high: float | None, where: str,
+    value: float, low: float | None, high: float | None, name: str,
     open_low: bool = False, open_high: bool = False,
 ) -> None:  # fmt: skip
     """Refuse a number that is outside a range or not finite."""
@@ -294,4 +297,4 @@ def in_range(
         parts = [f"{'above' if open_low else 'from'} {low}"] if low is not None else []
         parts += [f"{'below' if open_high else 'up to'} {high}"] if high is not None else []
         wanted = " ".join(["a finite number", " and ".join(parts)]).strip()
-        raise DendrosimError(f"{where} = {value!r} should be {wanted}")
+        raise DendrosimError(f"{name} = {value!r} should be {wanted}")

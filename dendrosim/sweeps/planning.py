@@ -1,0 +1,179 @@
+"""The plan of a sweep from its arguments, which are checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dendrosim import checks
+from dendrosim.devices import execute
+from dendrosim.errors import DendrosimError
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
+from dendrosim.model.toml import as_model
+from dendrosim.simulation.grids import grids_of
+from dendrosim.simulation.plan import recordable
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import as_protocol
+from dendrosim.sweeps.axes import Axis, read_axes
+from dendrosim.sweeps.design import Design, make_design
+from dendrosim.sweeps.measures import DEFAULT, read_measures
+from dendrosim.sweeps.packing import ROOM, WIDTH, job_of, neurons_at_once
+from dendrosim.sweeps.plan import SweepPlan
+
+
+def plan_sweep(
+    model: Model | str | os.PathLike, protocol: Protocol | str | os.PathLike,
+    axes: Mapping[str, Any], *, design: str = "grid", n: int | None = None, repeats: int = 1,
+    seed: int = 0, measures: Sequence[str | Callable] = DEFAULT,
+    traces: Sequence[str] | None = None, spikes: bool = False, record_dt: Any = None,
+    chunk: int = 1024, device: str = "cpp", method: str | None = None, dt: Any = None,
+    dtype: str = "float64", threads: int = 1,
+) -> SweepPlan:  # fmt: skip
+    """Check the arguments of `sweep` and return its plan.
+
+    Raises
+    ------
+    DendrosimError
+        As for `sweep`.
+    """
+    execute.check_device(device, threads)
+    execute.check_dtype(dtype)
+    model, protocol = as_model(model), as_protocol(protocol)
+    found = read_axes(axes, model, protocol)
+    points = make_design(found, design, n, repeats, seed)
+    own = {axis.key: axis.values for axis in found}
+    models = own.get("model") or (model,)
+    protocols = [_without_axes(p, found) for p in own.get("protocol") or (protocol,)]
+    for one in models:
+        _refuse_grids(one, protocols[0], own)
+    settings = {
+        "device": device, "method": method, "dtype": dtype, "threads": threads,
+        "dt": None if dt is None else time_step(dt, "dt"),
+    }  # fmt: skip
+    neurons = min(neurons_at_once(p, checks.whole(chunk, "chunk", least=1)) for p in protocols)
+    each = {p.size for p in protocols}
+    if len(each) > 1:
+        raise DendrosimError(
+            f"axes: the protocols have grids of their own of different lengths, {sorted(each)}, so "
+            "their points would differ in shape; sweep them one by one"
+        )
+    per_run = max(1, neurons // each.pop())
+    plan = SweepPlan(
+        models[0], protocols[0], points, read_measures(measures, protocols),
+        _traces(traces, models, protocols), checks.flag(spikes, "spikes"), per_run,
+        _room(per_run, protocols[0]), _is_noisy(protocols, points), settings,
+        None if record_dt is None else float(time_step(record_dt, "record_dt")),
+    )  # fmt: skip
+    _check_potential(plan, models)
+    return plan
+
+
+def compile_programs(plan: SweepPlan) -> int:
+    """Compile the programs of a sweep before its workers start; return their number.
+
+    Raises
+    ------
+    DendrosimError
+        If a program cannot be built, or if the first points cannot run.
+    """
+    seen = set()
+    values = plan.design.values(np.arange(plan.design.points))
+    whole = [values[key] for key in ("model", "protocol", *_of_text(plan)) if key in values]
+    kinds = np.unique(np.stack(whole), axis=1, return_index=True)[1] if whole else [0]
+    for point in kinds:
+        _, packed = next(plan.packs(np.array([point])))
+        job, *_ = job_of(packed, **plan.run_settings(packed.model))
+        key = repr(job.structure)
+        if key not in seen:
+            seen.add(key)
+            execute.compile_program(job, plan.settings["device"], plan.settings["threads"])
+    return len(seen)
+
+
+def _of_text(plan: SweepPlan) -> list[str]:
+    """Return the axes of words, such as the place of a stimulus, that change a program's text."""
+    return [a.key for a in plan.design.axes if not a.of_neurons and a.labels and "." in a.key]
+
+
+def _without_axes(protocol: Protocol, axes: Sequence[Axis]) -> Protocol:
+    """Return a protocol in which an axis has replaced the grid that it has there."""
+    stimuli: dict[int, dict[str, Any]] = {}
+    for axis in axes:
+        kind, _, rest = axis.key.partition(".")
+        if kind == "stimuli":
+            number, _, name = rest.partition(".")
+            stimuli.setdefault(int(number), {})[name] = axis.source[:1][0]
+    return protocol.with_(stimuli=stimuli)
+
+
+def _refuse_grids(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -> None:
+    for grid in grids_of(model, protocol):
+        if not grid.key.startswith("stimuli.") and grid.key not in axes:
+            raise DendrosimError(
+                f"{model.name}: {grid.key} has {grid.size} values; give them as an axis"
+            )
+
+
+def _is_noisy(protocols: Sequence[Protocol], design: Design) -> bool:
+    """Whether points have noise; refuse repeats that would all be equal."""
+    given = {axis.key for axis in design.axes}
+    free = [
+        f"stimuli.{k}.seed" not in given and not isinstance(s.options["seed"], list)
+        for p in protocols
+        for k, s in enumerate(p.stimuli)
+        if s.shape == "ou"
+    ]
+    if design.repeats > 1 and not any(free):
+        raise DendrosimError(
+            f"repeats = {design.repeats}, but no stimulus of {protocols[0].name} has noise of its "
+            "own, so that all repeats would be equal"
+        )
+    return any(free)
+
+
+def _traces(
+    names: Sequence[str] | None, models: Sequence[Model], protocols: Sequence[Protocol]
+) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    found = checks.texts([names] if isinstance(names, str) else names, "traces")
+    for model in models:
+        for name in found:
+            if name not in recordable(model):
+                raise DendrosimError(f"traces: {model.name} has no variable {name!r}")
+    lengths = {float(p.duration) for p in protocols}
+    steps = {None if m.dt is None else float(m.dt) for m in models}
+    if found and (len(lengths) > 1 or len(steps) > 1):
+        raise DendrosimError(
+            "traces: the traces of models with different steps or protocols of different durations "
+            "have different lengths; sweep them one by one"
+        )
+    return tuple(found)
+
+
+def _room(per_run: int, protocol: Protocol) -> int:
+    """Return the capacity of the program in neurons: that of a full chunk with padding."""
+    full = -(-per_run // WIDTH) * WIDTH * protocol.size
+    # a sampled signal needs memory for each neuron of the capacity
+    return max(full, neurons_at_once(protocol, ROOM))
+
+
+def _check_potential(plan: SweepPlan, models: Sequence[Model]) -> None:
+    for measure in plan.measures:
+        for model in models:
+            if not measure.potential or measure.identity:
+                continue
+            if "soma" not in model.potentials:
+                raise DendrosimError(
+                    f"measures: {measure.name} needs the potential of the soma, which "
+                    f"{model.name} does not name (key 'potentials')"
+                )
+            if model.kind == "discrete" and model.scales is None:
+                raise DendrosimError(
+                    f"measures: {measure.name} needs the potential of the soma in volt, and "
+                    f"{model.name} has no units (key 'scales')"
+                )
