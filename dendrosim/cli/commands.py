@@ -20,6 +20,7 @@ from dendrosim._version import __version__
 from dendrosim.cli.analyse import analyse, citation, energy, papers
 from dendrosim.cli.bench import bench
 from dendrosim.cli.cache import cache
+from dendrosim.cli.fit import fit
 from dendrosim.cli.generate import generate
 from dendrosim.cli.learn import evaluate, recipes, train
 from dendrosim.cli.networks import convert, verify
@@ -110,8 +111,8 @@ def commands() -> None:
 
 
 for command in (
-    analyse, bench, cache, citation, compare, convert, demo, energy, evaluate, generate, papers,
-    recipes, reduce_command, run, sweep, tasks, train, verify,
+    analyse, bench, cache, citation, compare, convert, demo, energy, evaluate, fit, generate,
+    papers, recipes, reduce_command, run, sweep, tasks, train, verify,
 ):  # fmt: skip
     commands.add_command(command)
 

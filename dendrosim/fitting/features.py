@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 BEFORE, AFTER = 2e-3, 20e-3
 #: Time around the time of a spike in which its peak is sought, and after it its minimum (s).
 PEAK, TROUGH = 2e-3, 30e-3
+#: The lowest potentials are those of a running mean over this time (s): the lowest of many samples
+#: with noise is lower than any potential without.
+MEAN = 1e-3
 
 
 class Response(NamedTuple):
@@ -73,7 +76,16 @@ def _of_quiet(function: Callable[[Array], float]) -> Callable[[Response], float]
     return of
 
 
-def _of_spikes(before: float, after: float, pick: Callable) -> Callable[[Response], float]:
+def _lowest_of_quiet(r: Response) -> float:
+    if r.v is None:
+        return np.nan
+    quiet = _between(r, r.v)
+    return _lowest(quiet, r.times) if quiet.size else np.nan
+
+
+def _of_spikes(
+    before: float, after: float, pick: Callable[[Array, Array], float]
+) -> Callable[[Response], float]:
     def of(r: Response) -> float:
         if r.v is None:
             return np.nan
@@ -81,10 +93,18 @@ def _of_spikes(before: float, after: float, pick: Callable) -> Callable[[Respons
         for spike in r.inside:
             first, last = np.searchsorted(r.times, (spike - before, spike + after))
             if last > first:
-                found.append(pick(r.v[first:last]))
+                found.append(pick(r.v[first:last], r.times))
         return float(np.mean(found)) if found else np.nan
 
     return of
+
+
+def _lowest(v: Array, times: Array) -> float:
+    """Return the lowest running mean of a potential."""
+    step = float(times[1] - times[0])
+    width = max(1, min(round(MEAN / step), len(v)))
+    sums = np.cumsum(np.r_[0.0, v])
+    return float((sums[width:] - sums[:-width]).min() / width)
 
 
 class Feature(NamedTuple):
@@ -109,10 +129,11 @@ FEATURES: dict[str, Feature] = {
     "last_spike": Feature(lambda r: r.inside[-1] - r.start if len(r.inside) else np.nan,
                           "second", 2e-3, 0.02, "start of the window to the last spike"),
     "mean_potential": Feature(_of_quiet(np.mean), "volt", 1e-3, 0.0, "mean away from spikes"),
-    "lowest_potential": Feature(_of_quiet(np.min), "volt", 1e-3, 0.0, "lowest away from spikes"),
+    "lowest_potential": Feature(_lowest_of_quiet, "volt", 1e-3, 0.0, "lowest away from spikes"),
     "std_potential": Feature(_of_quiet(np.std), "volt", 0.5e-3, 0.05, "spread away from spikes"),
-    "spike_peak": Feature(_of_spikes(PEAK, PEAK, np.max), "volt", 2e-3, 0.0, "mean peak of spikes"),
-    "spike_trough": Feature(_of_spikes(0, TROUGH, np.min), "volt", 1e-3, 0.0,
+    "spike_peak": Feature(_of_spikes(PEAK, PEAK, lambda v, _: float(v.max())), "volt", 2e-3, 0.0,
+                          "mean peak of spikes"),
+    "spike_trough": Feature(_of_spikes(0, TROUGH, _lowest), "volt", 1e-3, 0.0,
                             "mean lowest potential after a spike"),
 }  # fmt: skip
 DEFAULT = tuple(FEATURES)

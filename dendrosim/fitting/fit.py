@@ -33,8 +33,9 @@ from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 
 Array = NDArray[np.float64]
-#: Least squares may make the cost worse by this: a tenth of the spread of a feature.
-WORSE = 0.1
+#: Least squares may make the cost worse by this part, and by this: noise of a recording changes
+#: features such as peaks, but hardly the values with the least squares.
+WORSE_PART, WORSE = 0.25, 0.1
 
 
 def fit(
@@ -189,7 +190,7 @@ def _result(
             notes.append("Least squares on the potential were not possible: a step diverged.")
         else:
             after = float(problem.costs(refined.x[None])[0])
-            if after <= cost + WORSE:
+            if after <= (1 + WORSE_PART) * cost + WORSE:
                 x, cost = refined.x, after
             else:
                 notes.append(
