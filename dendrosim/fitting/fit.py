@@ -185,12 +185,14 @@ def _result(
     x, cost = bests[best]
     notes, errors, condition = [], None, np.nan
     if refine and least_squares.can_refine(problem.targets):
+        at_best = least_squares.residual(problem.respond(x[None])[0], problem.targets)
+        before = np.inf if at_best is None else float(np.sqrt(np.mean(at_best**2)))
         refined = least_squares.refine(problem.respond, problem.targets, x)
         if refined is None:
             notes.append("Least squares on the potential were not possible: a step diverged.")
         else:
             after = float(problem.costs(refined.x[None])[0])
-            if after <= (1 + WORSE_PART) * cost + WORSE:
+            if after <= (1 + WORSE_PART) * cost + WORSE and refined.rms <= before:
                 x, cost = refined.x, after
             else:
                 notes.append(

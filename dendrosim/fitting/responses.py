@@ -250,5 +250,5 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
             f"{path}: potentials up to {np.abs(v).max():g} V; they should be in V, not mV"
         )
     dt = float(steps.mean())
-    trains = [np.asarray(times[0] + find_spikes(trace, dt).onsets, float) for trace in v.T]
+    trains = [times[0] + find_spikes(trace, dt).onsets * dt for trace in v.T]
     return Target(protocol, _responses(trains, times, v, protocol))

@@ -156,15 +156,15 @@ def _cma(
 
     rng = np.random.default_rng(seed)
     options = {
-        "bounds": [0, 1], "popsize": population, "maxiter": generations, "verbose": -9,
+        "popsize": population, "maxiter": generations, "verbose": -9,
         "randn": lambda *shape: rng.standard_normal(shape), "seed": np.nan, "verb_log": 0,
         "tolfun": 0, "tolfunhist": 0, "tolstagnation": 0, "tolx": 1e-9, "ftarget": ENOUGH,
-        "CMA_stds": None,
     }  # fmt: skip
     es = cma.CMAEvolutionStrategy(np.clip(start, 0.02, 0.98), SIGMA, options)
     for generation in range(1, generations + 1):
         x = np.array(es.ask())
-        costs = history.evaluate(x, evaluate)
+        # reflected at the bounds: the library's own transform fails in one dimension
+        costs = history.evaluate(1 - np.abs(1 - np.mod(x, 2)), evaluate)
         es.tell(list(x), costs.tolist())
         tell(generation)
         if es.stop() or costs.min() < ENOUGH:
