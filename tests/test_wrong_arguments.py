@@ -54,7 +54,13 @@ def made(tmp_path_factory):
     run = ds.simulate(ds.load_model("lif"), lif_protocol(), device="numpy", progress=False)
     run.save(folder / "run.nc")
     t = np.arange(0, 0.3, 1e-3)
+    quick = {"device": "numpy", "progress": False}
+    swept = ds.sweep("lif", lif_protocol(), {"amplitude": "[0.5, 0.9]"}, engine=1, spikes=True,
+                     out=folder / "s.zarr", measures=["spikes"], **quick)  # fmt: skip
+    found = ds.fit("lif", "lif", {"beta": "0.7..0.9"}, protocol=lif_protocol(), population=4,
+                   generations=1, **quick)  # fmt: skip
     return {
+        "swept": swept, "fit": found,
         "network": network, "run": run, "folder": folder, "x": np.ones((1, 4, 2)),
         "protocol": lif_protocol(), "model": ds.load_model("lif"),
         "compared": ds.compare(["lif", "lif"], lif_protocol(), device="numpy", names=["a", "b"],
@@ -174,6 +180,74 @@ CALLS = {
             "grids": None,
         },
     ),
+    "sweep": (
+        lambda m: ds.sweep,
+        lambda m: {
+            "model": "lif",
+            "protocol": m["protocol"],
+            "axes": {"amplitude": "[0.5, 0.9]"},
+            "design": "grid",
+            "n": None,
+            "repeats": 1,
+            "seed": 0,
+            "measures": ["spikes"],
+            "traces": None,
+            "spikes": False,
+            "record_dt": None,
+            "chunk": 64,
+            "engine": 1,
+            "out": None,
+            "task": None,
+            "device": "numpy",
+            "method": None,
+            "dt": "1 ms",
+            "dtype": "float64",
+            "threads": 1,
+            "progress": False,
+        },
+    ),
+    "load_sweep": (lambda m: ds.load_sweep, lambda m: {"path": m["folder"] / "s.zarr"}),
+    "Sweep.spikes": (lambda m: m["swept"].spikes, lambda m: {"point": 0}),
+    "Sweep.plot": (
+        lambda m: m["swept"].plot,
+        lambda m: {
+            "x": "amplitude",
+            "y": None,
+            "measure": "spikes",
+            "path": m["folder"] / "sweep.png",
+        },
+    ),
+    "Sweep.to_xarray": (lambda m: m["swept"].to_xarray, lambda m: {"unstack": True}),
+    "fit": (
+        lambda m: ds.fit,
+        lambda m: {
+            "model": "lif",
+            "data": "lif",
+            "free": {"beta": "0.7..0.9"},
+            "protocol": m["protocol"],
+            "unseen": (),
+            "unseen_data": None,
+            "cost": "features",
+            "features": ["spikes"],
+            "spread": None,
+            "optimiser": "cma",
+            "population": 4,
+            "generations": 1,
+            "seed": 0,
+            "refine": True,
+            "out": None,
+            "device": "numpy",
+            "method": None,
+            "dt": "1 ms",
+            "dtype": "float64",
+            "threads": 1,
+            "progress": False,
+        },
+    ),
+    "Fit.plot": (lambda m: m["fit"].plot, lambda m: {"path": m["folder"] / "fit.png"}),
+    "Fit.save": (lambda m: m["fit"].save, lambda m: {"folder": m["folder"] / "fit"}),
+    "Fit.text": (lambda m: m["fit"].text, lambda m: {"width": 80}),
+    "efel_names": (lambda m: measures.efel_names, lambda m: {}),
     "reduce": (
         lambda m: ds.reduce,
         lambda m: {
@@ -568,9 +642,9 @@ def test_a_wrong_argument_is_a_sentence(name, made, tmp_path, monkeypatch):
 
 def test_every_public_function_is_in_the_table():
     """Names of the package and of the features, but for errors and results."""
-    results = {"Model", "Recording", "Reduction", "Comparison", "DendrosimError", "DivergenceError",
-               "DendrosimWarning", "__version__", "SURROGATES", "Evaluation", "Recipe",
-               "TorchOutput", "TrainingResult"}  # fmt: skip
+    results = {"Fit", "Sweep", "Model", "Recording", "Reduction", "Comparison", "DendrosimError",
+               "DivergenceError", "DendrosimWarning", "__version__", "SURROGATES", "Evaluation",
+               "Recipe", "TorchOutput", "TrainingResult"}  # fmt: skip
     public = {*ds.__all__, *measures.__all__, *learn.__all__} - results
     public = {n for n in public if not inspect.isclass(getattr(measures, n, None))}
     assert public <= CALLS.keys()

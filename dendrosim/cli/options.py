@@ -55,7 +55,7 @@ def notes_as_lines() -> None:
         warnings.showwarning = tell
 
 
-def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
+def check_writable(out: str | None, endings: tuple[str, ...], option: str = "--out") -> None:
     """Check that an output file has a valid ending and is writable (`files.target`).
 
     Raises
@@ -66,11 +66,11 @@ def check_writable(out: str | None, endings: tuple[str, ...]) -> None:
         return
     path = Path(out)
     if path.suffix not in endings:
-        raise DendrosimError(f"--out {out}: should end in {', '.join(endings)}")
+        raise DendrosimError(f"{option} {out}: should end in {', '.join(endings)}")
     try:
         target(path)
     except DendrosimError as error:
-        raise DendrosimError(f"--out {error}") from None
+        raise DendrosimError(f"{option} {error}") from None
 
 
 def check_folder(out: str | None, names: Sequence[str] = ()) -> None:

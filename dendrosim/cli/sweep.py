@@ -14,9 +14,11 @@ from dendrosim.cli.settings import prepare
 from dendrosim.errors import DendrosimError
 
 if TYPE_CHECKING:
+    from dendrosim.model.model import Model
+    from dendrosim.simulation.protocol import Protocol
     from dendrosim.sweeps import Sweep
 
-_SEVERAL = re.compile(r"\s*(\[|linspace\(|logspace\(|uniform\(|loguniform\()")
+_SEVERAL = re.compile(r"\[|[A-Za-z_]\w*\(")
 
 
 @click.command()
@@ -44,7 +46,8 @@ _SEVERAL = re.compile(r"\s*(\[|linspace\(|logspace\(|uniform\(|loguniform\()")
 @click.option("--measure", "measures", multiple=True, help="Measure to take; see the guide.")
 @click.option("--trace", "traces", multiple=True, help="Variable whose traces are kept.")
 @click.option("--spikes", is_flag=True, help="Keep all spike times.")
-@click.option("--chunk", default=1024, show_default=True, help="Neurons per run.")
+@click.option("--chunk", type=int, help="Neurons per run; up to 1,024 by default.")
+@click.option("--frozen", is_flag=True, help="The same noise for all parameter sets.")
 @click.option("--jobs", type=int, help="Processes; one per processor by default.")
 @click.option("--dask", metavar="ADDRESS", help="Scheduler of dask, such as tcp://10.0.0.1:8786.")
 @click.option("--task", metavar="K/N", help="Compute part K of N, for a job array.")
@@ -64,22 +67,36 @@ def sweep(
     """Run MODEL under PROTOCOL at many parameter sets, and measure each point."""
     from dendrosim import sweeps
     from dendrosim.sweeps.estimate import estimate
+    from dendrosim.sweeps.layout import axis_names, own_grid
     from dendrosim.sweeps.planning import plan_sweep
+    from dendrosim.sweeps.result import check_axes
 
     axes, fixed = _axes(settings)
+    if jobs is not None and jobs < 1:
+        raise DendrosimError(f"--jobs {jobs} should be 1 or more")
     if out is None and not dry_run and figure is None and not as_json:
         raise DendrosimError("give --out FOLDER for the results, --figure or --json")
     if bool(plot) != bool(figure):
         raise DendrosimError("--plot AXES and --figure FILE need each other")
-    check_writable(figure, (".png", ".pdf", ".svg"))
-    (neuron,), how = prepare([model], protocol, recording, fixed)
+    check_writable(figure, (".png", ".pdf", ".svg"), "--figure")
+    neuron, how = _prepared(model, protocol, recording, fixed, axes)
     if measures:
         options["measures"] = list(measures)
     options |= {"traces": list(traces) or None}
+    plan = plan_sweep(neuron, how, axes, **options)
     if dry_run:
-        found = estimate(plan_sweep(neuron, how, axes, **options))
-        _print_estimate(vars(found), as_json)
+        _print_estimate(vars(estimate(plan)), as_json)
         return
+    drawn = [name.strip() for name in (plot or "").split(",") if name.strip()]
+    if plot:
+        if len(drawn) > 2:
+            raise DendrosimError(f"--plot {plot} names {len(drawn)} axes; give one or two")
+        grid = own_grid(plan)
+        check_axes(
+            drawn[0],
+            drawn[1] if len(drawn) == 2 else None,
+            [*axis_names(plan), *([grid[0]] if grid else [])],
+        )
     part = None if task is None else _task(task)
     with_dask = _client(dask, jobs) if dask else None
     engine = with_dask or jobs
@@ -95,17 +112,20 @@ def sweep(
         click.echo(line)
 
 
-def _axes(settings: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+def _axes(settings: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
     """Split ``--set`` into axes and values that hold for all points."""
-    axes: dict[str, str] = {}
-    fixed = []
+    axes: dict[str, Any] = {}
+    fixed: list[str] = []
+    seen: set[str] = set()
     for setting in settings:
-        name, _, value = setting.partition("=")
-        name = name.strip()
+        name, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not name or not value:
+            raise DendrosimError(f"--set {setting!r} is not NAME=VALUES")
+        if name in seen:
+            raise DendrosimError(f"--set {name} is given twice")
+        seen.add(name)
         if _SEVERAL.match(value) or name in ("model", "protocol"):
-            if name in axes:
-                raise DendrosimError(f"--set {name} is given twice")
-            axes[name] = value.strip()
+            axes[name] = value
         else:
             fixed.append(setting)
     if not axes:
@@ -113,6 +133,38 @@ def _axes(settings: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
             "a sweep needs an axis, such as --set g_c='linspace(1, 15, 41) mS/cm**2'"
         )
     return axes, fixed
+
+
+def _prepared(
+    model: str, protocol: str, recording: str | None, fixed: list[str], axes: dict[str, Any]
+) -> tuple[Model, Protocol]:
+    """Load model and protocol with the fixed values, which hold on their axes, too."""
+    models = _listed(axes.get("model"), model)
+    protocols = _listed(axes.get("protocol"), protocol)
+    neurons, hows = [], []
+    for name in models:
+        for how_name in protocols:
+            (neuron,), how = prepare([name], how_name, recording, fixed)
+            if name == models[0]:
+                hows.append(how)
+        neurons.append(neuron)
+    if "model" in axes:
+        axes["model"] = neurons
+    if "protocol" in axes:
+        axes["protocol"] = hows
+    return neurons[0], hows[0]
+
+
+def _listed(axis: str | None, alone: str) -> list[str]:
+    """Return the names of an axis of models or protocols, or the one name without an axis."""
+    if axis is None:
+        return [alone]
+    names = [
+        word.strip(" '\"") for word in axis.strip().removeprefix("[").removesuffix("]").split(",")
+    ]
+    if alone not in names:
+        raise DendrosimError(f"{alone} is not one of the axis {axis}, so it would be ignored")
+    return names
 
 
 def _task(text: str) -> tuple[int, int]:
@@ -161,23 +213,28 @@ def _size(size: float) -> str:
 def _lines(result: Sweep, out: str | None) -> Iterator[str]:
     """Yield the printed summary: points by status, and each measure over all points."""
     from dendrosim.cli.show import table
+    from dendrosim.sweeps.units import in_usual_unit
 
     found = result.to_xarray(unstack=False)
     counts = {name.replace("_", " "): n for name, n in result.counts.items() if n}
     yield ", ".join(f"{n:,} points {name}" for name, n in counts.items())
     rows = []
     for name in result.measures:
+        unit = found[name].attrs.get("units", "")
         values = found[name].values.ravel()
+        if unit not in ("", "1"):
+            values, unit = in_usual_unit(values, unit)
         known = values[values == values]
         spread = [known.min(), known.mean(), known.max()] if known.size else ["", "", ""]
-        rows.append([name, found[name].attrs.get("units", ""), len(known), *spread])
+        rows.append([name, unit, len(known), *spread])
     yield table(["measure", "unit", "defined", "least", "mean", "greatest"], rows)
     lost = result.failed()
     if len(lost):
         yield f"{len(lost):,} points diverged or failed:"
         for point, row in lost.head(5).iterrows():
-            place = ", ".join(f"{name} = {row[name]:.6g}" if isinstance(row[name], float)
-                              else f"{name} = {row[name]}" for name in result.axes)  # fmt: skip
+            own = row.iloc[: len(result.axes)].items()
+            place = ", ".join(f"{name} = {value:.6g}" if isinstance(value, float)
+                              else f"{name} = {value}" for name, value in own)  # fmt: skip
             yield f"  point {point} ({place}): {row['error'] or 'diverged'}"
     if out:
         yield f"results are in {out}: ds.load_sweep({out!r}) or xarray.open_zarr({out!r})"

@@ -33,7 +33,7 @@ DIVERGED = 1e6
 
 
 def potential_error(response: Response, target: Response) -> float:
-    """Return the root mean square difference in V away from the spikes of both; nan without."""
+    """Return the root mean square difference in V outside the spikes of both; nan if none is."""
     if response.v is None or target.v is None:
         return np.nan
     window = (target.times >= target.start) & (target.times <= target.stop)
@@ -173,10 +173,15 @@ def read_cost(
 
 def _refuse_blind(weights: Mapping[str, float], targets: Sequence[Target]) -> None:
     every = [r for target in targets for r in target.responses]
-    if not {"features", "voltage"} & weights.keys() and not any(len(r.inside) for r in every):
+    potential = any(r.v is not None for r in every)
+    if "voltage" in weights and not potential:
         raise DendrosimError(
-            "the target never fires in the measured window, so a cost of spikes alone is the same "
-            "for every silent candidate; add 'features' or 'voltage'"
+            "the potential of the target has no unit, so that cost 'voltage' cannot be computed; "
+            "choose 'features', 'spikes' or 'fi'"
         )
-    if weights.keys() == {"voltage"} and all(r.v is None for r in every):
-        raise DendrosimError("the target has no potential; choose cost 'features' or 'spikes'")
+    seen = potential and {"features", "voltage"} & weights.keys()
+    if not seen and not any(len(r.inside) for r in every):
+        raise DendrosimError(
+            "the target never fires in the measured window, and this cost sees spikes alone, so "
+            "that every silent candidate is perfect; choose a protocol under which it fires"
+        )

@@ -158,8 +158,11 @@ def read_features(names: Sequence[str] | None) -> dict[str, Feature]:
             continue
         efel = efel_names()
         if name not in efel:
+            near = did_you_mean(name, [*FEATURES, *efel])
+            other = f"valid: {', '.join(FEATURES)}, or a feature of eFEL"
             raise DendrosimError(
-                f"features: {name!r} is not a feature; {did_you_mean(name, [*FEATURES, *efel])}"
+                f"features: {name!r} is not a feature; "
+                f"{near if near.startswith('did you') else other}"
             )
         found[name] = Feature(_of_efel(name), "eFEL's", 1.0, 0.05, "eFEL")
     return found

@@ -33,6 +33,7 @@ from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 
 Array = NDArray[np.float64]
+MOST_CANDIDATES, MOST_GENERATIONS = 100_000, 1_000_000
 #: Least squares may make the cost worse by this part, and by this: noise of a recording changes
 #: features such as peaks, but hardly the values with the least squares.
 WORSE_PART, WORSE = 0.25, 0.1
@@ -125,8 +126,8 @@ def fit(
     execute.check_device(device, threads)
     execute.check_dtype(dtype)
     checks.one_of(optimiser, OPTIMISERS, "unknown optimiser")
-    population = checks.whole(population, "population", least=4)
-    generations = checks.whole(generations, "generations", least=1)
+    population = checks.whole(population, "population", least=4, most=MOST_CANDIDATES)
+    generations = checks.whole(generations, "generations", least=1, most=MOST_GENERATIONS)
     seeds = _seeds(seed)
     model = as_model(model)
     protocols, others = _protocols(protocol, "protocol"), _protocols(unseen, "unseen")
@@ -172,7 +173,9 @@ def fit(
 def _seeds(seed: Any) -> list[int]:
     seeds = [checks.whole(one, "seed") for one in (seed if checks.is_row(seed) else [seed])]
     if not seeds or len(set(seeds)) < len(seeds):
-        raise DendrosimError(f"seed = {checks.short(seed)} should be different whole numbers")
+        raise DendrosimError(
+            f"seed = {checks.short(seed)} should have at least one seed, and none twice"
+        )
     return seeds
 
 
@@ -222,7 +225,7 @@ def _result(
 
 
 def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
-    """Return sentences about costs that were measured to mislead, and about several optima."""
+    """Return sentences about costs that are known to mislead, and about several optima."""
     notes = []
     names = set(problem.cost.weights)
     if names in ({"voltage"}, {"spikes"}):

@@ -166,7 +166,7 @@ def _linearised(
 
 
 def _trials(x: Array, jacobian: Array, own: Array) -> Array:
-    """Return steps of different damping, within the bounds."""
+    """Return the position after one step of each damping, within the bounds."""
     normal, gradient = jacobian.T @ jacobian, jacobian.T @ own
     diagonal = np.diag(np.diag(normal))
     steps = [

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.files import is_file
 from dendrosim.fitting.features import Response
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
@@ -175,6 +176,11 @@ def _of_data(data: Any, protocol: Protocol, what: str) -> Target:
         if path.suffix.lower() == ".csv":
             return _of_table(path, protocol, what)
         data = load_recording(path)
+    if isinstance(data, Model):
+        raise DendrosimError(
+            f"{what} is a list, so that each entry should be a Recording or a file; for a model as "
+            "the target, give the model itself"
+        )
     if not isinstance(data, Recording):
         raise DendrosimError(
             f"{what} = {checks.short(data)} should be a model, a Recording or a file"
@@ -231,11 +237,21 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
 
     from dendrosim.measures.spike_detection import find_spikes
 
+    if not is_file(path):
+        raise DendrosimError(f"{path}: there is no such file")
     try:
         table = pd.read_csv(path)
         numbers = table.to_numpy(dtype=float)
     except (OSError, ValueError) as error:
         raise DendrosimError(f"{path}: is not a table of numbers ({error})") from None
+    if not any(_is_word(name) for name in table.columns):
+        raise DendrosimError(
+            f"{path}: the first line should name the columns, such as time,v; it holds numbers"
+        )
+    if numbers.shape[1] < 2:
+        raise DendrosimError(
+            f"{path}: has {numbers.shape[1]} column(s); it needs time and potential"
+        )
     times, v = numbers[:, 0], numbers[:, 1:]
     steps = np.diff(times)
     if len(times) < 3 or not np.isfinite(numbers).all() or np.ptp(steps) > 1e-3 * steps.mean():
@@ -252,3 +268,11 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
     dt = float(steps.mean())
     trains = [times[0] + find_spikes(trace, dt).onsets * dt for trace in v.T]
     return Target(protocol, _responses(trains, times, v, protocol))
+
+
+def _is_word(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return True
+    return False

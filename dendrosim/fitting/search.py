@@ -125,7 +125,7 @@ def search(
     optimiser: str, evaluate: Evaluate, history: History, start: Array, *, population: int,
     generations: int, seed: int, tell: Callable[[int], None] | None = None,
 ) -> None:  # fmt: skip
-    """Search positions from 0 to 1; all candidates are in the history afterwards.
+    """Search between 0 and 1 for each value; every candidate is added to the history.
 
     Parameters
     ----------

@@ -17,6 +17,15 @@ from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.measures.voltage import level_crossings, potential_trace
 
+#: eFEL's features that need no spike, and the potential before the stimulus.
+WITHOUT_SPIKES = frozenset({
+    "voltage_base", "steady_state_voltage", "steady_state_voltage_stimend", "voltage_deflection",
+    "voltage_deflection_vb_ssse", "voltage_deflection_begin", "voltage_after_stim",
+    "sag_amplitude", "sag_ratio1", "sag_ratio2", "sag_time_constant",
+    "decay_time_constant_after_stim", "time_constant", "minimum_voltage", "maximum_voltage",
+    "maximum_voltage_from_voltagebase", "Spikecount", "Spikecount_stimint", "depol_block_bool",
+})  # fmt: skip
+
 
 def efel_features(
     times: ArrayLike,
@@ -25,6 +34,7 @@ def efel_features(
     threshold: float = -0.020,
     start: float | None = None,
     stop: float | None = None,
+    whole: bool = False,
 ) -> dict[str, float]:
     """Return the means of eFEL's spike features of a voltage trace.
 
@@ -45,6 +55,10 @@ def efel_features(
     start, stop
         The window, in s; by default the whole trace.  Samples outside it are ignored, and eFEL
         gets the window as the duration of the stimulus.
+
+    whole
+        Whether eFEL gets the whole trace, also one without a spike, with the window as the
+        stimulus; for features of the baseline, of a sag or of a time constant.
 
     Returns
     -------
@@ -82,12 +96,13 @@ def efel_features(
             f"efel_features: the window from {start} to {stop} s holds fewer than two samples of a "
             f"trace from {times[0]:g} to {times[-1]:g} s"
         )
-    times, v = times[inside], v[inside]
+    if not checks.flag(whole, "efel_features: whole"):
+        times, v = times[inside], v[inside]
     known = efel.get_feature_names()
     for name in wanted:
         if name not in known:
             raise DendrosimError(f"eFEL has no feature {name!r}; {did_you_mean(name, known)}")
-    if not level_crossings(times, v, threshold).size:
+    if not whole and not level_crossings(times, v, threshold).size:
         return dict.fromkeys(wanted, np.nan)
     sample = {"T": times * 1e3, "V": v * 1e3, "stim_start": [start * 1e3], "stim_end": [stop * 1e3]}
     previous = efel.get_settings().Threshold

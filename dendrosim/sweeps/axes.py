@@ -92,9 +92,9 @@ class Axis(Pickled):
         """The axis as text, equal for equal axes."""
         if self.bounds is not None:
             low, high = (float(value) for value in np.asarray(self.bounds))
-            return f"{'log' if self.log else ''}uniform({low!r}, {high!r}) {self.unit}"
-        if isinstance(self.values, Quantity):
-            return f"{np.asarray(self.values).tolist()!r} {self.unit}"
+            return f"{'log' if self.log else ''}uniform({low:.14g}, {high:.14g}) {self.unit}"
+        if isinstance(self.values, Quantity):  # 14 digits: another unit may round differently
+            return f"[{', '.join(f'{v:.14g}' for v in np.asarray(self.values))}] {self.unit}"
         return repr(list(self.labels or ()))
 
     def at(self, u: np.ndarray) -> np.ndarray:
@@ -179,6 +179,12 @@ def _axis(
             full_name(key, [model], protocol, what)
     where = f"{what}{key}"
     match = _DISTRIBUTION.fullmatch(" ".join(values.split())) if isinstance(values, str) else None
+    named = re.match(r"\s*([A-Za-z_]\w*)\(", values) if isinstance(values, str) else None
+    if named and named[1] not in ("linspace", "logspace", "uniform", "loguniform"):
+        raise DendrosimError(
+            f"{where} = {values!r}: {named[1]} is not known; valid: linspace, logspace, uniform, "
+            "loguniform"
+        )
     if match:
         axis = _distribution(key, match, values, where)
     elif key.rpartition(".")[2] in ("into", "sweeps", "channel", "command_channel", "file"):
@@ -204,6 +210,8 @@ def _axis(
 def _distribution(key: str, match: re.Match, text: str, where: str) -> Axis:
     kind, low, high, unit = match.groups()
     bounds = [quantity(f"{part.strip()} {unit}".strip(), where) for part in (low, high)]
+    if bounds[0].dim is not bounds[1].dim:
+        raise DendrosimError(f"{where} = {text!r} should have one unit, after the parenthesis")
     if not bounds[0] < bounds[1]:
         raise DendrosimError(f"{where} = {text!r} should go from a lower to a higher value")
     if kind == "loguniform" and not bounds[0] > 0:
@@ -213,6 +221,8 @@ def _distribution(key: str, match: re.Match, text: str, where: str) -> Axis:
 
 
 def _words(values: Any, where: str) -> tuple:
+    if isinstance(values, str) and values.strip().startswith("["):
+        values = [word.strip(" '\"") for word in values.strip()[1:-1].split(",")]
     if not checks.is_row(values) or not len(values):
         raise DendrosimError(f"{where} = {checks.short(values)} should be a list")
     return tuple(values)

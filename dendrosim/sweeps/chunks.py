@@ -58,7 +58,7 @@ def compute(plan: SweepPlan, points: np.ndarray) -> Values:
 
 
 def _apart(plan: SweepPlan, points: np.ndarray, error: DendrosimError) -> Values:
-    """Compute points in two halves, so that only those with an error fail.
+    """Split points whose run failed in two, until only those that cause the error fail.
 
     A point's results do not depend on the points it runs with, see `packing`.
     """
@@ -76,7 +76,7 @@ def _apart(plan: SweepPlan, points: np.ndarray, error: DendrosimError) -> Values
 
 
 def _stacked(rows: list[Values]) -> Values:
-    """Return the rows of points as arrays; what a failed point lacks is nan, or no spikes."""
+    """Return the rows of points as arrays; a failed point has nan, and no spikes."""
     names = {name: row[name] for row in rows for name in row}
     result: Values = {}
     for name, example in names.items():

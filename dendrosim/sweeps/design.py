@@ -41,6 +41,8 @@ class Design(Pickled):
         The drawn quantiles, shape (sets, axes), for a sensitivity analysis; None for a list.
     seed
         Seed of the draws and of the noise.
+    frozen
+        Whether all combinations have the same noise.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Design(Pickled):
     columns: tuple[np.ndarray, ...]
     quantiles: np.ndarray | None
     seed: int
+    frozen: bool = False
 
     @property
     def points(self) -> int:
@@ -62,16 +65,21 @@ class Design(Pickled):
         return {axis.key: column[own] for axis, column in zip(self.axes, self.columns, strict=True)}
 
     def noise(self, points: np.ndarray) -> list[int]:
-        """Return the seed of the noise of each point, which depends on its number alone."""
+        """Return the seed of the noise of each point, which depends on its number alone.
+
+        For frozen noise, it depends on the number of the repeat alone.
+        """
+        keys = (int(p) % self.repeats if self.frozen else int(p) for p in points)
         return [
-            int(np.random.SeedSequence(self.seed, spawn_key=(1, int(p))).generate_state(1)[0])
-            for p in points
+            int(np.random.SeedSequence(self.seed, spawn_key=(1, key)).generate_state(1)[0])
+            for key in keys
         ]
 
 
 def make_design(
-    axes: Sequence[Axis], kind: str = "grid", n: int | None = None, repeats: int = 1, seed: int = 0
-) -> Design:
+    axes: Sequence[Axis], kind: str = "grid", n: int | None = None, repeats: int = 1,
+    seed: int = 0, frozen: bool = False,
+) -> Design:  # fmt: skip
     """Choose the points of a sweep.
 
     Parameters
@@ -90,6 +98,8 @@ def make_design(
         Points per combination.
     seed
         Seed of the draws.
+    frozen
+        Whether all combinations have the same noise.
 
     Raises
     ------
@@ -104,7 +114,8 @@ def make_design(
     if kind in DRAWN:
         if n is None:
             raise DendrosimError(f"design = {kind!r} needs n, the number of draws")
-        n = checks.whole(n, "n", least=1, most=MAX_POINTS)
+        least = 2 if kind in ("saltelli", "morris") else 1
+        n = checks.whole(n, "n", least=least, most=MAX_POINTS)
         quantiles = _drawn(kind, len(axes), n, seed)
         columns = tuple(axis.at(quantiles[:, k]) for k, axis in enumerate(axes))
     else:
@@ -117,7 +128,7 @@ def make_design(
     sets = len(columns[0])
     if sets * repeats > MAX_POINTS:
         raise DendrosimError(f"{sets * repeats:,} points are more than {MAX_POINTS:,}")
-    return Design(kind, axes, sets, repeats, columns, quantiles, seed)
+    return Design(kind, axes, sets, repeats, columns, quantiles, seed, frozen)
 
 
 def _listed(kind: str, axes: Sequence[Axis]) -> tuple[np.ndarray, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,23 @@ def run_chunks(plan: SweepPlan, path: Path, chunks: Sequence[int], engine: int |
     return _by_joblib(plan, path, chunks, min(engine, len(chunks)))
 
 
+def _in_worker(driver: int, plan: SweepPlan, path: Path, k: int) -> tuple[int, int, float]:
+    """Compute a chunk in a worker, which ends when the process that started it has ended."""
+    if driver not in _watched:
+        _watched.add(driver)
+        threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+    return do_chunk(plan, path, k)
+
+
+_watched: set[int] = set()
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(1)
+    os._exit(1)
+
+
 def _by_joblib(plan: SweepPlan, path: Path, chunks: Sequence[int], jobs: int) -> Finished:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -64,7 +83,7 @@ def _by_joblib(plan: SweepPlan, path: Path, chunks: Sequence[int], jobs: int) ->
     parallel = Parallel(
         n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
     )
-    results = parallel(delayed(do_chunk)(plan, path, k) for k in chunks)
+    results = parallel(delayed(_in_worker)(os.getpid(), plan, path, k) for k in chunks)
     try:
         yield from results
     except TerminatedWorkerError:

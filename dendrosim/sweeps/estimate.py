@@ -9,7 +9,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.sweeps.chunks import compute
-from dendrosim.sweeps.layout import own_grid, trace_times
+from dendrosim.sweeps.layout import MESSAGE, own_grid, trace_times
 from dendrosim.sweeps.plan import SweepPlan
 from dendrosim.sweeps.planning import compile_programs
 
@@ -63,7 +63,7 @@ def estimate(plan: SweepPlan) -> Estimate:
     values = sum(1 if m.of_point or grid is None else len(grid[1]) for m in plan.measures)
     if times is not None:
         values += len(plan.traces) * len(times) * (1 if grid is None else len(grid[1]))
-    per_point = 8 * (values + len(plan.design.axes) + 2) + 1
+    per_point = 8 * (values + len(plan.design.axes) + 2) + 1 + 4 * MESSAGE
     return Estimate(
         plan.design.points, plan.each, plan.chunks, programs,
         spent * plan.design.points / len(probe), per_point * plan.design.points,

@@ -15,7 +15,7 @@ from dendrosim.sweeps.plan import SweepPlan
 TO_DO, DONE, DIVERGED, FAILED = range(4)
 STATUS = ("to_do", "done", "diverged", "failed")
 #: Most characters of the error of a failed point.
-MESSAGE = 300
+MESSAGE = 160
 
 
 class _Arrays:

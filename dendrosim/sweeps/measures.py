@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +12,19 @@ from numpy.typing import NDArray
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.measures import adaptation_index, cv_isi, efel_features, efel_names, gain, rheobase
+from dendrosim.measures.spike_features import WITHOUT_SPIKES
 from dendrosim.model.quantities import parse_unit, unit_text
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording
-from dendrosim.sweeps.pack_run import PackRun, point_runs
+from dendrosim.sweeps.function_identity import identity
+from dendrosim.sweeps.pack_run import PackRun, PointRun, point_runs
 from dendrosim.sweeps.packing import Pack
 
 Array = NDArray[np.float64]
+#: Names of other arrays of a store.
+RESERVED = ("status", "error", "diverged_at", "seed", "repeat", "point", "time", "quantiles",
+            "spike_times", "set", "axis")  # fmt: skip
 DEFAULT = ("spikes", "rate", "first_spike_latency", "burst_period", "spikes_per_burst")
 
 
@@ -138,9 +142,11 @@ def _measure(name: Any) -> Measure:
     features = efel_names() if isinstance(name, str) else ()
     if name in features:
         return Measure(name, "", lambda run: _efel(run, name), "eFEL", potential=True)
+    near = did_you_mean(str(name), [*MEASURES, *features])
+    valid = f"valid: {', '.join(MEASURES)}, a feature of eFEL, or a function of your own"
     raise DendrosimError(
         f"measures: {checks.short(name)} is not a measure; "
-        f"{did_you_mean(str(name), [*MEASURES, *features])}"
+        f"{near if near.startswith('did you') else valid}"
     )
 
 
@@ -150,8 +156,8 @@ def _with_current(measure: Measure, protocols: Sequence[Protocol]) -> Measure:
         grid = neuron_axis.grid(protocol, protocol.size) if protocol.size > 1 else None
         if grid is None or not grid.is_current:
             raise DendrosimError(
-                f"measures: {measure.name} needs a protocol with a grid of constant currents of "
-                f"its own, such as fi_curve; {protocol.name} has none that is not an axis"
+                f"measures: {measure.name} needs a protocol with a grid of constant currents, such "
+                f"as fi_curve, over which there is no axis; {protocol.name} has none"
             )
         current = unit_text(parse_unit(grid.unit).dim)
         unit = {"rheobase": current, "gain": f"hertz/({current})"}.get(measure.name, measure.unit)
@@ -162,23 +168,30 @@ def _with_current(measure: Measure, protocols: Sequence[Protocol]) -> Measure:
 def _own(function: Callable) -> Measure:
     """Return a function of a `PointRun` as a measure."""
     name = getattr(function, "__name__", "")
-    if not name.isidentifier():
+    if not name.isidentifier() or name in MEASURES or name in RESERVED:
+        why = "has the name of another value" if name in {*MEASURES, *RESERVED} else "has no name"
         raise DendrosimError(
-            f"measures: {checks.short(function)} has no name; write it as a function with def"
+            f"measures: {checks.short(function)} {why}; a measure of your own is a function "
+            "written with def, whose name is that of the measure"
         )
-    code = getattr(function, "__code__", None)
-    identity = hashlib.sha256(code.co_code + repr(code.co_consts).encode()) if code else None
 
     def of(run: PackRun) -> Array:
-        return np.array([_number(name, function(one)) for one in point_runs(run)])
+        return np.array([_number(name, function, one) for one in point_runs(run)])
 
     return Measure(
         name, "1", of, (function.__doc__ or "").partition("\n")[0],
-        of_point=True, potential=True, identity=identity.hexdigest()[:16] if identity else "",
+        of_point=True, potential=True, identity=identity(function),
     )  # fmt: skip
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, function: Callable, run: PointRun) -> float:
+    """Return what a function gives for a point; its errors make the point fail."""
+    try:
+        value = function(run)
+    except DendrosimError:
+        raise
+    except Exception as error:
+        raise DendrosimError(f"measures: {name} raised {type(error).__name__}: {error}") from error
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -191,8 +204,9 @@ def _efel(run: PackRun, name: str) -> Array:
     times, v = run.potentials
     start, stop = run.window
     stop = min(stop, float(times[-1]))
+    whole = name in WITHOUT_SPIKES
     values = [
-        efel_features(times, v[:, k], [name], start=start, stop=stop)[name]
+        efel_features(times, v[:, k], [name], start=start, stop=stop, whole=whole)[name]
         if np.isfinite(v[:, k]).all()
         else np.nan
         for k in range(v.shape[1])

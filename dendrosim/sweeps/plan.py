@@ -76,7 +76,7 @@ class SweepPlan(Pickled):
         return np.arange(k * self.chunk, min((k + 1) * self.chunk, self.design.points))
 
     def packs(self, points: np.ndarray) -> Iterator[tuple[np.ndarray, Pack]]:
-        """Yield those of some points that run together, and their pack."""
+        """Split points into groups that can run together; yield each group and its pack."""
         values = self.design.values(points)
         axes = {axis.key: axis for axis in self.design.axes}
         split = [values[key] for key, axis in axes.items() if not axis.of_neurons]
@@ -131,12 +131,13 @@ class SweepPlan(Pickled):
         models, protocols = self.wholes()
         return {
             "models": [_model_text(model) for model in models],
-            "protocols": [_protocol_text(protocol) for protocol in protocols],
+            "protocols": [protocol_text(protocol) for protocol in protocols],
             "design": self.design.kind,
             "axes": {axis.key: axis.text for axis in self.design.axes},
             "points": self.design.points,
             "repeats": self.design.repeats,
             "seed": self.design.seed,
+            "frozen": self.design.frozen,
             "measures": {m.name: m.identity for m in self.measures},
             "traces": list(self.traces),
             "spikes": self.spikes,
@@ -163,7 +164,8 @@ def _model_text(model: Model) -> dict[str, Any]:
     }
 
 
-def _protocol_text(protocol: Protocol) -> dict[str, Any]:
+def protocol_text(protocol: Protocol) -> dict[str, Any]:
+    """Return everything that a protocol is, as plain values."""
     stimuli = describe_stimuli(protocol)
     for stimulus, own in zip(protocol.stimuli, stimuli, strict=True):
         if stimulus.recording is not None:  # the file may have changed

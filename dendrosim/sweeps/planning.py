@@ -22,15 +22,15 @@ from dendrosim.sweeps.axes import Axis, read_axes
 from dendrosim.sweeps.design import Design, make_design
 from dendrosim.sweeps.measures import DEFAULT, read_measures
 from dendrosim.sweeps.packing import ROOM, WIDTH, job_of, neurons_at_once
-from dendrosim.sweeps.plan import SweepPlan
+from dendrosim.sweeps.plan import SweepPlan, protocol_text
 
 
 def plan_sweep(
     model: Model | str | os.PathLike, protocol: Protocol | str | os.PathLike,
     axes: Mapping[str, Any], *, design: str = "grid", n: int | None = None, repeats: int = 1,
-    seed: int = 0, measures: Sequence[str | Callable] = DEFAULT,
+    seed: int = 0, frozen: bool = False, measures: Sequence[str | Callable] = DEFAULT,
     traces: Sequence[str] | None = None, spikes: bool = False, record_dt: Any = None,
-    chunk: int = 1024, device: str = "cpp", method: str | None = None, dt: Any = None,
+    chunk: int | None = None, device: str = "cpp", method: str | None = None, dt: Any = None,
     dtype: str = "float64", threads: int = 1,
 ) -> SweepPlan:  # fmt: skip
     """Check the arguments of `sweep` and return its plan.
@@ -44,9 +44,10 @@ def plan_sweep(
     execute.check_dtype(dtype)
     model, protocol = as_model(model), as_protocol(protocol)
     found = read_axes(axes, model, protocol)
-    points = make_design(found, design, n, repeats, seed)
+    points = make_design(found, design, n, repeats, seed, checks.flag(frozen, "frozen"))
     own = {axis.key: axis.values for axis in found}
     models = own.get("model") or (model,)
+    _refuse_ignored(model, protocol, own)
     protocols = [_without_axes(p, found) for p in own.get("protocol") or (protocol,)]
     for one in models:
         _refuse_grids(one, protocols[0], own)
@@ -54,7 +55,10 @@ def plan_sweep(
         "device": device, "method": method, "dtype": dtype, "threads": threads,
         "dt": None if dt is None else time_step(dt, "dt"),
     }  # fmt: skip
-    neurons = min(neurons_at_once(p, checks.whole(chunk, "chunk", least=1)) for p in protocols)
+    most = _chunk(points.points * protocols[0].size) if chunk is None else (
+        checks.whole(chunk, "chunk", least=1)
+    )  # fmt: skip
+    neurons = min(neurons_at_once(p, most) for p in protocols)
     each = {p.size for p in protocols}
     if len(each) > 1:
         raise DendrosimError(
@@ -64,7 +68,7 @@ def plan_sweep(
     per_run = max(1, neurons // each.pop())
     plan = SweepPlan(
         models[0], protocols[0], points, read_measures(measures, protocols),
-        _traces(traces, models, protocols), checks.flag(spikes, "spikes"), per_run,
+        _traces(traces, models, protocols, own), checks.flag(spikes, "spikes"), per_run,
         _room(per_run, protocols[0]), _is_noisy(protocols, points), settings,
         None if record_dt is None else float(time_step(record_dt, "record_dt")),
     )  # fmt: skip
@@ -100,7 +104,7 @@ def _of_text(plan: SweepPlan) -> list[str]:
 
 
 def _without_axes(protocol: Protocol, axes: Sequence[Axis]) -> Protocol:
-    """Return a protocol in which an axis has replaced the grid that it has there."""
+    """Return the protocol without those of its grids that an axis replaces."""
     stimuli: dict[int, dict[str, Any]] = {}
     for axis in axes:
         kind, _, rest = axis.key.partition(".")
@@ -108,6 +112,22 @@ def _without_axes(protocol: Protocol, axes: Sequence[Axis]) -> Protocol:
             number, _, name = rest.partition(".")
             stimuli.setdefault(int(number), {})[name] = axis.source[:1][0]
     return protocol.with_(stimuli=stimuli)
+
+
+def _refuse_ignored(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -> None:
+    """Refuse a model or protocol whose values would have no effect beside an axis of others."""
+    if "model" in axes and model.hash not in {one.hash for one in axes["model"]}:
+        raise DendrosimError(
+            f"axes: the model of the sweep, {model.name} with its values, is not one of the axis "
+            "'model', so it would be ignored; give one of them"
+        )
+    if "protocol" in axes:
+        texts = [protocol_text(one) for one in axes["protocol"]]
+        if protocol_text(protocol) not in texts:
+            raise DendrosimError(
+                f"axes: the protocol of the sweep, {protocol.name} with its values, is not one of "
+                "the axis 'protocol', so it would be ignored; give one of them"
+            )
 
 
 def _refuse_grids(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -> None:
@@ -136,8 +156,9 @@ def _is_noisy(protocols: Sequence[Protocol], design: Design) -> bool:
 
 
 def _traces(
-    names: Sequence[str] | None, models: Sequence[Model], protocols: Sequence[Protocol]
-) -> tuple[str, ...]:
+    names: Sequence[str] | None, models: Sequence[Model], protocols: Sequence[Protocol],
+    axes: Mapping[str, Any],
+) -> tuple[str, ...]:  # fmt: skip
     if names is None:
         return ()
     found = checks.texts([names] if isinstance(names, str) else names, "traces")
@@ -147,12 +168,18 @@ def _traces(
                 raise DendrosimError(f"traces: {model.name} has no variable {name!r}")
     lengths = {float(p.duration) for p in protocols}
     steps = {None if m.dt is None else float(m.dt) for m in models}
-    if found and (len(lengths) > 1 or len(steps) > 1):
+    if found and (len(lengths) > 1 or len(steps) > 1 or "protocol.duration" in axes):
         raise DendrosimError(
             "traces: the traces of models with different steps or protocols of different durations "
             "have different lengths; sweep them one by one"
         )
     return tuple(found)
+
+
+def _chunk(neurons: int) -> int:
+    """Return the neurons per run: up to `ROOM`, and so few that four runs can be shared."""
+    quarter = -(-neurons // (4 * WIDTH)) * WIDTH
+    return min(ROOM, quarter)
 
 
 def _room(per_run: int, protocol: Protocol) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.sweeps.layout import FAILED, STATUS, TO_DO
 from dendrosim.sweeps.store import Store
+from dendrosim.sweeps.units import in_usual_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,35 +84,37 @@ class Sweep:
         xarray.Dataset
             One variable per measure, with its unit in ``attrs["units"]``; coordinates are the axes
             in SI units.  A point that is not done has nan.
+
+        Raises
+        ------
+        DendrosimError
+            If a file of the store is missing or damaged.
         """
         import xarray as xr
 
-        found = xr.open_zarr(self.path, chunks=None).drop_vars("quantiles", errors="ignore").load()
+        checks.flag(unstack, "unstack")
+        self._store.check()
+        try:
+            opened = xr.open_zarr(self.path, chunks=None)
+            found = opened.drop_vars("quantiles", errors="ignore").load()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DendrosimError(f"{self.path}: a file is damaged ({error})") from None
         if not unstack or self.manifest["design"] != "grid":
             return found
         names = [*self.axes, *(["repeat"] if self.manifest["repeats"] > 1 else [])]
-        shape = [len(dict.fromkeys(found[name].values.tolist())) for name in names]
-        made = {}
-        for name, array in found.variables.items():
-            if name in names:
-                continue
-            if "point" not in array.dims:
-                made[name] = array
-                continue
-            rest = array.dims[1:]
-            values = array.values.reshape(*shape, *array.shape[1:])
-            made[name] = xr.Variable([*names, *rest], values, array.attrs)
-        coordinates = {
-            name: (name, np.array(list(dict.fromkeys(found[name].values.tolist()))),
-                   found[name].attrs)
-            for name in names
-        }  # fmt: skip
-        kept = {name: made.pop(name) for name in found.coords if name in made}
-        return xr.Dataset(made, {**coordinates, **kept}, found.attrs)
+        return _unstacked(found, names)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return axes and results as a table, one row per point (and value of a grid)."""
-        return self.to_xarray(unstack=False).drop_dims("time", errors="ignore").to_dataframe()
+        """Return axes and results as a table, one row per point (and value of a grid).
+
+        Numbers are in the usual units of the field, which the headings name.
+        """
+        found = self.to_xarray(unstack=False).drop_dims("time", errors="ignore")
+        table = found.to_dataframe()
+        index = [str(name) for name in table.index.names]
+        if len(index) > 1:
+            table = table.reset_index(index[1:])
+        return _usual(table, found)
 
     def failed(self) -> pd.DataFrame:
         """Return the points that diverged or failed: their axes, status, time and error."""
@@ -119,11 +123,15 @@ class Sweep:
         found = self.to_xarray(unstack=False)
         status = found["status"].values
         (rows,) = np.nonzero((status != TO_DO) & (status != STATUS.index("done")))
-        table: dict[str, Any] = {name: found[name].values[rows] for name in self.axes}
+        table = pd.DataFrame(
+            {name: found[name].values[rows] for name in self.axes},
+            index=pd.Index(rows, name="point"),
+        )
+        table = _usual(table, found)
         table["status"] = [STATUS[k] for k in status[rows]]
         table["diverged at (s)"] = found["diverged_at"].values[rows]
         table["error"] = found["error"].values[rows]
-        return pd.DataFrame(table, index=pd.Index(rows, name="point"))
+        return table
 
     def spikes(self, point: int) -> list[np.ndarray]:
         """Return the spike times of a point in s, one array per value of the protocol's own grid.
@@ -141,6 +149,7 @@ class Sweep:
             raise DendrosimError(
                 f"{self.path}: point {point} is {STATUS[status].replace('_', ' ')}"
             )
+        self._store.check()
         k, row = divmod(point, self.manifest["chunk"])
         counts = self._store.group[f"spike_times/count_{k}"][:]
         times = self._store.group[f"spike_times/time_{k}"]
@@ -152,7 +161,7 @@ class Sweep:
         return self._store.group["quantiles"][:]
 
     def sensitivity(self, measure: str) -> pd.DataFrame:
-        """Return how much a measure depends on each axis, from a design for it.
+        """Return how much a measure depends on each axis, from a saltelli or morris design.
 
         Parameters
         ----------
@@ -203,10 +212,15 @@ class Sweep:
         """
         from dendrosim.sweeps.figure import sweep_figure
 
-        for name in (x, y):
-            if name is not None and name not in self.axes:
-                raise DendrosimError(f"plot: no axis {name!r}; {did_you_mean(name, self.axes)}")
+        check_axes(x, y, [*self.axes, *self._own_grid])
         return sweep_figure(self, x, y, self._checked(measure or self.measures[0]), path)
+
+    @property
+    def _own_grid(self) -> list[str]:
+        """Name of the protocol's own grid, if it has one."""
+        known = {"point", "time", "set", "axis"}
+        dims = [a.attrs["_ARRAY_DIMENSIONS"] for _, a in self._store.group.arrays()]
+        return sorted({dim for own in dims for dim in own} - known)
 
     def _checked(self, measure: Any) -> str:
         if measure not in self.measures:
@@ -215,6 +229,25 @@ class Sweep:
                 f"{did_you_mean(str(measure), self.measures)}"
             )
         return measure
+
+
+def _unstacked(found: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """Return a grid with one dimension for each name instead of ``point``."""
+    import xarray as xr
+
+    values = {name: np.array(list(dict.fromkeys(found[name].values.tolist()))) for name in names}
+    shape = [len(own) for own in values.values()]
+    made = {
+        str(name): array if "point" not in array.dims else xr.Variable(
+            [*names, *array.dims[1:]], array.values.reshape(*shape, *array.shape[1:]),
+            array.attrs,
+        )
+        for name, array in found.variables.items()
+        if name not in names
+    }  # fmt: skip
+    coordinates = {name: (name, own, found[name].attrs) for name, own in values.items()}
+    kept = {str(name): made.pop(str(name)) for name in found.coords if name in made}
+    return xr.Dataset(made, {**coordinates, **kept}, found.attrs)
 
 
 def load_sweep(path: str | os.PathLike) -> Sweep:
@@ -226,3 +259,34 @@ def load_sweep(path: str | os.PathLike) -> Sweep:
         If there is none.
     """
     return Sweep(path)
+
+
+def check_axes(x: Any, y: Any, axes: Sequence[str]) -> None:
+    """Refuse names to draw over that are not axes.
+
+    Raises
+    ------
+    DendrosimError
+        With the valid names.
+    """
+    for name in (x,) if y is None else (x, y):
+        if not isinstance(name, str) or name not in axes:
+            raise DendrosimError(
+                f"plot: no axis {checks.short(name)}; {did_you_mean(str(name), axes)}"
+            )
+    if x == y:
+        raise DendrosimError(f"plot: x and y are both {x}; give two axes")
+
+
+def _usual(table: pd.DataFrame, found: xr.Dataset) -> pd.DataFrame:
+    """Return a table in usual units, with the units in its headings."""
+    table = table.copy()
+    names = {}
+    for column in table.columns:
+        unit = found[column].attrs.get("units", "") if column in found else ""
+        if unit in ("", "1") or table[column].dtype.kind != "f":
+            continue
+        values, usual = in_usual_unit(table[column].to_numpy(), unit)
+        table[column] = values
+        names[column] = f"{column} ({usual})"
+    return table.rename(columns=names)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dendrosim import checks
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
+from dendrosim.files import path_text
 from dendrosim.model.model import Model
 from dendrosim.progress import points_bar
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.sweeps.engines import check_engine, run_chunks
 from dendrosim.sweeps.measures import DEFAULT
+from dendrosim.sweeps.plan import SweepPlan
 from dendrosim.sweeps.planning import compile_programs, plan_sweep
 from dendrosim.sweeps.result import Sweep
 from dendrosim.sweeps.store import open_or_create
@@ -30,11 +34,12 @@ def sweep(
     n: int | None = None,
     repeats: int = 1,
     seed: int = 0,
+    frozen: bool = False,
     measures: Sequence[str | Callable] = DEFAULT,
     traces: Sequence[str] | None = None,
     spikes: bool = False,
     record_dt: Any = None,
-    chunk: int = 1024,
+    chunk: int | None = None,
     engine: Any = None,
     out: str | os.PathLike | None = None,
     task: tuple[int, int] | None = None,
@@ -63,7 +68,9 @@ def sweep(
     design, n, repeats, seed
         See `make_design`: ``"grid"``, ``"zip"``, or `n` draws ``"random"``, ``"sobol"``, ``"lhs"``,
         ``"saltelli"``, ``"morris"``.  Each repeat has its own noise.  The noise of a point depends
-        on `seed` and on its number alone.
+        on `seed` and on its number alone; the protocol's own seed has no effect.
+    frozen
+        Whether all parameter sets have the same noise, so that points differ by their values only.
     measures
         Names of measures (`MEASURES`), of eFEL's features, or functions of a `PointRun` that
         return a number.  They are taken in the measured window of the protocol.
@@ -75,8 +82,9 @@ def sweep(
         Step of the recorded traces, rounded to the nearest multiple of the time step; near 0.1 ms
         by default.
     chunk
-        Neurons per run.  A point has one neuron for each value of the protocol's own grid.  Noise
-        and recorded currents may need smaller chunks.
+        Neurons per run; by default up to 1,024, and fewer so that there are four runs to share.  A
+        point has one neuron for each value of the protocol's own grid.  Noise and recorded currents
+        may need smaller chunks.  A sweep that goes on keeps the chunks of its store.
     engine
         None for one process per processor, a number of processes, or a ``dask.distributed.Client``.
     out
@@ -107,18 +115,39 @@ def sweep(
     [[0, 0], [33, 40]]
     """
     plan = plan_sweep(
-        model, protocol, axes, design=design, n=n, repeats=repeats, seed=seed, measures=measures,
+        model, protocol, axes, design=design, n=n, repeats=repeats, seed=seed, frozen=frozen,
+        measures=measures,
         traces=traces, spikes=spikes, record_dt=record_dt, chunk=chunk, device=device,
         method=method, dt=dt, dtype=dtype, threads=threads,
     )  # fmt: skip
     engine = check_engine(engine)
-    chunks = _part(plan.chunks, task)
     if out is None and task is not None:
         raise DendrosimError("task needs out, the store that all tasks share")
-    kept = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="dendrosim-sweep-"))
-    path = kept if out is not None else kept / "sweep.zarr"
+    _part(plan.chunks, task)
+    if out is not None:
+        return _swept(plan, Path(path_text(out, "sweep")), engine, task, progress)
+    kept = Path(tempfile.mkdtemp(prefix="dendrosim-sweep-"))
+    try:
+        result = _swept(plan, kept / "sweep.zarr", engine, task, progress)
+    except BaseException:
+        _remove(kept)
+        raise
+    weakref.finalize(result, _remove, kept)
+    return result
+
+
+def _swept(plan: SweepPlan, path: Path, engine: Any, task: Any, progress: bool | None) -> Sweep:
+    """Compute what is to do in the store at a path."""
     compile_programs(plan)
     store = open_or_create(path, plan)
+    plan = replace(plan, chunk=store.manifest["chunk"])
+    chunks = _part(plan.chunks, task)
+    if not chunks:
+        warnings.warn(
+            f"this task has nothing to do, because the sweep has only {plan.chunks} run(s); a "
+            "smaller chunk makes more",
+            DendrosimWarning, stacklevel=3,
+        )  # fmt: skip
     waiting = [k for k in chunks if not store.done(k, plan.chunk)]
     before = sum(len(plan.points_of(k)) for k in set(chunks) - set(waiting))
     total = sum(len(plan.points_of(k)) for k in chunks)
@@ -127,10 +156,7 @@ def sweep(
     ) as tell:
         for _, points, _ in run_chunks(plan, path, waiting, engine):
             tell(points)
-    result = Sweep(path)
-    if out is None:
-        weakref.finalize(result, _remove, kept)
-    return result
+    return Sweep(path)
 
 
 def _part(chunks: int, task: tuple[int, int] | None) -> list[int]:

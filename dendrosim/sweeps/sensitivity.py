@@ -25,6 +25,9 @@ def indices(sweep: Sweep, measure: str) -> pd.DataFrame:
             f"sensitivity needs design = 'saltelli' or 'morris', but this sweep has {design!r}"
         )
     salib = salib_or_refuse("sensitivity")
+    waiting = sweep.counts["to_do"]
+    if waiting:
+        raise DendrosimError(f"sensitivity: {waiting} points are still to do")
     found = sweep.to_xarray()
     values = found[measure].values
     if values.ndim > 1:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
-from dendrosim.sweeps.layout import TO_DO, lay_out
+from dendrosim.sweeps.layout import TO_DO, lay_out, trace_name
 from dendrosim.sweeps.plan import SweepPlan
 
 FORMAT = 1
@@ -60,9 +60,55 @@ class Store:
                 "written by another version of dendrosim"
             )
 
+        expected = {*self.manifest["measures"], *map(trace_name, self.manifest["traces"])}
+        lost = expected - {name for name, _ in self.group.arrays()}
+        if lost:
+            raise DendrosimError(f"{path}: the array {min(lost)} of this sweep is missing")
+
     def done(self, k: int, chunk: int) -> bool:
-        """Whether a chunk is finished."""
-        return bool((self.status[k * chunk : (k + 1) * chunk] != TO_DO).all())
+        """Whether a chunk is finished, and all its files are there."""
+        try:
+            finished = bool((self.status[k * chunk : (k + 1) * chunk] != TO_DO).all())
+        except (OSError, RuntimeError, ValueError):  # a damaged file
+            return False
+        return finished and not self.missing(k)
+
+    def missing(self, k: int) -> list[str]:
+        """Return the names of the arrays of which a finished chunk has no file."""
+        found = []
+        for name, array in self.group.arrays():
+            dims = array.attrs["_ARRAY_DIMENSIONS"]
+            if dims[0] == "point" and name not in self.fixed:
+                key = ".".join([str(k), *["0"] * (len(dims) - 1)])
+                if not (self.path / name / key).is_file():
+                    found.append(name)
+        if self.manifest["spikes"]:
+            names = (f"spike_times/{part}_{k}" for part in ("count", "time"))
+            found += [name for name in names if not _is_whole(self.path / name)]
+        return found
+
+    def check(self) -> None:
+        """Refuse a store whose finished chunks lack files.
+
+        Raises
+        ------
+        DendrosimError
+            With the first missing array.
+        """
+        status, chunk = self.status[:], self.manifest["chunk"]
+        for k in range(-(-len(status) // chunk)):
+            own = status[k * chunk : (k + 1) * chunk]
+            lost = self.missing(k) if (own != TO_DO).all() else []
+            if lost:
+                raise DendrosimError(
+                    f"{self.path}: {lost[0]} lacks the file of points {k * chunk} to "
+                    f"{k * chunk + len(own) - 1}; the same sweep again computes them"
+                )
+
+    @property
+    def fixed(self) -> set[str]:
+        """Names of the arrays that were written with the store."""
+        return set(self.status.attrs["coordinates"].split())
 
     def write(self, k: int, chunk: int, values: Mapping[str, np.ndarray]) -> None:
         """Write the results of a chunk, and its status last.
@@ -72,23 +118,45 @@ class Store:
         DendrosimError
             If the store cannot be written.
         """
+        import zarr
+
         start = k * chunk
+        every = {name: a for name, a in self._empty(len(values["status"])) if name not in values}
         try:
-            for name, array in values.items():
-                if name == "status":
-                    continue
-                if name.startswith("spike_times/"):
-                    self.group["spike_times"].create_array(
-                        f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True
-                    )
-                else:
-                    self.group[name][start : start + len(array)] = array
-            status = values["status"]
-            self.status[start : start + len(status)] = status
+            # a file for every chunk, also for one of nan alone, so that a lost file is noticed
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                self._write(k, start, {**every, **values})
         except OSError as error:
             raise DendrosimError(
                 f"{self.path}: cannot be written ({error.strerror or error})"
             ) from None
+
+    def _empty(self, points: int) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield nan, or "", for each array with results."""
+        for name, array in self.group.arrays():
+            if array.attrs["_ARRAY_DIMENSIONS"][0] == "point" and name not in self.fixed:
+                fill = "" if array.dtype.kind == "U" else np.nan if array.dtype.kind == "f" else 0
+                yield name, np.full((points, *array.shape[1:]), fill, dtype=array.dtype)
+
+    def _write(self, k: int, start: int, values: Mapping[str, np.ndarray]) -> None:
+        for name, array in values.items():
+            if name.startswith("spike_times/"):
+                self.group["spike_times"].create_array(
+                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True
+                )
+            elif name != "status":
+                self.group[name][start : start + len(array)] = array
+        self.status[start : start + len(values["status"])] = values["status"]
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the array of a folder has its file; one without values has none."""
+    try:
+        shape = json.loads((folder / ".zarray").read_text())["shape"]
+    except (OSError, ValueError, KeyError):
+        return False
+    key = ".".join(["0"] * len(shape))
+    return 0 in shape or (folder / key).is_file()
 
 
 def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
@@ -104,16 +172,33 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
     if not os.path.lexists(path):
         _create(path, plan, wanted)
     store = Store(path)
-    differences = [
-        f"{key} {_shortened(store.manifest.get(key))} there and {_shortened(wanted[key])} here"
-        for key in wanted
-        if store.manifest.get(key) != wanted[key]
-    ]
+    differences = list(_differences(store.manifest, wanted))
     if differences:
         raise DendrosimError(
             f"{path} holds another sweep: {'; '.join(differences)}. Give another folder"
         )
     return store
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs between two manifests; inside a table, the entry that differs."""
+    for key in here:
+        own, other = here[key], there.get(key)
+        if (
+            json.dumps(own) == json.dumps(other) or key == "chunk"
+        ):  # the size of a chunk changes no result
+            continue
+        if isinstance(own, dict) and isinstance(other, dict):
+            for name in dict.fromkeys([*other, *own]):
+                if own.get(name) != other.get(name):
+                    yield (
+                        f"{key}: {name} is {_shortened(other.get(name))} there and "
+                        f"{_shortened(own.get(name))} here"
+                    )
+            if own.keys() == other.keys() and list(own) != list(other):
+                yield f"{key}: their order is another"
+        else:
+            yield f"{key} is {_shortened(other)} there and {_shortened(own)} here"
 
 
 def _manifest(plan: SweepPlan) -> dict[str, Any]:

@@ -312,3 +312,69 @@ def test_a_dask_client_is_an_engine(tmp_path):
                             dashboard_address=None) as client:  # fmt: skip
         s = swept(**options, engine=client, out=tmp_path / "s.zarr")
     assert same(s, swept(**options))
+
+
+# The list of measures: what joins it is tested
+
+
+PLAIN = {
+    "spikes": lambda t, start, stop: len(t),
+    "rate": lambda t, start, stop: len(t) / (stop - start),
+    "first_spike_latency": lambda t, start, stop: t[0] - start,
+    "burst_period": None,  # from tests/measures
+    "spikes_per_burst": None,
+    "cv_isi": lambda t, start, stop: np.std(np.diff(t)) / np.mean(np.diff(t)),
+    "adaptation_index": None,
+    "mean_potential": None,  # below
+    "rheobase": None,  # of an f-I curve, below
+    "gain": None,
+    "highest_rate": None,
+}
+
+
+def test_each_measure_is_that_of_its_definition():
+    """Oracle: one line of numpy, or the function of `measures` on the run of one neuron."""
+    from dendrosim import measures
+    from dendrosim.comparison.protocol_measures import burst_shape
+    from dendrosim.sweeps import MEASURES
+
+    assert MEASURES.keys() == PLAIN.keys()
+    protocol = ds.Protocol("300 ms", [ds.Stimulus("dendrite", "step", start="50 ms", stop="250 ms",
+                                                  amplitude="1 uA/cm**2")],
+                           measure={"start": "50 ms", "stop": "250 ms"})  # fmt: skip
+    names = [name for name, one in MEASURES.items() if not one.of_curve]
+    found = swept({"g_c": "[1, 8] mS/cm**2"}, protocol, measures=names).to_xarray()
+    for k, g_c in enumerate(("1", "8")):
+        model = KEPECS.with_(parameters={"g_c": f"{g_c} mS/cm**2"})
+        r = ds.simulate(model, protocol, record_dt="0.1 ms")
+        t = r.trains[0]
+        inside = t[(t >= 0.05) & (t < 0.25)]
+        period, size = burst_shape(t, 0.05, 0.25, 0.3, True)
+        v = r.traces["v_s"].sel(time=slice(0.05, 0.25)).values
+        own = {"burst_period": period, "spikes_per_burst": size, "mean_potential": v.mean(),
+               "adaptation_index": measures.adaptation_index(inside)}  # fmt: skip
+        for name in names:
+            wanted = own[name] if name in own else PLAIN[name](inside, 0.05, 0.25)
+            np.testing.assert_allclose(found[name][k], wanted, rtol=1e-6, err_msg=name)
+    curve = SHORT.with_(amplitude="[0, 1, 2, 4] uA/cm**2", duration="200 ms")
+    names = [name for name, one in MEASURES.items() if one.of_curve]
+    found = swept({"g_c": "[1, 2] mS/cm**2"}, curve, measures=names).to_xarray()
+    r = ds.simulate(KEPECS, curve)
+    rates = np.array([len(train) for train in r.trains]) / 0.2
+    amplitudes = np.array([0, 1, 2, 4]) * 1e-2
+    assert rates.any()
+    np.testing.assert_allclose(found["highest_rate"][0], rates.max())
+    np.testing.assert_allclose(found["rheobase"][0], measures.rheobase(amplitudes, rates))
+    np.testing.assert_allclose(found["gain"][0], measures.gain(amplitudes, rates))
+
+
+def test_the_guide_names_every_measure():
+    from places import ROOT
+
+    from dendrosim.fitting import FEATURES
+    from dendrosim.sweeps import MEASURES
+
+    text = (ROOT / "docs" / "guide" / "sweeps.md").read_text()
+    assert [name for name in MEASURES if f"`{name}`" not in text] == []
+    text = (ROOT / "docs" / "guide" / "fits.md").read_text()
+    assert [name for name in FEATURES if f"`{name}`" not in text] == []
