@@ -118,14 +118,10 @@ class Store:
         DendrosimError
             If the store cannot be written.
         """
-        import zarr
-
         start = k * chunk
         every = {name: a for name, a in self._empty(len(values["status"])) if name not in values}
         try:
-            # a file for every chunk, also for one of nan alone, so that a lost file is noticed
-            with zarr.config.set({"array.write_empty_chunks": True}):
-                self._write(k, start, {**every, **values})
+            self._write(k, start, {**every, **values})
         except OSError as error:
             raise DendrosimError(
                 f"{self.path}: cannot be written ({error.strerror or error})"
@@ -139,13 +135,19 @@ class Store:
                 yield name, np.full((points, *array.shape[1:]), fill, dtype=array.dtype)
 
     def _write(self, k: int, start: int, values: Mapping[str, np.ndarray]) -> None:
+        import zarr
+
+        # a file for every chunk, also for one of nan alone, so that a lost file is noticed
+        every: Any = {"write_empty_chunks": True}
         for name, array in values.items():
             if name.startswith("spike_times/"):
                 self.group["spike_times"].create_array(
-                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True
-                )
+                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True,
+                    config=every,
+                )  # fmt: skip
             elif name != "status":
-                self.group[name][start : start + len(array)] = array
+                own = zarr.open_array(self.path / name, mode="r+", zarr_format=2, config=every)
+                own[start : start + len(array)] = array
         self.status[start : start + len(values["status"])] = values["status"]
 
 

@@ -105,11 +105,12 @@ def test_a_fit_goes_on_where_it_was_killed_with_the_same_result(tmp_path):
 
 
 def test_finished_generations_are_not_computed_again(tmp_path, monkeypatch):
-    lif(out=tmp_path / "f", generations=2)
+    other = ds.load_model("lif").with_(parameters={"V_th": "0.7"})  # which no beta equals
+    lif(data=other, out=tmp_path / "f", generations=2)
     count = []
     own = Problem.costs
     monkeypatch.setattr(Problem, "costs", lambda self, x: count.append(len(x)) or own(self, x))
-    lif(out=tmp_path / "f", generations=3)
+    lif(data=other, out=tmp_path / "f", generations=3)
     assert count == [8]
 
 
@@ -215,7 +216,7 @@ WRONG = [
     ({"features": ["spike"]}, "did you mean 'spikes'"),
     ({"spread": {"spike": 1}}, "not a feature"),
     ({"population": 1}, "population"),
-    ({"seed": [1, 1]}, "different whole numbers"),
+    ({"seed": [1, 1]}, "none twice"),
     ({"protocol": []}, "at least one protocol"),
     ({"data": 3}, "should be a model, a Recording or a file"),
     ({"data": ["lif", "lif"]}, "2 recording(s) for 1 protocol(s)"),

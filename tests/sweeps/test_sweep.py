@@ -176,10 +176,10 @@ def test_a_failing_point_is_marked_with_its_error_and_the_others_go_on(tmp_path)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"seed": 1}, "seed 0 there and 1 here"),
-        ({"n": 16}, "points 8 there and 16 here"),
+        ({"seed": 1}, "seed is 0 there and 1 here"),
+        ({"n": 16}, "points is 8 there and 16 here"),
         ({"measures": ["rate"]}, "measures"),
-        ({"dt": "0.01 ms"}, "dt null there"),
+        ({"dt": "0.01 ms"}, "dt is null there"),
         ({"protocol": SHORT.with_(amplitude="1 uA/cm**2")}, "protocols"),
         ({"model": KEPECS.with_(parameters={"g_Na": "46 mS/cm**2"})}, "models"),
         ({"axes": {"g_c": "uniform(5, 16) mS/cm**2"}}, "axes"),

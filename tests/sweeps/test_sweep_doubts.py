@@ -40,7 +40,8 @@ def test_a_fixed_value_holds_on_an_axis_of_models(capsys):
 def test_a_fixed_value_holds_on_an_axis_of_protocols(capsys):
     words = ["sweep", "lif", "constant", "--set", "protocol=[constant, step]", "--set",
              "amplitude=0.9", "--set", "start=0 ms", "--set", "stop=20 ms", "--set",
-             "duration=20 ms", "--device", "numpy", "--measure", "spikes", "--json"]  # fmt: skip
+             "duration=20 ms", "--set", "measure.start=0 ms", "--set", "measure.stop=20 ms",
+             "--device", "numpy", "--measure", "spikes", "--json"]  # fmt: skip
     assert main(words) == 0
     out = capsys.readouterr().out
     assert out.count(f'"spikes": {spikes(amplitude="0.9")}.0') == 2
