@@ -188,8 +188,9 @@ def check_arrays(
         if trace.dims != ("time", "neuron") or trace.dtype.kind not in "fiub":
             raise _wrong(path, name, "numbers, one for each time and neuron")
         if not _unit(trace.attrs.get("units")):
-            unit = _short(trace.attrs.get("units"))
-            raise DendrosimError(f"{path}: the units {unit} of {name} are none")
+            unit = trace.attrs.get("units")
+            told = f"{_short(unit)} is not a unit (of {name})"
+            raise DendrosimError(f"{path}: {told if unit is not None else f'{name} has no unit'}")
 
 
 def _wrong(path: Any, name: Any, valid: str) -> DendrosimError:

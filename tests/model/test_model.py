@@ -265,7 +265,7 @@ def test_the_tables_below_are_models_but_for_their_change():
         ({"equations": "dv/dt = (-v + I)/tau : 1\nI : 1\nJ : 1"}, "J has neither a value"),
         ({"inputs": {"soma": "v"}}, "I has neither a value"),
         ({"inputs": {"soma": "I", "dendrite": "J"}}, "inputs.dendrite = 'J' is not a line"),
-        ({"inputs": {"soma": "I", "dendrite": "I"}}, "names a variable twice"),
+        ({"inputs": {"soma": "I", "dendrite": "I"}}, "inputs: the variable I is given twice"),
         ({"inputs": [["I"]]}, "does not name a variable"),
         ({"inputs": {"a b": "I"}}, "a b = 'I' does not name a variable"),
         ({"inputs": {"soma": 1}}, "soma = 1 does not name a variable"),
