@@ -23,18 +23,20 @@ from dendrosim.figures.style import GREY
 sys.path.append(str(ROOT / "tests"))
 import test_layers as law
 
-#: Columns of the picture, and the size of a box, where a column and a floor are 1.
-COLUMNS, WIDE, TALL = 5, 0.84, 0.46
+#: Columns of the picture: as many as the rooms of the fullest floor, and 5 at least.
+COLUMNS = max(5, *(len(names) for names in law.FLOORS))
+#: The size of a box, where a column and a floor are 1.
+WIDE, TALL = 0.84, 0.46
 #: The room that a floor has to have to stand above the ground.
 FIRST_ABOVE_GROUND = "model"
-#: Rooms of one colour; those of `learn` are the last.
+#: Rooms of one colour, above the ground; `learn` stands for all rooms of the folder `learn`.
 FAMILIES = {
     "describe and run":
         ["model", "integrators", "current_clamp", "devices", "simulation", "networks"],
     "measure and compare":
-        ["measures", "energy", "figures", "reduction", "comparison", "verification", "papers",
-         "cli"],
-    "learn": [],
+        ["measures", "energy", "figures", "reduction", "comparison", "sweeps", "fitting",
+         "verification", "papers", "cli"],
+    "learn": ["learn"],
 }  # fmt: skip
 TINTS = dict(zip(FAMILIES, (COLOURS[0], COLOURS[1], COLOURS[2]), strict=True))
 
@@ -159,8 +161,11 @@ def figure() -> Figure:
 
 
 def _family(name: str) -> str:
-    *_, last = FAMILIES
-    return next((family for family, names in FAMILIES.items() if name in names), last)
+    room = name.partition(".")[0]
+    for family, names in FAMILIES.items():
+        if room in names:
+            return family
+    raise ValueError(f"add {room!r} to a family of FAMILIES in docs/_ext/house.py")
 
 
 def _box(axes: Axes, x: float, y: float, wide: float, text: str, tint: str) -> None:
