@@ -23,8 +23,8 @@ from dendrosim.figures.style import GREY
 sys.path.append(str(ROOT / "tests"))
 import test_layers as law
 
-#: Columns of the picture: as many as the rooms of the fullest floor, and 5 at least.
-COLUMNS = max(5, *(len(names) for names in law.FLOORS))
+#: Columns of the picture, unless a floor has more rooms.
+COLUMNS = 5
 #: The size of a box, where a column and a floor are 1.
 WIDE, TALL = 0.84, 0.46
 #: The room that a floor has to have to stand above the ground.
@@ -83,19 +83,25 @@ def without_detours(found: Arrows) -> Arrows:
     }
 
 
+def columns_of(above: list[list[str]]) -> int:
+    """Return the columns of the picture: every room of the fullest floor has one."""
+    return max(COLUMNS, *map(len, above))
+
+
 def arranged(above: list[list[str]], found: Arrows) -> Spots:
     """Return column and floor of each room: short arrows, none through a box, few crossings."""
+    columns = columns_of(above)
     names = [name for floor in above for name in floor]
     floor = np.array([k for k, floor in enumerate(above) for _ in floor])
     lines = np.array([(names.index(a), names.index(b)) for a in found for b in sorted(found[a])])
     learns = np.array([name.startswith("learn") for name in names])
     random, best = np.random.default_rng(1), None
     for _ in range(6):
-        column = np.concatenate([random.permutation(COLUMNS)[: len(floor)] for floor in above])
-        cost = _cost(column, floor, lines, learns)
+        column = np.concatenate([random.permutation(columns)[: len(rooms)] for rooms in above])
+        cost = _cost(column, floor, lines, learns, columns)
         for turn in range(2500):
-            trial = _moved(column, floor, random)
-            worse = _cost(trial, floor, lines, learns) - cost
+            trial = _moved(column, floor, random, columns)
+            worse = _cost(trial, floor, lines, learns, columns) - cost
             if worse <= 0 or random.random() < np.exp(-worse * turn / 500):
                 column, cost = trial, cost + worse
         if best is None or cost < best[0]:
@@ -103,20 +109,24 @@ def arranged(above: list[list[str]], found: Arrows) -> Spots:
     return {name: (int(best[1][k]), int(floor[k])) for k, name in enumerate(names)}
 
 
-def _moved(column: np.ndarray, floor: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _moved(
+    column: np.ndarray, floor: np.ndarray, random: np.random.Generator, columns: int
+) -> np.ndarray:
     """Return the columns with one room at another one, in exchange with who is there."""
-    moved, one, to = column.copy(), random.integers(len(column)), random.integers(COLUMNS)
+    moved, one, to = column.copy(), random.integers(len(column)), random.integers(columns)
     moved[(floor == floor[one]) & (column == to)] = column[one]
     moved[one] = to
     return moved
 
 
-def _cost(column: np.ndarray, floor: np.ndarray, lines: np.ndarray, learns: np.ndarray) -> float:
+def _cost(
+    column: np.ndarray, floor: np.ndarray, lines: np.ndarray, learns: np.ndarray, columns: int
+) -> float:
     (x, to_x), (y, to_y) = column[lines].T.astype(float), floor[lines].T.astype(float)
     slope = (to_x - x) / (y - to_y)
     cost = np.sum(np.abs(to_x - x) + 0.15 * (to_x - x) ** 2)
-    cost += 0.2 * np.sum(np.abs(column - (COLUMNS - 1) / 2))
-    cost += 0.8 * np.sum((COLUMNS - 1 - column)[learns])
+    cost += 0.2 * np.sum(np.abs(column - (columns - 1) / 2))
+    cost += 0.8 * np.sum((columns - 1 - column)[learns])
     # Boxes that a line passes
     off = np.abs(x[:, None] + slope[:, None] * (y[:, None] - floor) - column)
     off = np.maximum(off - np.abs(slope[:, None]) * TALL / 2, 0)
@@ -138,24 +148,24 @@ def figure() -> Figure:
     """Draw the rooms as boxes by floor, with an arrow from each to those that it uses."""
     ground, above = floors()
     found = without_detours(arrows())
-    spots = arranged(above, found)
+    spots, columns = arranged(above, found), columns_of(above)
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(9.6, 0.72 * (len(above) + 2)))
+        drawn = Figure(figsize=(1.92 * columns, 0.72 * (len(above) + 2.5)))
         axes = drawn.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.set(xlim=(-0.56, COLUMNS - 0.44), ylim=(-1.5, len(above) - 0.25))
+        axes.set(xlim=(-0.56, columns - 0.44), ylim=(-1.5, len(above) + 0.25))
         for name, targets in found.items():
             for target in targets:
                 _arrow(axes, spots[name], spots[target], TINTS[_family(name)])
         for name, (column, floor) in spots.items():
             tint = TINTS[_family(name)]
             _box(axes, column, floor, WIDE, name, tint)
-        middle = (COLUMNS - 1) / 2
-        _box(axes, middle, -1, COLUMNS - 1 + WIDE, ", ".join(ground), GREY)
+        middle = (columns - 1) / 2
+        _box(axes, middle, -1, columns - 1 + WIDE, ", ".join(ground), GREY)
         axes.annotate("the ground: every room stands on it", (middle, -1.36), ha="center",
                       va="center", color=GREY, size=9)  # fmt: skip
         for k, (family, tint) in enumerate(TINTS.items()):
-            axes.annotate(family, (-0.42, len(above) - 0.6 - 0.32 * k), color=tint, weight="bold",
+            axes.annotate(family, (1.3 * k - WIDE / 2, len(above)), color=tint, weight="bold",
                           size=10, va="center")  # fmt: skip
         return drawn
 
