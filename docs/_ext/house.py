@@ -5,14 +5,12 @@ The floors are those of `tests/test_layers.py`, whose tests hold the package to 
 
 from __future__ import annotations
 
-import ast
 import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from generated import ROOT
-from markdown import page, table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -45,9 +43,8 @@ Spots = dict[str, tuple[int, int]]
 
 
 def write(folder: Path) -> None:
-    """Write the picture and the table of rooms."""
+    """Write the picture."""
     figure().savefig(folder / "house.png", dpi=150)
-    (folder / "rooms.md").write_text(rooms(), encoding="utf-8")
 
 
 def floors() -> tuple[list[str], list[list[str]]]:
@@ -193,17 +190,3 @@ def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], tint: str) 
         arrowprops={"arrowstyle": "-|>,head_length=0.35,head_width=0.16", "color": tint, "lw": 1.0,
                     "alpha": 0.75, "shrinkA": 0, "shrinkB": 1},
     )  # fmt: skip
-
-
-def rooms() -> str:
-    """Return the rooms as a table, the highest floor first, with what each says of itself."""
-    ground, above = floors()
-    names = [name for floor in (*reversed(above), ground) for name in floor]
-    return page(table(("room", "what it does"), [(f"`{name}`", _line(name)) for name in names]))
-
-
-def _line(name: str) -> str:
-    path = law.PACKAGE / Path(*name.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return told.partition("\n")[0]
