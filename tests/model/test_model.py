@@ -53,8 +53,9 @@ class TestShelf:
     @pytest.mark.parametrize("name", CONTINUOUS)
     def test_each_biophysical_quantity_has_its_unit(self, name):
         model = ds.load_model(name)
-        assert [model.dims[v] for v in model.potentials.values()] == [VOLT, VOLT]
-        assert [model.dims[v] for v in model.inputs.values()] == [DENSITY, DENSITY]
+        assert {"soma"} <= model.potentials.keys() == model.inputs.keys() <= {"soma", "dendrite"}
+        assert {model.dims[v] for v in model.potentials.values()} == {VOLT}
+        assert {model.dims[v] for v in model.inputs.values()} == {DENSITY}
         units = {"g_": "S/m**2", "E_": "volt", "C_": "F/m**2"}
         for key, parameter in model.parameters.items():
             if key[:2] in units:
