@@ -29,6 +29,8 @@ def test_the_tour_lists_every_room_on_its_floor():
     ]
     found = [line for line in TOUR.splitlines() if re.match(r"\| \d+ \| `", line)]
     assert found == wanted, "\n".join(["the table of docs/tour.md should be:", *wanted])
+    ground = next(k for k, names in enumerate(law.FLOORS) if "model" in names)
+    assert f"Floors 1 to {ground} are the ground." in TOUR
 
 
 def test_where_to_look_is_there():
