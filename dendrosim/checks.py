@@ -169,7 +169,7 @@ def whole(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
     """
     given = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not given or value < least:
-        raise DendrosimError(f"{name} = {short(value)} is not a whole number from {least}")
+        raise DendrosimError(f"{name} = {short(value)} should be a whole number, {least} or larger")
     if value > most:
         raise DendrosimError(f"{name} = {short(value)} is more than {most}")
     return operator.index(value)

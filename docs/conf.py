@@ -31,7 +31,7 @@ extensions = [
     "offline",
 ]
 html_math_renderer = "mathml"
-exclude_patterns = ["_build", "_ext", "generated/rooms.md"]  # the last is a part of the tour
+exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = f"dendrosim {version}"
 html_copy_source = False

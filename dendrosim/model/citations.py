@@ -6,6 +6,7 @@ The entry of a model comes from the reference in its file; all others are in ``r
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,11 @@ _JOURNAL = re.compile(r"(?P<journal>[A-Z][A-Za-z ]+?) (?P<volume>\d[\d-]*):(?P<p
 _MEETING = re.compile(r"(?P<booktitle>[A-Z][A-Za-z]+ \d{4})\b,? ?")
 _ARXIV = re.compile(r"arXiv:(?P<eprint>\d{4}\.\d{4,5})")
 _URL = re.compile(r"(?P<url>https?://\S+)")
+#: Where a further work may begin: at a letter that is not a small one.
+_NEXT_WORK = re.compile(r"; (?=(?![a-z])[^\W\d_][^();]+ \(\d{4}\) )")
+_SMALL = {"a", "an", "the", "on", "of", "for", "in", "to"}
+#: Letters that Unicode does not take apart into a letter and an accent.
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"})
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,9 @@ def citable() -> list[str]:
 def entries_of(model: Model) -> list[Entry]:
     """Return the entries of a model's reference, which may list several works separated by ``;``.
 
+    The form of a work is ``A B, C D (year) Title. Journal 1:2-3``.  A reference in which a work has
+    another form is one entry, with the whole text as its note.
+
     Raises
     ------
     DendrosimError
@@ -128,8 +137,10 @@ def entries_of(model: Model) -> list[Entry]:
     """
     if not model.reference:
         raise DendrosimError(f"{model.source or model.name}: the model has no key 'reference'")
-    parts = re.split(r"; (?=[A-Z][^();]+ \(\d{4}\) )", model.reference)
-    entries = [_parsed(part, model) for part in parts]
+    found = [_parsed(part, model) for part in _NEXT_WORK.split(model.reference)]
+    entries = [entry for entry in found if entry]
+    if len(entries) < len(found):
+        entries = [_unparsed(model)]
     for entry in entries:  # of several works, the doi names one by its first page
         first = entry.fields.get("pages", "").partition("-")[0]
         if model.doi and (len(entries) == 1 or (first and first in model.doi)):
@@ -164,14 +175,23 @@ def _tabled(key: str, fields: Mapping[str, str]) -> Entry:
     return Entry(key, fields["type"], rest)
 
 
-def _parsed(reference: str, model: Model) -> Entry:
-    """Parse a reference in the style of the model files; unparsed text goes to ``note``."""
+def _unparsed(model: Model) -> Entry:
+    """Return an entry with the whole reference as a note."""
+    return Entry(_name_key(model), "misc", {"title": model.title, "note": model.reference})
+
+
+def _name_key(model: Model) -> str:
+    return re.sub(r"\W+", "", model.name.partition(":")[0]) or "model"
+
+
+def _parsed(reference: str, model: Model) -> Entry | None:
+    """Parse one work in the style of the model files; None if its form is another one."""
     match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        key = re.sub(r"\W+", "", model.name.partition(":")[0]) or "model"
-        return Entry(key, "misc", {"title": model.title, "note": reference})
+    people = _people(match["authors"]) if match else None
+    if match is None or people is None:
+        return None
     fields = {
-        "author": _authors(match["authors"]), "title": match["title"].rstrip("."),
+        "author": " and ".join(people), "title": match["title"].rstrip("."),
         "year": match["year"],
     }  # fmt: skip
     kind, rest = "misc", match["rest"]
@@ -188,23 +208,71 @@ def _parsed(reference: str, model: Model) -> Entry:
     rest = re.sub(r"^[\s.,;]+|[\s.,;]+$", "", rest)
     if rest:
         fields["note"] = rest
-    family = re.sub(r"[^a-z ]", "", fields["author"].partition(",")[0].lower()).split()[0]
-    words = [w for w in re.findall(r"[a-z0-9]+", fields["title"].lower()) if w not in _SMALL]
-    return Entry(f"{family}{match['year']}{words[0]}", kind, fields)
+    family = _key_words(people[0].partition(",")[0].replace("'", ""))
+    words = _key_words(fields["title"])
+    word = next((w for w in words if w not in _SMALL), (words or [""])[0])
+    start = next((w for w in family if w.isalpha()), _name_key(model))
+    return Entry(f"{start}{match['year']}{word}", kind, fields)
 
 
-_SMALL = {"a", "an", "the", "on", "of", "for", "in", "to"}
+def _key_words(text: str) -> list[str]:
+    """Return the words of a text for a key: small letters, without accents."""
+    apart = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN))
+    plain = "".join(c for c in apart if not unicodedata.combining(c))
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
 
 
-def _authors(text: str) -> str:
-    """Return ``Zhang S, Wang X-J et al.`` as ``Zhang, S. and Wang, X.-J. and others``."""
-    listed = re.sub(r"\s+et al\.?$", "", text)
-    written = []
-    for author in listed.split(", "):
-        family, _, initials = author.rpartition(" ")
-        if not family or not re.fullmatch(r"[A-Z]+(-[A-Z]+)*", initials):
-            written.append(f"{{{author}}}")  # a group author, kept as written
-            continue
-        parts = [". ".join(part) + "." for part in initials.split("-")]
-        written.append(f"{family}, {'-'.join(parts)}")
-    return " and ".join([*written, "others"] if listed != text else written)
+def _people(text: str) -> list[str] | None:
+    """Return the authors for BibTeX, or None if it is not clear where one ends.
+
+    ``Zhang S, Wang X-J et al.`` is ``Zhang, S.``, ``Wang, X.-J.``, ``others``.  Two authors may
+    also be joined by "&" or "and", and ``Zhang, S., Wang, X.-J.`` has the same authors.
+    """
+    listed = re.sub(r",?\s+et al\.?$", "", text)
+    found: list[str] = []
+    for part in re.split(r",?\s+&\s+", listed):
+        for some in _at_and(part):
+            one = _of_list(some.split(", "))
+            if one is None:
+                return None
+            found += one
+    return [*found, "others"] if listed != text else found
+
+
+def _at_and(text: str) -> list[str]:
+    """Split at "and", unless it is inside the name of a group."""
+    parts = re.split(r",?\s+and\s+", text)
+    ends = [name for part in parts for name in (part.split(", ")[0], part.split(", ")[-1])]
+    return parts if all(_person(name) or len(name.split()) == 1 for name in ends) else [text]
+
+
+def _of_list(names: list[str]) -> list[str] | None:
+    """Return the authors of names between commas."""
+    if len(names) % 2 == 0 and all(map(_initials, names[1::2])):
+        families, initials = names[::2], map(_initials, names[1::2])
+        if not any(map(_person, families)):
+            return [f"{a}, {b}" for a, b in zip(families, initials, strict=True)]
+    found = [_person(name) or f"{{{name}}}" for name in names]  # a group is kept as written
+    unclear = [name for name in names if not _person(name) and " " not in name
+               and (name[:1].isupper() and not (name.isupper() and len(name) > 2))]  # fmt: skip
+    return None if "" in names or (len(names) > 1 and unclear) else found
+
+
+def _person(name: str) -> str:
+    """Return ``Wang X-J`` as ``Wang, X.-J.``; nothing if it does not end with initials."""
+    words = name.split()
+    family = list(words)
+    while len(family) > 1 and _initials(family[-1]):
+        family.pop()
+    initials = _initials("".join(words[len(family) :]))
+    return f"{' '.join(family)}, {initials}" if initials else ""
+
+
+def _initials(text: str) -> str:
+    """Return ``X-J`` or ``X.-J.`` as ``X.-J.``; nothing if these are no initials."""
+    letters = re.sub(r"[. ]", "", text)
+    if not re.fullmatch(r"[^\W\d_]+(-[^\W\d_]+)*", letters):
+        return ""
+    if not all(letter.isupper() for letter in letters.replace("-", "")):
+        return ""
+    return "-".join(". ".join(part) + "." for part in letters.split("-"))

@@ -221,11 +221,18 @@ def in_order(equations: Iterable[Equation]) -> list[Equation]:
     while waiting:
         ready = [e for e in waiting.values() if not e.right.names & waiting.keys()]
         if not ready:
-            raise DendrosimError(f"{', '.join(waiting)} are defined by one another")
+            raise DendrosimError(_circle(list(waiting)))
         order += ready
         for equation in ready:
             del waiting[equation.name]
     return order
+
+
+def _circle(names: list[str]) -> str:
+    *others, last = names
+    if not others:
+        return f"{last} depends on itself"
+    return f"{', '.join(others)} and {last} depend on each other in a circle"
 
 
 def _logical_lines(text: str) -> list[str]:

@@ -136,8 +136,9 @@ def read_names(table: dict | list, key: str) -> Mapping[str, str]:
         if not is_name(name) or not is_name(place):
             raise DendrosimError(f"{key}: {place} = {name!r} does not name a variable")
     names = [name for _, name in pairs]
-    if len(set(names)) < len(names):
-        raise DendrosimError(f"{key}: {', '.join(names)} names a variable twice")
+    twice = [name for k, name in enumerate(names) if name in names[:k]]
+    if twice:
+        raise DendrosimError(f"{key}: the variable {twice[0]} is given twice")
     return MappingProxyType(dict(pairs))
 
 

@@ -187,9 +187,11 @@ def check_arrays(
         name = str(key)
         if trace.dims != ("time", "neuron") or trace.dtype.kind not in "fiub":
             raise _wrong(path, name, "numbers, one for each time and neuron")
-        if not _unit(trace.attrs.get("units")):
-            unit = _short(trace.attrs.get("units"))
-            raise DendrosimError(f"{path}: the units {unit} of {name} are none")
+        unit = trace.attrs.get("units")
+        if unit is None:
+            raise DendrosimError(f"{path}: {name} has no unit")
+        if not _unit(unit):
+            raise DendrosimError(f"{path}: {_short(unit)} is not a unit (of {name})")
 
 
 def _wrong(path: Any, name: Any, valid: str) -> DendrosimError:

@@ -92,7 +92,7 @@ def _check_signs(values: Mapping[str, Quantity]) -> None:
         raise DendrosimError(f"sigma = {describe(values['sigma'])} is a standard deviation below 0")
     count = np.asarray(values.get("count", 1.0))
     if np.any(count < 1) or np.any(count != np.rint(count)):
-        raise DendrosimError(f"count = {count} is not a whole number from 1")
+        raise DendrosimError(f"count = {count} should be a whole number, 1 or larger")
 
 
 def read_option(key: str, value: Any) -> Any:

@@ -5,14 +5,12 @@ The floors are those of `tests/test_layers.py`, whose tests hold the package to 
 
 from __future__ import annotations
 
-import ast
 import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from generated import ROOT
-from markdown import page, table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -23,18 +21,20 @@ from dendrosim.figures.style import GREY
 sys.path.append(str(ROOT / "tests"))
 import test_layers as law
 
-#: Columns of the picture, and the size of a box, where a column and a floor are 1.
-COLUMNS, WIDE, TALL = 5, 0.84, 0.46
+#: Columns of the picture, unless a floor has more rooms.
+COLUMNS = 5
+#: The size of a box, where a column and a floor are 1.
+WIDE, TALL = 0.84, 0.46
 #: The room that a floor has to have to stand above the ground.
 FIRST_ABOVE_GROUND = "model"
-#: Rooms of one colour; those of `learn` are the last.
+#: Rooms of one colour, above the ground; `learn` stands for all rooms of the folder `learn`.
 FAMILIES = {
     "describe and run":
         ["model", "integrators", "current_clamp", "devices", "simulation", "networks"],
     "measure and compare":
-        ["measures", "energy", "figures", "reduction", "comparison", "verification", "papers",
-         "cli"],
-    "learn": [],
+        ["measures", "energy", "figures", "reduction", "comparison", "sweeps", "fitting",
+         "verification", "papers", "cli"],
+    "learn": ["learn"],
 }  # fmt: skip
 TINTS = dict(zip(FAMILIES, (COLOURS[0], COLOURS[1], COLOURS[2]), strict=True))
 
@@ -43,9 +43,8 @@ Spots = dict[str, tuple[int, int]]
 
 
 def write(folder: Path) -> None:
-    """Write the picture and the table of rooms."""
+    """Write the picture."""
     figure().savefig(folder / "house.png", dpi=150)
-    (folder / "rooms.md").write_text(rooms(), encoding="utf-8")
 
 
 def floors() -> tuple[list[str], list[list[str]]]:
@@ -81,19 +80,25 @@ def without_detours(found: Arrows) -> Arrows:
     }
 
 
+def columns_of(above: list[list[str]]) -> int:
+    """Return the columns of the picture: every room of the fullest floor has one."""
+    return max(COLUMNS, *map(len, above))
+
+
 def arranged(above: list[list[str]], found: Arrows) -> Spots:
     """Return column and floor of each room: short arrows, none through a box, few crossings."""
+    columns = columns_of(above)
     names = [name for floor in above for name in floor]
     floor = np.array([k for k, floor in enumerate(above) for _ in floor])
     lines = np.array([(names.index(a), names.index(b)) for a in found for b in sorted(found[a])])
     learns = np.array([name.startswith("learn") for name in names])
     random, best = np.random.default_rng(1), None
     for _ in range(6):
-        column = np.concatenate([random.permutation(COLUMNS)[: len(floor)] for floor in above])
-        cost = _cost(column, floor, lines, learns)
+        column = np.concatenate([random.permutation(columns)[: len(rooms)] for rooms in above])
+        cost = _cost(column, floor, lines, learns, columns)
         for turn in range(2500):
-            trial = _moved(column, floor, random)
-            worse = _cost(trial, floor, lines, learns) - cost
+            trial = _moved(column, floor, random, columns)
+            worse = _cost(trial, floor, lines, learns, columns) - cost
             if worse <= 0 or random.random() < np.exp(-worse * turn / 500):
                 column, cost = trial, cost + worse
         if best is None or cost < best[0]:
@@ -101,20 +106,24 @@ def arranged(above: list[list[str]], found: Arrows) -> Spots:
     return {name: (int(best[1][k]), int(floor[k])) for k, name in enumerate(names)}
 
 
-def _moved(column: np.ndarray, floor: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _moved(
+    column: np.ndarray, floor: np.ndarray, random: np.random.Generator, columns: int
+) -> np.ndarray:
     """Return the columns with one room at another one, in exchange with who is there."""
-    moved, one, to = column.copy(), random.integers(len(column)), random.integers(COLUMNS)
+    moved, one, to = column.copy(), random.integers(len(column)), random.integers(columns)
     moved[(floor == floor[one]) & (column == to)] = column[one]
     moved[one] = to
     return moved
 
 
-def _cost(column: np.ndarray, floor: np.ndarray, lines: np.ndarray, learns: np.ndarray) -> float:
+def _cost(
+    column: np.ndarray, floor: np.ndarray, lines: np.ndarray, learns: np.ndarray, columns: int
+) -> float:
     (x, to_x), (y, to_y) = column[lines].T.astype(float), floor[lines].T.astype(float)
     slope = (to_x - x) / (y - to_y)
     cost = np.sum(np.abs(to_x - x) + 0.15 * (to_x - x) ** 2)
-    cost += 0.2 * np.sum(np.abs(column - (COLUMNS - 1) / 2))
-    cost += 0.8 * np.sum((COLUMNS - 1 - column)[learns])
+    cost += 0.2 * np.sum(np.abs(column - (columns - 1) / 2))
+    cost += 0.8 * np.sum((columns - 1 - column)[learns])
     # Boxes that a line passes
     off = np.abs(x[:, None] + slope[:, None] * (y[:, None] - floor) - column)
     off = np.maximum(off - np.abs(slope[:, None]) * TALL / 2, 0)
@@ -136,31 +145,34 @@ def figure() -> Figure:
     """Draw the rooms as boxes by floor, with an arrow from each to those that it uses."""
     ground, above = floors()
     found = without_detours(arrows())
-    spots = arranged(above, found)
+    spots, columns = arranged(above, found), columns_of(above)
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(9.6, 0.72 * (len(above) + 2)))
+        drawn = Figure(figsize=(1.92 * columns, 0.72 * (len(above) + 2.5)))
         axes = drawn.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.set(xlim=(-0.56, COLUMNS - 0.44), ylim=(-1.5, len(above) - 0.25))
+        axes.set(xlim=(-0.56, columns - 0.44), ylim=(-1.5, len(above) + 0.25))
         for name, targets in found.items():
             for target in targets:
                 _arrow(axes, spots[name], spots[target], TINTS[_family(name)])
         for name, (column, floor) in spots.items():
             tint = TINTS[_family(name)]
             _box(axes, column, floor, WIDE, name, tint)
-        middle = (COLUMNS - 1) / 2
-        _box(axes, middle, -1, COLUMNS - 1 + WIDE, ", ".join(ground), GREY)
+        middle = (columns - 1) / 2
+        _box(axes, middle, -1, columns - 1 + WIDE, ", ".join(ground), GREY)
         axes.annotate("the ground: every room stands on it", (middle, -1.36), ha="center",
                       va="center", color=GREY, size=9)  # fmt: skip
         for k, (family, tint) in enumerate(TINTS.items()):
-            axes.annotate(family, (-0.42, len(above) - 0.6 - 0.32 * k), color=tint, weight="bold",
+            axes.annotate(family, (1.3 * k - WIDE / 2, len(above)), color=tint, weight="bold",
                           size=10, va="center")  # fmt: skip
         return drawn
 
 
 def _family(name: str) -> str:
-    *_, last = FAMILIES
-    return next((family for family, names in FAMILIES.items() if name in names), last)
+    room = name.partition(".")[0]
+    for family, names in FAMILIES.items():
+        if room in names:
+            return family
+    raise ValueError(f"add {room!r} to a family of FAMILIES in docs/_ext/house.py")
 
 
 def _box(axes: Axes, x: float, y: float, wide: float, text: str, tint: str) -> None:
@@ -178,17 +190,3 @@ def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], tint: str) 
         arrowprops={"arrowstyle": "-|>,head_length=0.35,head_width=0.16", "color": tint, "lw": 1.0,
                     "alpha": 0.75, "shrinkA": 0, "shrinkB": 1},
     )  # fmt: skip
-
-
-def rooms() -> str:
-    """Return the rooms as a table, the highest floor first, with what each says of itself."""
-    ground, above = floors()
-    names = [name for floor in (*reversed(above), ground) for name in floor]
-    return page(table(("room", "what it does"), [(f"`{name}`", _line(name)) for name in names]))
-
-
-def _line(name: str) -> str:
-    path = law.PACKAGE / Path(*name.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return told.partition("\n")[0]

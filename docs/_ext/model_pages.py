@@ -161,8 +161,9 @@ def _caption(model: ds.Model) -> str:
         if responses.is_held(model)
         else ""
     )
+    *others, last = (f"`{name}`" for name in responses.protocols_for(model))
     return (
-        "The protocols `step`, `fi_curve`, `chirp` and `paired_pulse` of the shelf. "
+        f"The protocols {', '.join(others)} and {last} of the shelf. "
         f"`dendrosim run {model.name} step --out step.png` draws one of them. The step is the "
         f"lowest of a series that makes {responses.SEVERAL} spikes or more.{held}"
     )

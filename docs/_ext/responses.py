@@ -26,7 +26,7 @@ SHELF = ("step", "fi_curve", "chirp", "paired_pulse")
 #: Current that holds the soma of a neuron without a stable rest (Pinsky and Rinzel 1994, p. 59).
 HOLDING = "-0.5 uA/cm**2"
 #: Steps into the soma that are tried, in uA/cm**2, and spikes that are several.
-STEPS, SEVERAL = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50), 6
+STEPS, SEVERAL = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100), 6
 #: Inputs of a discrete model that are tried, and spikes that are several.
 INPUTS, SEVERAL_DISCRETE = tuple(m * 10.0**k for k in range(-2, 3) for m in (1, 2, 5)), 4
 #: Models without a threshold.
@@ -77,11 +77,26 @@ def _padded(value: Quantity, place: slice, total: int, silent: bool) -> Quantity
     return Quantity(numbers, dim=value.dim)
 
 
+def protocols_for(model: ds.Model) -> dict[str, ds.Protocol]:
+    """Return the protocols of `SHELF` less stimuli into a place that the model lacks.
+
+    A protocol without any stimulus left is left out: a model with only a soma has no `paired_pulse`
+    into the dendrite.
+    """
+    protocols = {}
+    for name in SHELF:
+        own = ds.load_protocol(name)
+        stimuli = [s for s in own.stimuli if {*s.into} <= model.inputs.keys()]
+        if stimuli:
+            protocols[name] = ds.Protocol(own.given_duration, stimuli)
+    return protocols
+
+
 def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
-    protocols = {name: ds.load_protocol(name) for name in SHELF}
+    protocols = protocols_for(model)
     if is_held(model):
         hold = ds.Stimulus("soma", "constant", amplitude=HOLDING)
-        for name in ("step", "chirp", "paired_pulse"):
+        for name in protocols.keys() - {"fi_curve"}:
             own = protocols[name]
             protocols[name] = ds.Protocol(own.given_duration, [*own.stimuli, hold])
     own = protocols["step"]
@@ -101,6 +116,9 @@ def _continuous(model: ds.Model, panels: Mapping[str, Axes]) -> None:
     _rates(panels["rate"], run, places["fi_curve"], protocols["fi_curve"], 0.5)
     panels["rate"].set_xlabel("somatic current (µA/cm²)")
     _impedance(panels["chirp"], whole, run, places["chirp"].start)
+    if "paired_pulse" not in protocols:
+        panels["pulses"].set_axis_off()
+        return
     pulses = protocols["paired_pulse"]
     intervals = np.asarray(pulses.stimuli[0].values["interval"]) * 1e3
     _stacked(panels["pulses"], run, places["paired_pulse"], (190, 480),

@@ -847,7 +847,7 @@ def test_the_commands_train_resume_and_evaluate(tiny, tmp_path):
         (["--seeds", "1,1"], "should be different whole numbers"),
         (["--precision", "bf16", "--device", "cpu"], "precision 'bf16' is for a GPU"),
         (["--precision", "half"], "precision 'half' is unknown; valid: bf16, float32"),
-        (["--threads", "0"], "threads = 0 is not a whole number from 1"),
+        (["--threads", "0"], "threads = 0 should be a whole number, 1 or larger"),
         (["--set", "task.steps=5"], "task binary_adding: steps = 5"),
         (["--set", "task.n_validation=0"], "its validation part has 0 samples"),
         (["--data", "/nowhere"], "task binary_adding needs no data"),

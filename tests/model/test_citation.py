@@ -19,7 +19,7 @@ def fields(text):
     for block in text.split("\n\n"):
         head, *lines, tail = block.splitlines()
         assert tail == "}"
-        kind, key = re.fullmatch(r"@([a-z]+)\{([a-z0-9]+),", head).groups()
+        kind, key = re.fullmatch(r"@([a-z]+)\{([^\W_A-Z]+),", head).groups()
         values = {}
         for line in lines:
             name, value = re.fullmatch(r"  ([a-z]+) *= \{(.*)\},", line).groups()
@@ -114,7 +114,8 @@ def mine(folder, reference):
     path = folder / "my-model.toml"
     path.write_text(
         f'title = "Mine"\nkind = "discrete"\ninputs = ["I"]\noutput = "S"\n{reference}\n'
-        'update = """\nU = 0.5*U + I\nS = int(U > 1)\n"""\n'
+        'update = """\nU = 0.5*U + I\nS = int(U > 1)\n"""\n',
+        encoding="utf-8",
     )
     return path
 
@@ -128,6 +129,62 @@ def test_a_model_of_ones_own(tmp_path):
     ((key, _, values),) = fields(citation(str(path)))
     assert key == "obrien2030x"
     assert values["author"] == "O'Brien, P. and {The Group} and others"
+
+
+@pytest.mark.parametrize(
+    ("people", "author"),
+    [
+        ("Brette R, Gerstner W", "Brette, R. and Gerstner, W."),
+        ("Brette R & Gerstner W", "Brette, R. and Gerstner, W."),
+        ("Brette R and Gerstner W", "Brette, R. and Gerstner, W."),
+        ("Brette, R., Gerstner, W.", "Brette, R. and Gerstner, W."),
+        ("Brette, R., & Gerstner, W. M.", "Brette, R. and Gerstner, W. M."),
+        ("Brette R. M., Wang X.-J., and Roe JP", "Brette, R. M. and Wang, X.-J. and Roe, J. P."),
+        ("Brette R, et al.", "Brette, R. and others"),
+        ("Øst Å, van der Pol B", "Øst, Å. and van der Pol, B."),
+        ("Morris & Lecar", "{Morris} and {Lecar}"),
+        ("王 伟", "{王 伟}"),
+        ("Office of Bread and Water", "{Office of Bread and Water}"),
+        ("Roe J, IBM", "Roe, J. and {IBM}"),
+        ("Gerstner, W", "Gerstner, W."),
+    ],
+)
+def test_the_authors_of_a_reference(people, author, tmp_path):
+    path = mine(tmp_path, f'reference = "{people} (2005) On X. J Y 3:4-5"')
+    assert fields(citation(path))[0][2]["author"] == author
+
+
+@pytest.mark.parametrize(
+    "people", ["Smith, Jr., J.", "Brette, Romain, Gerstner, Wulfram", "Brette, R., Gerstner W"]
+)
+def test_unclear_authors_leave_the_reference_whole(people, tmp_path):
+    text = f"{people} (2005) On X. J Y 3:4-5; Roe J (2006) On Y. J Y 4:5-6"
+    ((key, kind, values),) = fields(citation(mine(tmp_path, f'reference = "{text}"')))
+    assert (key, kind, values) == ("mymodel", "misc", {"title": "{Mine}", "note": text})
+
+
+@pytest.mark.parametrize(
+    ("reference", "key"),
+    [
+        ("Lu V, Oe M (2020) The A. J Biol 1:2-3", "lu2020the"),
+        ("Roe J (2020) 神经元. J Biol 1:2-3", "roe2020神经元"),
+        ("Roe J (2020) ?. J Biol 1:2-3", "roe2020"),
+        ("王 伟 (2020) On X. J Biol 1:2-3", "王2020x"),
+        ("3 & 4 (2020) On X. J Biol 1:2-3", "mymodel2020x"),
+        ("Øst Å (1961) Über X. J Biol 1:2-3", "ost1961uber"),
+        ("Straße É (1961) X. J Biol 1:2-3", "strasse1961x"),
+    ],
+)
+def test_keys_of_any_letters(reference, key, tmp_path):
+    ((found, kind, values),) = fields(citation(mine(tmp_path, f'reference = "{reference}"')))
+    assert (found, kind) == (key, "article")
+    assert (values["journal"], values["volume"], values["pages"]) == ("J Biol", "1", "2--3")
+
+
+def test_a_second_work_may_begin_with_any_letter(tmp_path):
+    text = "Roe J (1960) On X. J Y 3:4-5; Øst Å (1961) On Y. J Y 4:5-6"
+    found = fields(citation(mine(tmp_path, f'reference = "{text}"')))
+    assert [key for key, _, _ in found] == ["roe1960x", "ost1961y"]
 
 
 def test_refusals(tmp_path):

@@ -107,8 +107,8 @@ def test_other_lines_are_refused(line, told):
     ("text", "told"),
     [
         ("x = y : 1", "'y' in 'y' is not known"),
-        ("x = x_1 : 1\nx_1 = x : 1", "x, x_1 are defined by one another"),
-        ("x = x : 1", "x are defined by one another"),
+        ("x = x_1 : 1\nx_1 = x : 1", "x and x_1 depend on each other in a circle"),
+        ("x = x : 1", "x depends on itself"),
         ("x = 1*mV : 1", "'1*mV' has the unit volt, but no unit is needed"),
         ("x = 1 : volt", "has no unit, but the unit volt is needed"),
         ("dx/dt = 1*mV : volt", "has the unit volt, but the unit volt/second is needed"),

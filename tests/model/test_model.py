@@ -53,8 +53,9 @@ class TestShelf:
     @pytest.mark.parametrize("name", CONTINUOUS)
     def test_each_biophysical_quantity_has_its_unit(self, name):
         model = ds.load_model(name)
-        assert [model.dims[v] for v in model.potentials.values()] == [VOLT, VOLT]
-        assert [model.dims[v] for v in model.inputs.values()] == [DENSITY, DENSITY]
+        assert {"soma"} <= model.potentials.keys() == model.inputs.keys() <= {"soma", "dendrite"}
+        assert {model.dims[v] for v in model.potentials.values()} == {VOLT}
+        assert {model.dims[v] for v in model.inputs.values()} == {DENSITY}
         units = {"g_": "S/m**2", "E_": "volt", "C_": "F/m**2"}
         for key, parameter in model.parameters.items():
             if key[:2] in units:
@@ -265,7 +266,7 @@ def test_the_tables_below_are_models_but_for_their_change():
         ({"equations": "dv/dt = (-v + I)/tau : 1\nI : 1\nJ : 1"}, "J has neither a value"),
         ({"inputs": {"soma": "v"}}, "I has neither a value"),
         ({"inputs": {"soma": "I", "dendrite": "J"}}, "inputs.dendrite = 'J' is not a line"),
-        ({"inputs": {"soma": "I", "dendrite": "I"}}, "names a variable twice"),
+        ({"inputs": {"soma": "I", "dendrite": "I"}}, "inputs: the variable I is given twice"),
         ({"inputs": [["I"]]}, "does not name a variable"),
         ({"inputs": {"a b": "I"}}, "a b = 'I' does not name a variable"),
         ({"inputs": {"soma": 1}}, "soma = 1 does not name a variable"),

@@ -63,9 +63,11 @@ class TestAgainstTheOracle:
     @pytest.mark.parametrize("rule", [*NAMES, "mixed"])
     def test_the_case_is_a_hard_one(self, rule):
         oracle = Case.of(rule).oracle
-        assert all(0.02 < layer.spikes.mean() < 0.6 for layer in oracle)
-        nearest = [np.abs(layer.distance).min() for layer in oracle]
-        assert all(1e-9 < distance < 1e-2 for distance in nearest)  # close to threshold, but no tie
+        rates = [float(layer.spikes.mean()) for layer in oracle]
+        assert all(0.02 < rate < 0.6 for rate in rates), f"spikes per step, by layer: {rates}"
+        nearest = [float(np.abs(layer.distance).min()) for layer in oracle]
+        # close to threshold, but no tie
+        assert all(1e-9 < distance < 1e-2 for distance in nearest), f"least distances: {nearest}"
 
     @pytest.mark.parametrize("rule", [*NAMES, "mixed"])
     def test_numpy(self, rule):

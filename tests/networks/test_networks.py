@@ -720,9 +720,9 @@ class TestRefusals:
         [
             ("needs a discrete model", {"model": "kepecs_wang_2000"}),
             ("'lift'", {"model": "lift"}),
-            ("n_in = 0 is not a whole number from 1", {"n_in": 0}),
-            ("n = 2.0 is not a whole number from 1", {"n": 2.0}),
-            ("n = True is not a whole number from 1", {"n": True}),
+            ("n_in = 0 should be a whole number, 1 or larger", {"n_in": 0}),
+            ("n = 2.0 should be a whole number, 1 or larger", {"n": 2.0}),
+            ("n = True should be a whole number, 1 or larger", {"n": True}),
             ("recurrent is False", {"recurrent_weights": {"I": [[1.0]]}}),
             ("'J' is not a port; valid: I", {"input_weights": {"J": [[1.0]]}}),
             ("did you mean 'beta'", {"parameters": {"bta": 1.0}}),

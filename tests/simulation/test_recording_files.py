@@ -94,9 +94,12 @@ ARRAYS = {
     "times that fall": (lambda d: d.assign_coords(time=-d["time"].values), "increasing"),
     "the same neuron twice": (lambda d: d.assign_coords(neuron=[0, 0, 1]), "different numbers"),
     "an unknown neuron": (lambda d: d.assign_coords(neuron=[0, 1, 7]), "different numbers"),
-    "no unit": (lambda d: d.assign(U=d["U"].drop_attrs()), "units None of U"),
-    "an unknown unit": (lambda d: d.assign(U=d["U"].assign_attrs(units="apples")), "'apples' of U"),
-    "a number as unit": (lambda d: d.assign(U=d["U"].assign_attrs(units=3)), "of U are none"),
+    "no unit": (lambda d: d.assign(U=d["U"].drop_attrs()), "a.nc: U has no unit"),
+    "an unknown unit": (
+        lambda d: d.assign(U=d["U"].assign_attrs(units="apples")),
+        r"'apples' is not a unit \(of U\)",
+    ),
+    "a number as unit": (lambda d: d.assign(U=d["U"].assign_attrs(units=3)), "is not a unit .of U"),
     "turned": (lambda d: d.transpose("neuron", "time", "spike"), "one for each time and neuron"),
     "no times": (lambda d: d.drop_vars("time"), "time does not hold a coordinate"),
 }  # fmt: skip

@@ -73,7 +73,9 @@ class CellNetwork(nn.Module):
         check_dtype(dtype)
         for size in (*sizes, n_out):
             if type(size) is not int or not 1 <= size <= MOST:
-                raise DendrosimError(f"{kind}: the size {size!r} is not a whole number from 1")
+                raise DendrosimError(
+                    f"{kind}: the size {size!r} should be a whole number, 1 or larger"
+                )
         if len(sizes) < 2:
             raise DendrosimError(f"{kind}: sizes = {sizes!r} should be inputs and units of a layer")
         self.kind, self.n_in, self.n_out = kind, sizes[0], n_out
