@@ -27,7 +27,7 @@ Respond = Callable[[Array], Sequence[Every]]
 #: Standard deviations of the smoothing, one stage after the other (s).
 SMOOTHING = (20e-3, 5e-3, 1e-3, 0.0)
 #: Most steps of a stage, and the part by which a step must lower the sum of squares.
-STEPS, LOWER = 30, 0.02
+STEPS, LOWER = 12, 0.1
 #: Steps of central differences, in positions from 0 to 1.
 DIFFERENCE = 1e-5
 #: Trial dampings of a step, in parts of the diagonal (Marquardt 1963).

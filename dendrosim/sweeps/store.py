@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from dendrosim.sweeps.layout import TO_DO, lay_out, trace_name
 from dendrosim.sweeps.plan import SweepPlan
 
 FORMAT = 1
+
+
+#: zarr's settings are of the process, so one thread writes at a time.
+_writing = threading.Lock()
 
 
 class Store:
@@ -118,10 +123,14 @@ class Store:
         DendrosimError
             If the store cannot be written.
         """
+        import zarr
+
         start = k * chunk
         every = {name: a for name, a in self._empty(len(values["status"])) if name not in values}
         try:
-            self._write(k, start, {**every, **values})
+            # a file for every chunk, also for one of nan alone, so that a lost file is noticed
+            with _writing, zarr.config.set({"array.write_empty_chunks": True}):
+                self._write(k, start, {**every, **values})
         except OSError as error:
             raise DendrosimError(
                 f"{self.path}: cannot be written ({error.strerror or error})"
@@ -135,19 +144,13 @@ class Store:
                 yield name, np.full((points, *array.shape[1:]), fill, dtype=array.dtype)
 
     def _write(self, k: int, start: int, values: Mapping[str, np.ndarray]) -> None:
-        import zarr
-
-        # a file for every chunk, also for one of nan alone, so that a lost file is noticed
-        every: Any = {"write_empty_chunks": True}
         for name, array in values.items():
             if name.startswith("spike_times/"):
                 self.group["spike_times"].create_array(
-                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True,
-                    config=every,
-                )  # fmt: skip
+                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True
+                )
             elif name != "status":
-                own = zarr.open_array(self.path / name, mode="r+", zarr_format=2, config=every)
-                own[start : start + len(array)] = array
+                self.group[name][start : start + len(array)] = array
         self.status[start : start + len(values["status"])] = values["status"]
 
 
