@@ -62,3 +62,20 @@ def test_the_commands_that_need_no_extra(tmp_path, capsys, monkeypatch):
     assert main(["citation", "lif"]) == 0
     assert main(["train", "digits_lif"]) in (0, 2)  # without torch a sentence names the extra
     capsys.readouterr()
+
+
+def test_a_sweep_on_two_processes_and_a_fit(tmp_path):
+    protocol = ds.load_protocol("constant").with_(duration="40 ms")
+    axes = {"beta": "linspace(0.6, 0.95, 5)", "amplitude": "[0.3, 0.9]"}
+    options = {"measures": ["spikes"], "chunk": 3, "device": "numpy", "progress": False}
+    one = ds.sweep("lif", protocol, axes, engine=1, **options).to_xarray()
+    two = ds.sweep("lif", protocol, axes, engine=2, out=tmp_path / "s.zarr", **options).to_xarray()
+    assert two.drop_attrs().identical(one.drop_attrs())
+    for beta in one["beta"].values:
+        model = ds.load_model("lif").with_(parameters={"beta": float(beta)})
+        run = ds.simulate(model, protocol.with_(amplitude="[0.3, 0.9]"), device="numpy")
+        assert one["spikes"].sel(beta=beta).values.tolist() == [len(t) for t in run.trains]
+    target = ds.load_model("lif").with_(parameters={"beta": "0.9"})
+    found = ds.fit("lif", target, {"beta": "0.7..0.99"}, protocol=protocol.with_(amplitude="0.5"),
+                   population=8, generations=5, device="numpy", progress=False)  # fmt: skip
+    assert abs(found.table["spikes, fit"][0] - found.table["spikes, target"][0]) <= 1

@@ -22,12 +22,15 @@ import dendrosim as ds
 from dendrosim import DendrosimError, learn, measures
 from dendrosim.comparison import protocol_measures, responses
 from dendrosim.devices import project
+from dendrosim.fitting import problem
+from dendrosim.fitting import responses as fit_responses
 from dendrosim.learn.tasks.task import Stored, Task
 from dendrosim.learn.training import run
 from dendrosim.reduction import linear, reduction
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.recording import volts
 from dendrosim.simulation.run import make_job
+from dendrosim.sweeps import run as sweeps_run
 
 WRONG = {
     "None": None, "a number": 3, "minus one": -1, "zero": 0, "a fraction": 1.5, "nan": np.nan,
@@ -200,7 +203,7 @@ CALLS = {
             "task": None,
             "device": "numpy",
             "method": None,
-            "dt": "1 ms",
+            "dt": None,
             "dtype": "float64",
             "threads": 1,
             "progress": False,
@@ -238,7 +241,7 @@ CALLS = {
             "out": None,
             "device": "numpy",
             "method": None,
-            "dt": "1 ms",
+            "dt": None,
             "dtype": "float64",
             "threads": 1,
             "progress": False,
@@ -626,6 +629,17 @@ def quick(monkeypatch):
     for room, slow in ((linear, "stable_rest"), (reduction, "linear_part")):
         monkeypatch.setattr(room, slow, cache(getattr(room, slow)))
     monkeypatch.setattr(run, "RunFolder", Mock())
+    monkeypatch.setattr(sweeps_run, "run_chunks", lambda *_: iter(()))
+    known = {}
+
+    def responses(model, protocol, values, points, runs):
+        if not known:
+            known[0] = respond(model, protocol, {}, 1, runs)
+        return known[0] * points
+
+    respond = problem.respond
+    for room in (problem, fit_responses):
+        monkeypatch.setattr(room, "respond", responses)
     monkeypatch.setattr(project.execute, "write_source", Mock(return_value={}))
     monkeypatch.setattr(project, "_beside", Mock())
 

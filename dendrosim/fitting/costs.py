@@ -147,11 +147,16 @@ def read_cost(
     DendrosimError
         If there is no such cost, or if it cannot tell any candidates apart.
     """
-    weights = dict.fromkeys([cost] if isinstance(cost, str) else cost, 1.0) if (
-        not isinstance(cost, Mapping)
-    ) else dict(cost)  # fmt: skip
+    if isinstance(cost, Mapping):
+        weights = dict(cost)
+    else:
+        weights = dict.fromkeys(checks.texts(cost, "cost"), 1.0)
     if not weights:
-        raise DendrosimError("cost needs at least one name")
+        raise DendrosimError(f"cost needs at least one name; valid: {', '.join(COSTS)}")
+    if not isinstance(spread, Mapping):
+        raise DendrosimError(
+            f"spread = {checks.short(spread)} should map names of features to numbers"
+        )
     for name, weight in weights.items():
         checks.one_of(name, COSTS, "unknown cost")
         weights[name] = checks.number(weight, f"cost: {name}")

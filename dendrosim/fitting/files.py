@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dendrosim import shelves
 from dendrosim.figures.style import save_figure
-from dendrosim.files import make_folder, replacing
+from dendrosim.files import make_folder, path_text, replacing
 from dendrosim.fitting.figure import fit_figure
 from dendrosim.model.toml import to_table
 
@@ -21,7 +21,7 @@ FILES = ("fit.json", "fitted.toml", "values.csv", "table.csv", "history.csv", "f
 
 def write_fit(fit: Fit, folder: str | os.PathLike) -> list[Path]:
     """Write the files of `Fit.save`."""
-    folder = make_folder(folder)
+    folder = make_folder(path_text(folder, "fit"))
     with replacing(folder / "fit.json") as temporary:
         temporary.write_text(json.dumps(fit.to_json(), indent=2) + "\n")
     with replacing(folder / "fitted.toml") as temporary:

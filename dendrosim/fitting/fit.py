@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,14 @@ from numpy.typing import NDArray
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
-from dendrosim.files import make_folder
+from dendrosim.files import make_folder, path_text
 from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
 from dendrosim.fitting.costs import read_cost
 from dendrosim.fitting.features import Response, read_features
 from dendrosim.fitting.free import Free, read_free
 from dendrosim.fitting.problem import Problem
-from dendrosim.fitting.responses import Runs, Target, targets_of
+from dendrosim.fitting.responses import Runs, Target, is_model, targets_of
 from dendrosim.fitting.result import Fit
 from dendrosim.fitting.search import OPTIMISERS, History, search
 from dendrosim.fitting.settings import check_folder, settings_of
@@ -31,6 +30,7 @@ from dendrosim.model.toml import as_model
 from dendrosim.progress import progress_bar
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
+from dendrosim.sweeps.planning import check_step_and_method
 
 Array = NDArray[np.float64]
 MOST_CANDIDATES, MOST_GENERATIONS = 100_000, 1_000_000
@@ -130,6 +130,8 @@ def fit(
     generations = checks.whole(generations, "generations", least=1, most=MOST_GENERATIONS)
     seeds = _seeds(seed)
     model = as_model(model)
+    is_target = is_model(data)
+    check_step_and_method([model, as_model(data)] if is_target else [model], dt, method)
     protocols, others = _protocols(protocol, "protocol"), _protocols(unseen, "unseen")
     if not protocols:
         raise DendrosimError("fit needs at least one protocol")
@@ -139,8 +141,8 @@ def fit(
     judged = (
         targets_of(_unseen(data, unseen_data, others), others, runs, "unseen") if others else []
     )
-    weighed = read_cost(cost, targets, read_features(features), dict(spread or {}))
-    folder = None if out is None else make_folder(out)
+    weighed = read_cost(cost, targets, read_features(features), {} if spread is None else spread)
+    folder = None if out is None else make_folder(path_text(out, "fit"))
     meta = settings_of(
         model, found, targets, weighed, seeds, optimiser, population, generations, runs
     )
@@ -279,10 +281,7 @@ def _protocols(given: Any, what: str) -> list[Protocol]:
 def _unseen(data: Any, given: Any, others: Sequence[Protocol]) -> Any:
     if given is not None:
         return given
-    is_model = isinstance(data, Model) or (
-        isinstance(data, str) and Path(data).suffix in ("", ".toml")
-    )
-    if not is_model:
+    if not is_model(data):
         names = ", ".join(p.name for p in others)
         raise DendrosimError(f"unseen = {names} needs unseen_data, the recordings under them")
     return data

@@ -105,12 +105,13 @@ def read_free(
     DendrosimError
         If a name or a range is invalid.
     """
-    if isinstance(free, str) or not (isinstance(free, Mapping) or checks.is_row(free)) or not free:
+    listed = isinstance(free, Mapping) or (checks.is_row(free) and not isinstance(free, str))
+    if not listed or not len(free):
         raise DendrosimError(
             f"free = {checks.short(free)} should map names to ranges, such as "
             "{'g_NaP': '0.05..0.3 mS/cm**2'}"
         )
-    ranges = free if isinstance(free, Mapping) else dict.fromkeys(free)
+    ranges = free if isinstance(free, Mapping) else dict.fromkeys(checks.texts(free, "free"))
     found: dict[str, Free] = {}
     for name, given in ranges.items():
         key = full_name(str(name), [model], protocols[0], "free: ")

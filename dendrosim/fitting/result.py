@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dendrosim import checks
 from dendrosim.model.model import Model
 from dendrosim.tables import aligned
 
@@ -72,6 +73,7 @@ class Fit:
 
     def text(self, width: int = 100) -> str:
         """Return the report as text for a terminal."""
+        width = checks.whole(width, "width", least=20)
         shown = self.values.reset_index()
         columns = {str(name): values.tolist() for name, values in shown.items()}
         lines = [f"{self.model.name}: cost {self.cost:.4g}", ""]

@@ -137,7 +137,7 @@ def read_measures(
 def _measure(name: Any) -> Measure:
     if callable(name):
         return _own(name)
-    if name in MEASURES:
+    if isinstance(name, str) and name in MEASURES:
         return MEASURES[name]
     features = efel_names() if isinstance(name, str) else ()
     if name in features:

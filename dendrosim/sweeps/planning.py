@@ -51,6 +51,7 @@ def plan_sweep(
     protocols = [_without_axes(p, found) for p in own.get("protocol") or (protocol,)]
     for one in models:
         _refuse_grids(one, protocols[0], own)
+    check_step_and_method(models, dt, method)
     settings = {
         "device": device, "method": method, "dtype": dtype, "threads": threads,
         "dt": None if dt is None else time_step(dt, "dt"),
@@ -112,6 +113,26 @@ def _without_axes(protocol: Protocol, axes: Sequence[Axis]) -> Protocol:
             number, _, name = rest.partition(".")
             stimuli.setdefault(int(number), {})[name] = axis.source[:1][0]
     return protocol.with_(stimuli=stimuli)
+
+
+def check_step_and_method(models: Sequence[Model], dt: Any, method: Any) -> None:
+    """Refuse a step or a method that no model would use.
+
+    Discrete models keep their step, and have no method.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if method is not None:
+        execute.check_method(method)
+    if all(model.kind == "discrete" for model in models):
+        for name, value in (("dt", dt), ("method", method)):
+            if value is not None:
+                raise DendrosimError(
+                    f"{name} = {checks.short(value)} would have no effect: {models[0].name} is "
+                    "discrete"
+                )
 
 
 def _refuse_ignored(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -> None:

@@ -213,7 +213,9 @@ class Sweep:
         from dendrosim.sweeps.figure import sweep_figure
 
         check_axes(x, y, [*self.axes, *self._own_grid])
-        return sweep_figure(self, x, y, self._checked(measure or self.measures[0]), path)
+        return sweep_figure(
+            self, x, y, self._checked(self.measures[0] if measure is None else measure), path
+        )
 
     @property
     def _own_grid(self) -> list[str]:
@@ -223,7 +225,7 @@ class Sweep:
         return sorted({dim for own in dims for dim in own} - known)
 
     def _checked(self, measure: Any) -> str:
-        if measure not in self.measures:
+        if not isinstance(measure, str) or measure not in self.measures:
             raise DendrosimError(
                 f"{checks.short(measure)} is not a measure of this sweep; "
                 f"{did_you_mean(str(measure), self.measures)}"

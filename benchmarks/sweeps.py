@@ -1,0 +1,148 @@
+"""What packing, storing and sharing a sweep cost, and how fast a fit is.
+
+    python benchmarks/sweeps.py [--full]
+
+Kepecs-Wang, four conductances of a Sobol sequence, one neuron each, rk4 at 0.02 ms.  Beside the
+sweep: one `simulate` call with as many neurons, and a loop of `simulate` calls.  Small: 1,024
+points of 200 ms; --full: 4,096 points of 1 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from brian2 import Quantity
+from common import interleaved, processor_seconds, save, table
+
+import dendrosim as ds
+
+MODEL = "kepecs_wang_2000"
+RANGES = {"g_c": (0.25, 4.0), "g_NaP": (0.05, 0.5), "g_KS": (0.2, 2.5), "g_Na": (15.0, 150.0)}
+AXES = {name: f"loguniform({low}, {high}) mS/cm**2" for name, (low, high) in RANGES.items()}
+FREE = {name: f"{low}..{high} mS/cm**2" for name, (low, high) in RANGES.items()}
+START = {"g_c": "1.7 mS/cm**2", "g_NaP": "0.2 mS/cm**2", "g_KS": "1.2 mS/cm**2",
+         "g_Na": "40 mS/cm**2"}  # fmt: skip
+
+
+def protocol(duration: float) -> ds.Protocol:
+    """Return a step into the dendrite."""
+    step = ds.Stimulus("dendrite", "constant", amplitude="1 uA/cm**2")
+    return ds.Protocol(f"{duration} ms", [step])
+
+
+def swept(points: int, duration: float, engine: object) -> ds.Sweep:
+    """Run the sweep with a store of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return ds.sweep(MODEL, protocol(duration), AXES, design="sobol", n=points, chunk=1024,
+                        engine=engine, out=Path(folder) / "s.zarr", progress=False)  # fmt: skip
+
+
+def simulated(points: int, duration: float) -> None:
+    """Run as many neurons by one call."""
+    model = ds.load_model(MODEL)
+    rng = np.random.default_rng(0)
+    values = {
+        name: Quantity(10 * rng.uniform(*span, points), dim=model.parameters[name].value.dim)
+        for name, span in RANGES.items()
+    }
+    model = model.with_(parameters=values)
+    ds.simulate(model, protocol(duration), grids="zip", record=[], progress=False,
+                diverged="nan")  # fmt: skip
+
+
+def one_by_one(points: int, duration: float) -> None:
+    """Run one call for each point."""
+    model = ds.load_model(MODEL)
+    rng = np.random.default_rng(0)
+    for _ in range(points):
+        own = {name: f"{rng.uniform(*span)!r} mS/cm**2" for name, span in RANGES.items()}
+        ds.simulate(model.with_(parameters=own), protocol(duration), record=[], progress=False,
+                    diverged="nan")  # fmt: skip
+
+
+def processor(run: object, *arguments: object) -> float:
+    """Return the processor seconds of a call, of this process and of those that it started."""
+    before = processor_seconds(here=True)
+    run(*arguments)
+    return processor_seconds(here=True) - before
+
+
+def wall(run: object, *arguments: object) -> float:
+    """Return the seconds of a call."""
+    began = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - began
+
+
+def fits() -> dict:
+    """Return evaluations per processor second of a fit of four conductances, and its errors."""
+    step = ds.Protocol(
+        "500 ms",
+        [ds.Stimulus("dendrite", "step", amplitude="1 uA/cm**2", start="50 ms", stop="450 ms")],
+    )
+    truth = ds.load_model(MODEL)
+    start = truth.with_(parameters=START)
+    arguments = {"protocol": step, "population": 48, "generations": 25, "progress": False}
+    ds.fit(start, truth, FREE, **{**arguments, "generations": 1})  # compile
+    before = processor_seconds(here=True)
+    found = ds.fit(start, truth, FREE, **arguments)
+    used = processor_seconds(here=True) - before
+    evaluations = int(found.history["evaluations"].iloc[-1])
+    errors = {
+        name: found.values["value"][name] * 10 / float(truth.parameters[name].value) - 1
+        for name in FREE
+    }
+    return {"evaluations": evaluations, "processor_seconds": used,
+            "per_processor_second": evaluations / used, "relative_errors": errors}  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true")
+    full = parser.parse_args().full
+    points, duration = (4096, 1000.0) if full else (1024, 200.0)
+    steps = points * duration / 0.02
+    few = 16
+    used = interleaved(
+        {
+            "sweep, one process": lambda: processor(swept, points, duration, 1),
+            "one call with N neurons": lambda: processor(simulated, points, duration),
+            f"one call for each point ({few} points)": lambda: processor(one_by_one, few, duration),
+        },
+        repeat=3,
+    )
+    share = {name: steps if "points)" not in name else few * duration / 0.02 for name in used.least}
+    per_step = {name: used.least[name] / share[name] * 1e9 for name in used.least}
+    clock = {
+        "one process": wall(swept, points, duration, 1),
+        "joblib, two processes": min(wall(swept, points, duration, 2) for _ in range(2)),
+    }
+    try:
+        from distributed import Client
+    except ImportError:
+        pass
+    else:
+        with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+            swept(64, 10.0, client)  # the workers import what they need
+            clock["dask, two workers"] = wall(swept, points, duration, client)
+    result = {
+        "points": points, "duration_ms": duration, "ns_per_neuron_and_step": per_step,
+        "sweep_over_one_call": per_step["sweep, one process"] / per_step["one call with N neurons"],
+        "seconds": clock,
+        "times_one_process": {name: clock["one process"] / t for name, t in clock.items()},
+        "fit": fits(),
+    }  # fmt: skip
+    print(table(["", "ns per neuron and step"], [[k, v] for k, v in per_step.items()]))
+    print(table(["", "seconds", "times one process"],
+                [[k, v, clock["one process"] / v] for k, v in clock.items()]))  # fmt: skip
+    print(result["fit"])
+    save("sweeps", result)
+
+
+if __name__ == "__main__":
+    main()
