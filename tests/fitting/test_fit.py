@@ -89,8 +89,10 @@ def test_with_noise_two_protocols_give_the_values_and_the_spikes_of_a_third():
 
 
 def test_a_fit_goes_on_where_it_was_killed_with_the_same_result(tmp_path):
-    whole = lif(out=tmp_path / "whole", seed=[3, 4])
-    for kept in (1, 9, 20):  # lines of the first seed's history that a kill has left
+    other = ds.load_model("lif").with_(parameters={"V_th": "0.7"})  # which no beta equals
+    options = {"data": other, "seed": [3, 4], "generations": 3}
+    whole = lif(out=tmp_path / "whole", **options)
+    for kept in (1, 9):  # lines of the first seed's history that a kill has left
         folder = tmp_path / f"killed_{kept}"
         folder.mkdir()
         shutil.copy(tmp_path / "whole" / "settings.json", folder)
@@ -98,7 +100,7 @@ def test_a_fit_goes_on_where_it_was_killed_with_the_same_result(tmp_path):
         # a generation is written as a whole
         end = 1 + 8 * ((kept - 1) // 8)
         (folder / "candidates_3.csv").write_text("".join(lines[:end]))
-        again = lif(out=folder, seed=[3, 4])
+        again = lif(out=folder, **options)
         for name in ("candidates_3.csv", "candidates_4.csv", "fitted.toml", "values.csv"):
             assert (folder / name).read_text() == (tmp_path / "whole" / name).read_text()
         assert again.history.equals(whole.history)
