@@ -79,7 +79,7 @@ class DendrosimWarning(UserWarning):
     """A doubtful result or action that does not stop the run."""
 
 
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
+def did_you_mean(name: str, valid: Iterable[str], otherwise: str = "") -> str:
     """Return the end of an error message: the nearest valid name, or all valid names.
 
     Parameters
@@ -88,6 +88,8 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
         The requested name.
     valid
         The existing names.
+    otherwise
+        The end if no name is close, for a long list; by default all valid names.
 
     Returns
     -------
@@ -98,4 +100,6 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.75)
     if close:
         return f"did you mean {close[0]!r}?"
+    if otherwise:
+        return otherwise
     return "valid: " + ", ".join(valid) if valid else "none exist here"

@@ -83,27 +83,25 @@ def sweep(
     if measures:
         options["measures"] = list(measures)
     options |= {"traces": list(traces) or None}
-    plan = plan_sweep(neuron, how, axes, **options)
     if dry_run:
+        plan = plan_sweep(neuron, how, axes, **options)
         _print_estimate(vars(estimate(plan)), as_json)
         return
     drawn = [name.strip() for name in (plot or "").split(",") if name.strip()]
     if plot:
-        if len(drawn) > 2:
+        if not 1 <= len(drawn) <= 2:
             raise DendrosimError(f"--plot {plot} names {len(drawn)} axes; give one or two")
+        plan = plan_sweep(neuron, how, axes, **options)
         grid = own_grid(plan)
-        check_axes(
-            drawn[0],
-            drawn[1] if len(drawn) == 2 else None,
-            [*axis_names(plan), *([grid[0]] if grid else [])],
-        )
+        known = [*axis_names(plan), *([grid[0]] if grid else [])]
+        x, y = drawn[0], drawn[1] if len(drawn) == 2 else None
+        check_axes(x, y, known)
     part = None if task is None else _task(task)
     with_dask = _client(dask, jobs) if dask else None
     engine = with_dask or jobs
     result = sweeps.sweep(neuron, how, axes, engine=engine, out=out, task=part, **options)
-    if figure and plot:
-        x, _, y = plot.partition(",")
-        result.plot(x.strip(), y.strip() or None, path=figure)
+    if plot:
+        result.plot(x, y, path=figure)
     if as_json:
         print_json({"points": result.counts, "axes": list(result.axes), "path": out,
                      "table": result.to_dataframe().reset_index().to_dict("records")})  # fmt: skip

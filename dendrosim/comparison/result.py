@@ -30,16 +30,13 @@ from dendrosim.simulation.grids import arranged
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.recording import Recording
-from dendrosim.simulation.run import simulate
+from dendrosim.simulation.run import simulate, trace_step
 from dendrosim.tables import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dendrosim.current_clamp.recorded import ClampRecording
-
-#: Approximate step of recorded traces (s): short compared with a spike, but with small files.
-TRACE_STEP = 0.1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,12 +232,12 @@ def compare(
     if seed is not None:
         protocol = protocol.seeded(seed)
     given = None if dt is None else time_step(dt, "dt")
-    target = TRACE_STEP if record_dt is None else float(time_step(record_dt, "record_dt"))
+    wanted = None if record_dt is None else float(time_step(record_dt, "record_dt"))
     recordings = []
     for model in loaded:
         discrete = model.kind == "discrete"
         step = model.dt if discrete or given is None else given
-        every = None if step is None else max(1, round(target / float(step))) * step
+        every = trace_step(step, wanted)
         own, shown, _ = arranged(model, protocol, grids)
         recordings.append(
             simulate(

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim import checks
+from dendrosim.comparison.protocol_measures import COINCIDENCE, mean_where_defined
+from dendrosim.comparison.responses import AROUND_SPIKES
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.features import Feature, Response, distance, spreads, vector
 from dendrosim.fitting.responses import Target
@@ -20,10 +22,6 @@ Array = NDArray[np.float64]
 #: The responses of a candidate under each protocol; None where it diverged.
 Every = Sequence[Sequence[Response] | None]
 
-#: Spikes at most this far apart coincide (s), as in a comparison.
-COINCIDENCE = 2e-3
-#: Time before and after a spike in which the potential is not compared (s).
-AROUND = (5e-3, 20e-3)
 #: A rate error of this size (Hz), or of this part of the mean rate, counts as 1.
 RATE, RATE_PART = 1.0, 0.05
 #: A mean error of the potential of this size (V) counts as 1.
@@ -39,7 +37,7 @@ def potential_error(response: Response, target: Response) -> float:
     window = (target.times >= target.start) & (target.times <= target.stop)
     window &= target.times <= response.times[-1]
     times = target.times[window]
-    away = exclude_spikes(times, np.r_[response.train, target.train], *AROUND)
+    away = exclude_spikes(times, np.r_[response.train, target.train], *AROUND_SPIKES)
     if not away.any():
         return np.nan
     apart = np.interp(times, response.times, response.v) - target.v[window]
@@ -55,15 +53,13 @@ def gamma(response: Response, target: Response) -> float:
 def _voltage(target: Target, responses: Sequence[Response], _: Any) -> float:
     pairs = zip(responses, target.responses, strict=True)
     errors = np.array([potential_error(r, t) for r, t in pairs])
-    known = errors[np.isfinite(errors)]
-    return float(np.sqrt(np.mean(known**2)) / POTENTIAL) if known.size else 0.0
+    return float(np.sqrt(np.nan_to_num(mean_where_defined(errors**2))) / POTENTIAL)
 
 
 def _spikes(target: Target, responses: Sequence[Response], _: Any) -> float:
     pairs = zip(responses, target.responses, strict=True)
     found = np.array([gamma(r, t) for r, t in pairs])
-    known = found[np.isfinite(found)]
-    return float(np.mean(10 * (1 - known))) if known.size else 0.0
+    return float(np.nan_to_num(mean_where_defined(10 * (1 - found))))
 
 
 def _fi(target: Target, responses: Sequence[Response], _: Any) -> float:
@@ -114,9 +110,7 @@ class Cost:
     features: Mapping[str, Feature]
     known: tuple[FeatureTarget, ...]
 
-    def of(
-        self, targets: Sequence[Target], responses: Sequence[Sequence[Response] | None]
-    ) -> float:
+    def of(self, targets: Sequence[Target], responses: Every) -> float:
         """Return the cost of a candidate, given its responses under each protocol."""
         total = 0.0
         for target, own, known in zip(targets, responses, self.known, strict=True):

@@ -7,6 +7,8 @@ An undefined feature is nan.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,20 +31,45 @@ PEAK, TROUGH = 2e-3, 30e-3
 MEAN = 1e-3
 
 
-class Response(NamedTuple):
-    """One neuron under one stimulus."""
+@dataclass(frozen=True, eq=False)
+class Response:
+    """One neuron under one stimulus.
 
-    train: Array  #: spike times in s
-    times: Array  #: s, shape (samples,)
-    v: Array | None  #: potential in V, shape (samples,); None without a physical scale
-    start: float  #: measured window in s
+    Attributes
+    ----------
+    train
+        Spike times in s.
+    times
+        Of the potential in s, shape (samples,).
+    v
+        Potential in V, shape (samples,); None without a physical scale.
+    start, stop
+        Measured window in s.
+    onset
+        Onset of the stimulus in s; nan without one.
+    """
+
+    train: Array
+    times: Array
+    v: Array | None
+    start: float
     stop: float
-    onset: float  #: onset of the stimulus in s; nan without one
+    onset: float
 
-    @property
+    @cached_property
     def inside(self) -> Array:
         """Spikes in the measured window."""
         return self.train[in_window(self.train, self.start, self.stop)]
+
+    @cached_property
+    def quiet(self) -> Array:
+        """Potential in the window, away from spikes; empty without a potential."""
+        if self.v is None:
+            return np.empty(0)
+        keep = (self.times >= self.start) & (self.times <= self.stop)
+        for spike in self.train:
+            keep &= (self.times < spike - BEFORE) | (self.times > spike + AFTER)
+        return self.v[keep]
 
 
 def _latency(r: Response) -> float:
@@ -58,29 +85,11 @@ def _interval(k: int) -> Callable[[Response], float]:
     return of
 
 
-def _between(r: Response, v: Array) -> Array:
-    """Return the potential in the window, away from spikes."""
-    keep = (r.times >= r.start) & (r.times <= r.stop)
-    for spike in r.train:
-        keep &= (r.times < spike - BEFORE) | (r.times > spike + AFTER)
-    return v[keep]
-
-
-def _of_quiet(function: Callable[[Array], float]) -> Callable[[Response], float]:
+def _of_quiet(function: Callable[[Array, Array], float]) -> Callable[[Response], float]:
     def of(r: Response) -> float:
-        if r.v is None:
-            return np.nan
-        quiet = _between(r, r.v)
-        return float(function(quiet)) if quiet.size else np.nan
+        return float(function(r.quiet, r.times)) if r.quiet.size else np.nan
 
     return of
-
-
-def _lowest_of_quiet(r: Response) -> float:
-    if r.v is None:
-        return np.nan
-    quiet = _between(r, r.v)
-    return _lowest(quiet, r.times) if quiet.size else np.nan
 
 
 def _of_spikes(
@@ -128,15 +137,16 @@ FEATURES: dict[str, Feature] = {
                       "coefficient of variation of the intervals"),
     "last_spike": Feature(lambda r: r.inside[-1] - r.start if len(r.inside) else np.nan,
                           "second", 2e-3, 0.02, "start of the window to the last spike"),
-    "mean_potential": Feature(_of_quiet(np.mean), "volt", 1e-3, 0.0, "mean away from spikes"),
-    "lowest_potential": Feature(_lowest_of_quiet, "volt", 1e-3, 0.0, "lowest away from spikes"),
-    "std_potential": Feature(_of_quiet(np.std), "volt", 0.5e-3, 0.05, "spread away from spikes"),
+    "mean_potential": Feature(_of_quiet(lambda v, _: v.mean()), "volt", 1e-3, 0.0,
+                              "mean away from spikes"),
+    "lowest_potential": Feature(_of_quiet(_lowest), "volt", 1e-3, 0.0, "lowest away from spikes"),
+    "std_potential": Feature(_of_quiet(lambda v, _: v.std()), "volt", 0.5e-3, 0.05,
+                             "spread away from spikes"),
     "spike_peak": Feature(_of_spikes(PEAK, PEAK, lambda v, _: float(v.max())), "volt", 2e-3, 0.0,
                           "mean peak of spikes"),
     "spike_trough": Feature(_of_spikes(0, TROUGH, _lowest), "volt", 1e-3, 0.0,
                             "mean lowest potential after a spike"),
 }  # fmt: skip
-DEFAULT = tuple(FEATURES)
 #: A feature that only one of both has, or that differs by more, counts as this many spreads.
 WORST = 10.0
 
@@ -158,12 +168,9 @@ def read_features(names: Sequence[str] | None) -> dict[str, Feature]:
             continue
         efel = efel_names()
         if name not in efel:
-            near = did_you_mean(name, [*FEATURES, *efel])
             other = f"valid: {', '.join(FEATURES)}, or a feature of eFEL"
-            raise DendrosimError(
-                f"features: {name!r} is not a feature; "
-                f"{near if near.startswith('did you') else other}"
-            )
+            near = did_you_mean(name, [*FEATURES, *efel], other)
+            raise DendrosimError(f"features: {name!r} is not a feature; {near}")
         found[name] = Feature(_of_efel(name), "eFEL's", 1.0, 0.05, "eFEL")
     return found
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dendrosim.fitting.costs import Cost, gamma, potential_error
+from dendrosim.comparison.protocol_measures import mean_where_defined
+from dendrosim.fitting.costs import gamma, potential_error
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.free import Free
 from dendrosim.fitting.refine import Refined
@@ -70,7 +71,7 @@ def weakest(refined: Refined, free: Sequence[Free]) -> str:
 
 
 def protocol_table(
-    roles: Sequence[tuple[str, Target, Sequence[Response] | None]], cost: Cost | None = None
+    roles: Sequence[tuple[str, Target, Sequence[Response] | None]],
 ) -> pd.DataFrame:
     """Return one row per protocol: spikes, coincidence factor and error of the potential."""
     rows = []
@@ -82,14 +83,11 @@ def protocol_table(
         pairs = list(zip(responses, target.responses, strict=True))
         gammas = np.array([gamma(r, t) for r, t in pairs])
         errors = np.array([potential_error(r, t) for r, t in pairs])
-        known, apart = gammas[np.isfinite(gammas)], errors[np.isfinite(errors)]
         row |= {
             "spikes, target": sum(len(t.inside) for _, t in pairs),
             "spikes, fit": sum(len(r.inside) for r, _ in pairs),
-            "coincidence factor": float(known.mean()) if known.size else np.nan,
-            "rms voltage error (mV)": (
-                float(np.sqrt(np.mean(apart**2))) * 1e3 if apart.size else np.nan
-            ),
+            "coincidence factor": mean_where_defined(gammas),
+            "rms voltage error (mV)": float(np.sqrt(mean_where_defined(errors**2))) * 1e3,
         }
         rows.append(row)
     return pd.DataFrame(rows)

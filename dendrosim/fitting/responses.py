@@ -19,15 +19,13 @@ from dendrosim.fitting.features import Response
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
-from dendrosim.pickling import Pickled
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, load_recording, volts
+from dendrosim.simulation.run import TRACE_STEP, trace_step
 from dendrosim.sweeps.packing import ROOM, Pack, neurons_at_once, pack, run_pack
 
 Array = NDArray[np.float64]
-#: Approximate step of the compared potentials (s).
-TRACE_STEP = 0.1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +50,14 @@ class Runs:
         given = None if discrete else self.dt
         step = model.dt if given is None else time_step(given, "dt")
         soma = model.potentials.get("soma")
-        every = None
-        if soma and step is not None:
-            every = max(1, round(TRACE_STEP / float(step))) * step
         return {
             "method": None if discrete else self.method, "dt": given, "dtype": self.dtype,
-            "record": [soma] if soma else [], "record_dt": every,
+            "record": [soma] if soma else [], "record_dt": trace_step(step) if soma else None,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class Target(Pickled):
+class Target:
     """What a fit should come close to, under one protocol.
 
     Attributes

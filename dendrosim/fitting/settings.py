@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
@@ -21,7 +20,6 @@ from dendrosim.fitting.responses import Runs, Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
 
-Array = NDArray[np.float64]
 FORMAT = 1
 
 

@@ -22,6 +22,23 @@ from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run_description import describe_run
 from dendrosim.time_grid import step_at
 
+#: Approximate step of recorded traces (s): short compared with a spike, but with small files.
+TRACE_STEP = 0.1e-3
+
+
+def trace_step(step: Any, wanted: float | None = None) -> Any:
+    """Return the multiple of a time step that is nearest to `wanted` (s), `TRACE_STEP` by default.
+
+    Parameters
+    ----------
+    step
+        The time step of the run; None, for a model that has none, is returned.
+    """
+    if step is None:
+        return None
+    return max(1, round((wanted or TRACE_STEP) / float(step))) * step
+
+
 _DIVERGED = ("raise", "nan")
 
 

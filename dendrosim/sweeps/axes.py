@@ -160,8 +160,7 @@ def read_axes(
 
 def _whole(key: str, values: Any, what: str) -> Axis:
     """Return an axis of models or protocols."""
-    if isinstance(values, str) and values.strip().startswith("["):
-        values = [word.strip(" '\"") for word in values.strip()[1:-1].split(",")]
+    values = words_of(values)
     if isinstance(values, str | os.PathLike) or not checks.is_row(values) or not len(values):
         raise DendrosimError(
             f"{what}{key} = {checks.short(values)} should be a list of names or paths"
@@ -220,9 +219,15 @@ def _distribution(key: str, match: re.Match, text: str, where: str) -> Axis:
     return Axis(key, None, numbers, kind == "loguniform")
 
 
-def _words(values: Any, where: str) -> tuple:
+def words_of(values: Any) -> Any:
+    """Return the words of a text such as ``"[soma, dendrite]"``; other values as they are."""
     if isinstance(values, str) and values.strip().startswith("["):
-        values = [word.strip(" '\"") for word in values.strip()[1:-1].split(",")]
+        return [word.strip(" '\"") for word in values.strip()[1:-1].split(",")]
+    return values
+
+
+def _words(values: Any, where: str) -> tuple:
+    values = words_of(values)
     if not checks.is_row(values) or not len(values):
         raise DendrosimError(f"{where} = {checks.short(values)} should be a list")
     return tuple(values)

@@ -30,13 +30,13 @@ def do_chunk(plan: SweepPlan, path: str | Path, k: int) -> tuple[int, int, float
     """
     started = time.perf_counter()
     store = Store(path)
-    if store.done(k, plan.chunk):
+    if store.done(k):
         return k, 0, 0.0
     points = plan.points_of(k)
     values = compute(plan, points)
     if plan.spikes:
         values |= _spikes(values.pop("spike_times/trains", None), len(points), plan.each)
-    store.write(k, plan.chunk, values)
+    store.write(k, values)
     return k, len(points), time.perf_counter() - started
 
 

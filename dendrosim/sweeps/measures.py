@@ -142,12 +142,9 @@ def _measure(name: Any) -> Measure:
     features = efel_names() if isinstance(name, str) else ()
     if name in features:
         return Measure(name, "", lambda run: _efel(run, name), "eFEL", potential=True)
-    near = did_you_mean(str(name), [*MEASURES, *features])
-    valid = f"valid: {', '.join(MEASURES)}, a feature of eFEL, or a function of your own"
-    raise DendrosimError(
-        f"measures: {checks.short(name)} is not a measure; "
-        f"{near if near.startswith('did you') else valid}"
-    )
+    other = f"valid: {', '.join(MEASURES)}, a feature of eFEL, or a function of your own"
+    near = did_you_mean(str(name), [*MEASURES, *features], other)
+    raise DendrosimError(f"measures: {checks.short(name)} is not a measure; {near}")
 
 
 def _with_current(measure: Measure, protocols: Sequence[Protocol]) -> Measure:

@@ -16,14 +16,12 @@ from dendrosim.model.parts import time_step
 from dendrosim.model.quantities import describe
 from dendrosim.pickling import Pickled
 from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.run import trace_step
 from dendrosim.simulation.run_description import describe_stimuli
 from dendrosim.sweeps.axes import set_value
 from dendrosim.sweeps.design import Design
 from dendrosim.sweeps.measures import Measure
 from dendrosim.sweeps.packing import Pack, pack
-
-#: Approximate step of recorded potentials (s), as in a comparison.
-TRACE_STEP = 0.1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,15 +106,12 @@ class SweepPlan(Pickled):
         potential = any(measure.potential for measure in self.measures)
         soma = model.potentials.get("soma")
         record = list(dict.fromkeys([*([soma] if potential and soma else []), *self.traces]))
-        every = None
-        if record and step is not None:
-            every = max(1, round((self.record_dt or TRACE_STEP) / float(step))) * step
         return {
             "method": None if discrete else self.settings["method"],
             "dt": given,
             "dtype": self.settings["dtype"],
             "record": record,
-            "record_dt": every,
+            "record_dt": trace_step(step, self.record_dt) if record else None,
             "room": self.room,
         }
 

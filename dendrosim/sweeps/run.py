@@ -140,7 +140,7 @@ def _swept(plan: SweepPlan, path: Path, engine: Any, task: Any, progress: bool |
     """Compute what is to do in the store at a path."""
     compile_programs(plan)
     store = open_or_create(path, plan)
-    plan = replace(plan, chunk=store.manifest["chunk"])
+    plan = replace(plan, chunk=store.chunk)
     chunks = _part(plan.chunks, task)
     if not chunks:
         warnings.warn(
@@ -148,7 +148,7 @@ def _swept(plan: SweepPlan, path: Path, engine: Any, task: Any, progress: bool |
             "smaller chunk makes more",
             DendrosimWarning, stacklevel=3,
         )  # fmt: skip
-    waiting = [k for k in chunks if not store.done(k, plan.chunk)]
+    waiting = [k for k in chunks if not store.done(k)]
     before = sum(len(plan.points_of(k)) for k in set(chunks) - set(waiting))
     total = sum(len(plan.points_of(k)) for k in chunks)
     with points_bar(

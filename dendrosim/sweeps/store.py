@@ -70,13 +70,18 @@ class Store:
         if lost:
             raise DendrosimError(f"{path}: the array {min(lost)} of this sweep is missing")
 
-    def done(self, k: int, chunk: int) -> bool:
+    @property
+    def chunk(self) -> int:
+        """Points per chunk."""
+        return int(self.manifest["chunk"])
+
+    def done(self, k: int) -> bool:
         """Whether a chunk is finished, and all its files are there."""
         try:
-            finished = bool((self.status[k * chunk : (k + 1) * chunk] != TO_DO).all())
+            own = self.status[k * self.chunk : (k + 1) * self.chunk]
         except (OSError, RuntimeError, ValueError):  # a damaged file
             return False
-        return finished and not self.missing(k)
+        return bool((own != TO_DO).all()) and not self.missing(k)
 
     def missing(self, k: int) -> list[str]:
         """Return the names of the arrays of which a finished chunk has no file."""
@@ -100,7 +105,7 @@ class Store:
         DendrosimError
             With the first missing array.
         """
-        status, chunk = self.status[:], self.manifest["chunk"]
+        status, chunk = self.status[:], self.chunk
         for k in range(-(-len(status) // chunk)):
             own = status[k * chunk : (k + 1) * chunk]
             lost = self.missing(k) if (own != TO_DO).all() else []
@@ -115,7 +120,7 @@ class Store:
         """Names of the arrays that were written with the store."""
         return set(self.status.attrs["coordinates"].split())
 
-    def write(self, k: int, chunk: int, values: Mapping[str, np.ndarray]) -> None:
+    def write(self, k: int, values: Mapping[str, np.ndarray]) -> None:
         """Write the results of a chunk, and its status last.
 
         Raises
@@ -125,7 +130,7 @@ class Store:
         """
         import zarr
 
-        start = k * chunk
+        start = k * self.chunk
         every = {name: a for name, a in self._empty(len(values["status"])) if name not in values}
         try:
             # a file for every chunk, also for one of nan alone, so that a lost file is noticed

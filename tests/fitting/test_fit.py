@@ -1,4 +1,4 @@
-"""Fits: known values are found again, a killed fit ends as an unbroken one, doubts are told."""
+"""Fits recover known values, continue after a kill with the same result, and report doubts."""
 
 from __future__ import annotations
 
