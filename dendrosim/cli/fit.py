@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dendrosim.cli.options import JSON, check_folder, print_json
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError
+
+if TYPE_CHECKING:
+    from dendrosim.model.model import Model
+    from dendrosim.simulation.protocol import Protocol
 
 
 @click.command()
@@ -24,6 +29,15 @@ from dendrosim.errors import DendrosimError
 @click.option("--free", multiple=True, required=True, metavar="NAME[=LOW..HIGH UNIT]",
               help='Value to find: g_NaP="0.05..0.3 mS/cm**2"; without a range, a quarter to four '
               "times the model's value.")  # fmt: skip
+@click.option("--sweeps", help="Fitted sweeps of a recorded cell: 0,2,6; all by default.")
+@click.option("--unseen-sweeps", help="Its sweeps that only judge the fit: 1,3,7.")
+@click.option("--passive", multiple=True, metavar="NAME[=LOW..HIGH UNIT]",
+              help="Value that is found first, from hyperpolarising sweeps of a recorded cell: "
+              "g_L, E_L, area.")  # fmt: skip
+@click.option("--series-resistance", metavar="VALUE",
+              help='Uncompensated, "12 Mohm" or estimate; its voltage is subtracted.')  # fmt: skip
+@click.option("--junction", metavar="VALUE",
+              help='Junction potential, "10 mV", subtracted from the recording.')  # fmt: skip
 @SET
 @click.option("--cost", multiple=True, help="features (default), voltage, spikes or fi; a sum.")
 @click.option("--feature", "features", multiple=True, help="Feature to compare; all by default.")
@@ -31,6 +45,7 @@ from dendrosim.errors import DendrosimError
 @click.option("--population", default=64, show_default=True, help="Candidates per generation.")
 @click.option("--generations", default=60, show_default=True, help="Generations of each seed.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds of separate searches: 0,1,2.")
+@click.option("--jobs", default=1, show_default=True, help="Processes; each searches one seed.")
 @click.option("--refine/--no-refine", default=True, show_default=True,
               help="Least squares on the potential after the search.")  # fmt: skip
 @click.option("--dt", help='Time step, such as "0.05 ms".')
@@ -40,24 +55,34 @@ from dendrosim.errors import DendrosimError
 @JSON
 def fit(
     model: str, data: tuple[str, ...], protocols: tuple[str, ...], unseen: tuple[str, ...],
-    unseen_to: tuple[str, ...], free: tuple[str, ...], settings: tuple[str, ...],
+    unseen_to: tuple[str, ...], free: tuple[str, ...], passive: tuple[str, ...],
+    sweeps: str | None, unseen_sweeps: str | None, settings: tuple[str, ...],
     cost: tuple[str, ...], features: tuple[str, ...], seeds: str, out: str | None, as_json: bool,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Find the values of MODEL whose responses are closest to those of a target."""
-    from dendrosim.fitting import fit as find
-    from dendrosim.simulation.protocol_files import load_protocol
+    """Find the values of MODEL whose responses are closest to those of a target.
 
-    ranges = _ranges(free)
+    The target is a model or one recording per protocol.  For a recorded cell, the protocol is
+    recorded, and --unseen-sweeps judges the fit on other sweeps of the same file.
+    """
+    from dendrosim.fitting import fit as find
+
+    ranges, first = _ranges(free, "--free"), _ranges(passive, "--passive")
     check_folder(out)
-    (neuron,), _ = prepare([model], None, None, settings)
-    how = [_protocol(name, data, load_protocol) for name in protocols]
-    others = [_protocol(name, unseen_to, load_protocol) for name in unseen]
+    neuron, how = _prepared(model, protocols, data, sweeps, settings, "--sweeps")
     targets: Any = data[0] if len(data) == 1 else list(data)
+    judges: Any = list(unseen_to) or None
+    if unseen_sweeps is not None:
+        if unseen or unseen_to:
+            raise DendrosimError("--unseen-sweeps replaces --unseen and --unseen-to")
+        _, others = _prepared(model, protocols, data, unseen_sweeps, settings, "--unseen-sweeps")
+        judges = targets
+    else:
+        _, others = _prepared(model, unseen, unseen_to, None, settings, "--unseen")
     result = find(
-        neuron, targets, ranges, protocol=how, unseen=others, unseen_data=list(unseen_to) or None,
-        cost=list(cost) or "features", features=list(features) or None, seed=_seeds(seeds),
-        out=out, **options,
+        neuron, targets, ranges, protocol=how, unseen=others, unseen_data=judges,
+        passive=first or None, cost=list(cost) or "features", features=list(features) or None,
+        seed=_whole(seeds, "--seeds"), out=out, **options,
     )  # fmt: skip
     if as_json:
         print_json(result.to_json())
@@ -67,29 +92,44 @@ def fit(
         click.echo(f"\nwritten to {out}")
 
 
-def _ranges(free: tuple[str, ...]) -> dict[str, str | None]:
+def _prepared(
+    model: str, names: Sequence[str], data: Sequence[str], sweeps: str | None,
+    settings: Sequence[str], option: str,
+) -> tuple[Model, list[Protocol]]:  # fmt: skip
+    """Return the model, and the protocols with their recordings and sweeps."""
+    files = [one for one in data if one.lower().endswith(".abf")]
+    cells = [name for name in names if name == "recorded"]
+    if cells and len(files) != len(cells):
+        raise DendrosimError(
+            f"{len(cells)} protocol(s) recorded for {len(files)} recording(s) (.abf); give one each"
+        )
+    if sweeps is not None:
+        if not cells:
+            raise DendrosimError(f"{option} needs --protocol recorded and --to FILE.abf")
+        settings = [*settings, f"sweeps={_whole(sweeps, option)}"]
+    left, protocols = iter(files), []
+    (neuron,), _ = prepare([model], None, None, [] if names else settings)
+    for name in names:
+        file = next(left) if name == "recorded" else None
+        (neuron,), protocol = prepare([model], name, file, settings)
+        protocols.append(protocol)
+    return neuron, protocols
+
+
+def _ranges(given: Sequence[str], option: str) -> dict[str, str | None]:
     ranges: dict[str, str | None] = {}
-    for one in free:
+    for one in given:
         name, equals, text = (part.strip() for part in one.partition("="))
         if not name or (equals and not text):
-            raise DendrosimError(f"--free {one!r} is not NAME or NAME=LOW..HIGH UNIT")
+            raise DendrosimError(f"{option} {one!r} is not NAME or NAME=LOW..HIGH UNIT")
         if name in ranges:
-            raise DendrosimError(f"--free {name} is given twice")
+            raise DendrosimError(f"{option} {name} is given twice")
         ranges[name] = text or None
     return ranges
 
 
-def _seeds(text: str) -> list[int]:
+def _whole(text: str, option: str) -> list[int]:
     parts = text.split(",")
     if not all(part.strip().isdigit() for part in parts):
-        raise DendrosimError(f"--seeds {text!r} should be whole numbers, such as 0,1,2")
+        raise DendrosimError(f"{option} {text!r} should be whole numbers, such as 0,1,2")
     return [int(part) for part in parts]
-
-
-def _protocol(name: str, data: tuple[str, ...], load: Any) -> Any:
-    """Return a protocol; the recorded one plays the current of its file."""
-    protocol = load(name)
-    files = [one for one in data if one.lower().endswith(".abf")]
-    if protocol.name == "recorded" and len(files) == 1:
-        return protocol.with_(file=files[0])
-    return protocol

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import brian2 as b2
 import numpy as np
 
+from dendrosim.devices import signals
 from dendrosim.errors import DivergenceError
 from dendrosim.time_grid import steps_in
 
@@ -80,7 +81,7 @@ class Job(Protocol):
         """Group and variable to SI values, a float or an array."""
 
     @property
-    def samples(self) -> Mapping[str, tuple[np.ndarray, float]]:
+    def samples(self) -> signals.Samples:
         """Name of a sampled signal to values and time step in seconds; see `signals`."""
 
     @property

@@ -1,4 +1,4 @@
-"""Sampled signals as a Brian2 function: ``name(t)``, or ``name(t, i)`` for neuron i.
+"""Sampled signals as a Brian2 function: ``name(t)``, or ``name(t, k)`` for column k.
 
 Brian2's TimedArray writes the length and time step of its values, and the simulation step, into
 the source.  Here a program reads them at its start, with its other arguments.  A different
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import brian2 as b2
 import numpy as np
@@ -18,22 +18,53 @@ from brian2.devices.device import get_device
 
 from dendrosim.time_grid import EARLY, sample_at
 
-#: Name to values, (samples,) or (samples, neurons), and time step in seconds.
-Samples = Mapping[str, tuple[np.ndarray, float]]
+#: Least capacity in columns of a signal that neurons share, so that any few share a program.
+FEW = 8
 
 
-def room(values: np.ndarray, neurons: int | None = None) -> tuple[int, bool]:
-    """Return the compiled capacity for values, and whether each neuron has its own column.
+class Sampled(NamedTuple):
+    """The values of a signal.
+
+    Attributes
+    ----------
+    values
+        Shape (samples,) or (samples, columns).
+    dt
+        Time step in s.
+    of_neurons
+        Whether there is one column per neuron.  If not, a variable of the neurons chooses the
+        column, so that many neurons share a few.
+    """
+
+    values: np.ndarray
+    dt: float
+    of_neurons: bool = True
+
+
+#: Name to values.
+Samples = Mapping[str, Sampled]
+
+
+def room(sampled: Sampled, neurons: int | None = None) -> tuple[int, bool]:
+    """Return the compiled capacity for a signal, and whether it has several columns.
 
     Parameters
     ----------
-    values
-        Shape (samples,) or (samples, neurons).
+    sampled
+        The signal.
     neurons
-        Capacity in columns; by default the number of columns of `values`.
+        Capacity in neurons; by default the number of columns.
     """
-    samples, columns = 1 << (len(values) - 1).bit_length(), values.shape[1:]
-    return samples * (neurons or columns[0] if columns else 1), bool(columns)
+    samples, columns = _power_of_two(len(sampled.values)), sampled.values.shape[1:]
+    if not columns:
+        return samples, False
+    if not sampled.of_neurons:
+        return samples * max(FEW, _power_of_two(columns[0])), True
+    return samples * (neurons or columns[0]), True
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +92,11 @@ class Signal:
 
 def numbers(samples: Samples, neurons: int | None = None) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield (group, variable) and values for all variables of the signals."""
-    for name, (values, sample_dt) in samples.items():
-        yield (name, "values"), np.pad(values.ravel(), (0, room(values, neurons)[0] - values.size))
-        yield (name, "sample_dt"), sample_dt
+    for name, sampled in samples.items():
+        values = sampled.values
+        missing = room(sampled, neurons)[0] - values.size
+        yield (name, "values"), np.pad(values.ravel(), (0, missing))
+        yield (name, "sample_dt"), sampled.dt
         yield (name, "last"), len(values) - 1
         if values.ndim > 1:
             yield (name, "columns"), values.shape[1]
@@ -71,9 +104,7 @@ def numbers(samples: Samples, neurons: int | None = None) -> Iterator[tuple[tupl
 
 def make(samples: Samples, clock: b2.Clock, neurons: int | None = None) -> dict[str, Signal]:
     """Return the signals of a job as Brian2 objects, by name."""
-    return {
-        name: _signal(name, room(values, neurons), clock) for name, (values, _) in samples.items()
-    }
+    return {name: _signal(name, room(own, neurons), clock) for name, own in samples.items()}
 
 
 def _names(columns: bool) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dendrosim.comparison.protocol_measures import COINCIDENCE, mean_where_defin
 from dendrosim.comparison.responses import AROUND_SPIKES
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.features import Feature, Response, distance, spreads, vector
-from dendrosim.fitting.responses import Target
+from dendrosim.fitting.targets import Target
 from dendrosim.measures import coincidence_factor, exclude_spikes
 from dendrosim.time_grid import in_window
 
@@ -26,22 +26,32 @@ Every = Sequence[Sequence[Response] | None]
 RATE, RATE_PART = 1.0, 0.05
 #: A mean error of the potential of this size (V) counts as 1.
 POTENTIAL = 1e-3
+#: A sample within a spike that only the candidate has counts as this difference (V).
+LOST = 20e-3
 #: Cost of a candidate that diverges: larger than any other.
 DIVERGED = 1e6
 
 
 def potential_error(response: Response, target: Response) -> float:
     """Return the root mean square difference in V outside the spikes of both; nan if none is."""
+    apart, outside, lost = _apart(response, target)
+    away = outside & ~lost
+    return float(np.sqrt(np.mean(apart[away] ** 2))) if away.any() else np.nan
+
+
+def _apart(response: Response, target: Response) -> tuple[Array, NDArray, NDArray]:
+    """Return differences in V, masks of samples outside the target's spikes and at the response's.
+
+    All have the shape (samples in the window,); they are empty without potentials.
+    """
     if response.v is None or target.v is None:
-        return np.nan
+        return np.empty(0), np.empty(0, bool), np.empty(0, bool)
     window = (target.times >= target.start) & (target.times <= target.stop)
     window &= target.times <= response.times[-1]
     times = target.times[window]
-    away = exclude_spikes(times, np.r_[response.train, target.train], *AROUND_SPIKES)
-    if not away.any():
-        return np.nan
-    apart = np.interp(times, response.times, response.v) - target.v[window]
-    return float(np.sqrt(np.mean(apart[away] ** 2)))
+    outside = exclude_spikes(times, target.train, *AROUND_SPIKES)
+    lost = ~exclude_spikes(times, response.train, *AROUND_SPIKES)
+    return np.interp(times, response.times, response.v) - target.v[window], outside, lost
 
 
 def gamma(response: Response, target: Response) -> float:
@@ -51,9 +61,13 @@ def gamma(response: Response, target: Response) -> float:
 
 
 def _voltage(target: Target, responses: Sequence[Response], _: Any) -> float:
-    pairs = zip(responses, target.responses, strict=True)
-    errors = np.array([potential_error(r, t) for r, t in pairs])
-    return float(np.sqrt(np.nan_to_num(mean_where_defined(errors**2))) / POTENTIAL)
+    squares = []
+    for response, wanted in zip(responses, target.responses, strict=True):
+        apart, outside, lost = _apart(response, wanted)
+        if outside.any():
+            # a candidate must not hide an error behind spikes that the target does not have
+            squares.append(np.mean(np.where(lost, LOST, apart)[outside] ** 2))
+    return float(np.sqrt(np.mean(squares))) / POTENTIAL if squares else 0.0
 
 
 def _spikes(target: Target, responses: Sequence[Response], _: Any) -> float:

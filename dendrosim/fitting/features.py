@@ -67,9 +67,27 @@ class Response:
         if self.v is None:
             return np.empty(0)
         keep = (self.times >= self.start) & (self.times <= self.stop)
-        for spike in self.train:
-            keep &= (self.times < spike - BEFORE) | (self.times > spike + AFTER)
+        for first, last in self.around(self.train, BEFORE, AFTER):
+            keep[first:last] = False
         return self.v[keep]
+
+    @cached_property
+    def running(self) -> Array:
+        """Running mean of the potential over `MEAN`, shape (samples - width + 1,)."""
+        assert self.v is not None  # features of a potential ask for one first
+        return _running(self.v, self.width)
+
+    @property
+    def width(self) -> int:
+        """Number of samples of a running mean."""
+        return max(1, min(round(MEAN / float(self.times[1] - self.times[0])), len(self.times)))
+
+    def around(self, spikes: Array, before: float, after: float) -> NDArray[np.intp]:
+        """Return the first sample and the end of the samples around spikes, shape (spikes, 2)."""
+        first = np.searchsorted(self.times, spikes - before)
+        # a sample at the last time belongs to them
+        end = np.searchsorted(self.times, spikes + after, side="right")
+        return np.stack([first, end], axis=1)
 
 
 def _latency(r: Response) -> float:
@@ -85,35 +103,48 @@ def _interval(k: int) -> Callable[[Response], float]:
     return of
 
 
-def _of_quiet(function: Callable[[Array, Array], float]) -> Callable[[Response], float]:
+def _of_quiet(function: Callable[[Response], float]) -> Callable[[Response], float]:
     def of(r: Response) -> float:
-        return float(function(r.quiet, r.times)) if r.quiet.size else np.nan
+        return float(function(r)) if r.quiet.size else np.nan
 
     return of
 
 
-def _of_spikes(
-    before: float, after: float, pick: Callable[[Array, Array], float]
-) -> Callable[[Response], float]:
-    def of(r: Response) -> float:
-        if r.v is None:
-            return np.nan
-        found = []
-        for spike in r.inside:
-            first, last = np.searchsorted(r.times, (spike - before, spike + after))
-            if last > first:
-                found.append(pick(r.v[first:last], r.times))
-        return float(np.mean(found)) if found else np.nan
-
-    return of
+def _peak(r: Response) -> float:
+    """Return the mean of the highest potentials around spikes."""
+    if r.v is None:
+        return np.nan
+    return _mean_of(np.maximum, r.v, r.around(r.inside, PEAK, PEAK))
 
 
-def _lowest(v: Array, times: Array) -> float:
-    """Return the lowest running mean of a potential."""
-    step = float(times[1] - times[0])
-    width = max(1, min(round(MEAN / step), len(v)))
-    sums = np.cumsum(np.r_[0.0, v])
-    return float((sums[width:] - sums[:-width]).min() / width)
+def _trough(r: Response) -> float:
+    """Return the mean of the lowest running means after spikes."""
+    if r.v is None:
+        return np.nan
+    span = r.around(r.inside, 0.0, TROUGH)
+    # the running means of all samples in the span; of its first ones if it is too short for one
+    span[:, 1] = np.maximum(span[:, 1] - r.width + 1, span[:, 0] + 1)
+    return _mean_of(np.minimum, r.running, np.minimum(span, len(r.running)))
+
+
+def _mean_of(extreme: np.ufunc, values: Array, spans: NDArray[np.intp]) -> float:
+    """Return the mean of the extreme values in spans of samples; nan without a span."""
+    spans = spans[spans[:, 1] > spans[:, 0]]
+    if not len(spans):
+        return np.nan
+    # reduceat needs a sample at every index, also at the end of the last span
+    padded = np.r_[values, values[-1]]
+    return float(extreme.reduceat(padded, spans.ravel())[::2].mean())
+
+
+def _running(v: Array, width: int) -> Array:
+    sums = np.concatenate([[0.0], np.cumsum(v)])
+    return (sums[width:] - sums[:-width]) / width
+
+
+def _lowest(r: Response) -> float:
+    """Return the lowest running mean away from spikes."""
+    return float(_running(r.quiet, min(r.width, r.quiet.size)).min())
 
 
 class Feature(NamedTuple):
@@ -137,14 +168,14 @@ FEATURES: dict[str, Feature] = {
                       "coefficient of variation of the intervals"),
     "last_spike": Feature(lambda r: r.inside[-1] - r.start if len(r.inside) else np.nan,
                           "second", 2e-3, 0.02, "start of the window to the last spike"),
-    "mean_potential": Feature(_of_quiet(lambda v, _: v.mean()), "volt", 1e-3, 0.0,
+    "mean_potential": Feature(_of_quiet(lambda r: r.quiet.mean()), "volt", 1e-3, 0.0,
                               "mean away from spikes"),
     "lowest_potential": Feature(_of_quiet(_lowest), "volt", 1e-3, 0.0, "lowest away from spikes"),
-    "std_potential": Feature(_of_quiet(lambda v, _: v.std()), "volt", 0.5e-3, 0.05,
+    "std_potential": Feature(_of_quiet(lambda r: r.quiet.std()), "volt", 0.5e-3, 0.05,
                              "spread away from spikes"),
-    "spike_peak": Feature(_of_spikes(PEAK, PEAK, lambda v, _: float(v.max())), "volt", 2e-3, 0.0,
+    "spike_peak": Feature(_peak, "volt", 2e-3, 0.0,
                           "mean peak of spikes"),
-    "spike_trough": Feature(_of_spikes(0, TROUGH, _lowest), "volt", 1e-3, 0.0,
+    "spike_trough": Feature(_trough, "volt", 1e-3, 0.0,
                             "mean lowest potential after a spike"),
 }  # fmt: skip
 #: A feature that only one of both has, or that differs by more, counts as this many spreads.

@@ -7,36 +7,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
 from dendrosim.files import make_folder, path_text
-from dendrosim.fitting import refine as least_squares
-from dendrosim.fitting import report
+from dendrosim.fitting.conclusion import conclude
 from dendrosim.fitting.costs import read_cost
-from dendrosim.fitting.features import Response, read_features
-from dendrosim.fitting.free import Free, read_free
+from dendrosim.fitting.electrode import Electrode, read_electrode
+from dendrosim.fitting.features import read_features
+from dendrosim.fitting.free import read_free
+from dendrosim.fitting.passive_stage import Stage, passive_stage
 from dendrosim.fitting.problem import Problem
-from dendrosim.fitting.responses import Runs, Target, is_model, targets_of
+from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.result import Fit
-from dendrosim.fitting.search import OPTIMISERS, History, search
+from dendrosim.fitting.search import OPTIMISERS
+from dendrosim.fitting.searches import searches
 from dendrosim.fitting.settings import check_folder, settings_of
+from dendrosim.fitting.targets import Target, is_model, targets_of
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
-from dendrosim.progress import progress_bar
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
+from dendrosim.sweeps.engines import MAX_JOBS
 from dendrosim.sweeps.planning import check_step_and_method
 
 Array = NDArray[np.float64]
 MOST_CANDIDATES, MOST_GENERATIONS = 100_000, 1_000_000
-#: Least squares may make the cost worse by this part, and by this: noise of a recording changes
-#: features such as peaks, but hardly the values with the least squares.
-WORSE_PART, WORSE = 0.25, 0.1
 
 
 def fit(
@@ -47,6 +46,9 @@ def fit(
     protocol: Any,
     unseen: Any = (),
     unseen_data: Any = None,
+    passive: Mapping[str, Any] | Sequence[str] | None = None,
+    series_resistance: Any = None,
+    junction: Any = None,
     cost: Any = "features",
     features: Sequence[str] | None = None,
     spread: Mapping[str, float] | None = None,
@@ -55,6 +57,7 @@ def fit(
     generations: int = 60,
     seed: int | Sequence[int] = 0,
     refine: bool = True,
+    jobs: int = 1,
     out: str | os.PathLike | None = None,
     device: str = "cpp",
     method: str | None = None,
@@ -77,12 +80,24 @@ def fit(
         for each protocol, see `targets_of`.
     free
         Name to range of each value to find, such as ``{"g_NaP": "0.05..0.3 mS/cm**2"}``; None for a
-        quarter to four times the value.  Names are those of ``--set``.  A range above 0 is
-        searched on a logarithmic scale.
+        quarter to four times the value, for a potential 20 mV around it.  Names are those of
+        ``--set``.  A range above 0 is searched on a logarithmic scale.
     protocol
         A protocol or a list of them, under which model and target are compared.
     unseen, unseen_data
         Protocols that only judge the fit, and their data if `data` is not a model.
+    passive
+        Values that are found first, from the hyperpolarising sweeps of a recorded cell alone, by
+        the potential; names and ranges as in `free`: ``["g_L", "E_L", "area"]``; without a range,
+        from a twentieth to twenty times.  A value in both is searched again from there.  The area
+        of the membrane begins at the capacitance of `cell_properties` by the model's specific
+        capacitance, and the model's potentials at the cell's resting potential.
+    series_resistance
+        Series resistance of the electrode that the amplifier did not compensate, ``"12 Mohm"``, or
+        ``"estimate"`` for that of `cell_properties`.  Its voltage is subtracted from the recorded
+        potential.
+    junction
+        Liquid junction potential, ``"10 mV"``, subtracted from the recorded potential.
     cost
         ``"features"`` (differences in units of their spread), ``"voltage"`` (away from spikes),
         ``"spikes"`` (coincidence factor), ``"fi"`` (rates), a list of them, or names with weights.
@@ -98,6 +113,8 @@ def fit(
     refine
         Whether least squares on the potential follow the search, if the target has potentials.  The
         refined values are taken only if the cost does not become worse.
+    jobs
+        Number of processes; each runs the search of one seed at a time.
     out
         Folder for the files of `Fit.save` and the history.  The same call with the same folder goes
         on where it was interrupted, with the same result.
@@ -128,48 +145,53 @@ def fit(
     checks.one_of(optimiser, OPTIMISERS, "unknown optimiser")
     population = checks.whole(population, "population", least=4, most=MOST_CANDIDATES)
     generations = checks.whole(generations, "generations", least=1, most=MOST_GENERATIONS)
-    seeds = _seeds(seed)
-    model = as_model(model)
-    is_target = is_model(data)
-    check_step_and_method([model, as_model(data)] if is_target else [model], dt, method)
-    protocols, others = _protocols(protocol, "protocol"), _protocols(unseen, "unseen")
-    if not protocols:
-        raise DendrosimError("fit needs at least one protocol")
-    found = read_free(free, model, [*protocols, *others])
+    seeds, jobs = _seeds(seed), checks.whole(jobs, "jobs", least=1, most=MAX_JOBS)
+    refine = checks.flag(refine, "refine")
     runs = Runs(device, method, None if dt is None else time_step(dt, "dt"), dtype, threads)
-    targets = targets_of(data, protocols, runs)
-    judged = (
-        targets_of(_unseen(data, unseen_data, others), others, runs, "unseen") if others else []
+    electrode = read_electrode(series_resistance, junction)
+    stage = _stage(as_model(model), data, free, protocol, unseen, unseen_data, passive, electrode,
+                   runs)  # fmt: skip
+    found = read_free(free, stage.model, [t.protocol for t in [*stage.targets, *stage.judged]])
+    weighed = read_cost(
+        cost, stage.targets, read_features(features), {} if spread is None else spread
     )
-    weighed = read_cost(cost, targets, read_features(features), {} if spread is None else spread)
     folder = None if out is None else make_folder(path_text(out, "fit"))
     meta = settings_of(
-        model, found, targets, weighed, seeds, optimiser, population, generations, runs
+        stage.model, found, stage.targets, weighed, seeds, optimiser, population, generations, runs
     )
     if folder is not None:
         check_folder(folder, meta)
-    problem = Problem(model, found, targets, weighed, runs)
-    histories = {}
-    with progress_bar(progress, f"fitting {model.name}") as tell:
-        told = 0
-
-        def count(_: int) -> None:
-            nonlocal told
-            told += 1
-            if tell is not None:
-                tell(min(1.0, told / (generations * len(seeds))))
-
-        for one in seeds:
-            path = None if folder is None else folder / f"candidates_{one}.csv"
-            histories[one] = History(path, [f.key for f in found])
-            search(
-                optimiser, problem.costs, histories[one], problem.start, population=population,
-                generations=generations, seed=one, tell=count,
-            )  # fmt: skip
-    result = _result(problem, histories, judged, checks.flag(refine, "refine"), meta)
+    problem = Problem(stage.model, found, stage.targets, weighed, runs)
+    histories = searches(
+        problem, seeds, optimiser=optimiser, population=population, generations=generations,
+        folder=folder, jobs=jobs, progress=progress,
+    )  # fmt: skip
+    result = conclude(problem, histories, stage, refine, meta)
     if folder is not None:
         result.save(folder)
     return result
+
+
+def _stage(
+    model: Model, data: Any, free: Any, protocol: Any, unseen: Any, unseen_data: Any, passive: Any,
+    electrode: Electrode, runs: Runs,
+) -> Stage:  # fmt: skip
+    """Return the targets, and the model with its passive values."""
+    check_step_and_method(
+        [model, as_model(data)] if is_model(data) else [model], runs.dt, runs.method
+    )
+    protocols, others = _protocols(protocol, "protocol"), _protocols(unseen, "unseen")
+    if not protocols:
+        raise DendrosimError("fit needs at least one protocol")
+    names = read_free(free, model, [*protocols, *others])
+    if passive is not None:
+        names += read_free(passive, model, [*protocols, *others], "passive")
+    targets = targets_of(data, protocols, runs, electrode=electrode)
+    judged: list[Target] = []
+    if others:
+        own = _unseen(data, unseen_data, others)
+        judged = targets_of(own, others, runs, "unseen", electrode)
+    return passive_stage(model, targets, judged, passive, [one.key for one in names], runs)
 
 
 def _seeds(seed: Any) -> list[int]:
@@ -179,95 +201,6 @@ def _seeds(seed: Any) -> list[int]:
             f"seed = {checks.short(seed)} should have at least one seed, and none twice"
         )
     return seeds
-
-
-def _result(
-    problem: Problem, histories: Mapping[int, History], judged: Sequence[Target], refine: bool,
-    meta: Mapping[str, Any],
-) -> Fit:  # fmt: skip
-    bests = {seed: history.best for seed, history in histories.items()}
-    best = min(bests, key=lambda seed: bests[seed][1])
-    x, cost = bests[best]
-    notes, errors, condition = [], None, np.nan
-    if refine and least_squares.can_refine(problem.targets):
-        at_best = least_squares.residual(problem.respond(x[None])[0], problem.targets)
-        before = np.inf if at_best is None else float(np.sqrt(np.mean(at_best**2)))
-        refined = least_squares.refine(problem.respond, problem.targets, x)
-        if refined is None:
-            notes.append("Least squares on the potential were not possible: a step diverged.")
-        else:
-            after = float(problem.costs(refined.x[None])[0])
-            if after <= (1 + WORSE_PART) * cost + WORSE and refined.rms <= before:
-                x, cost = refined.x, after
-            else:
-                notes.append(
-                    f"Least squares on the potential would make the cost worse ({cost:.4g} to "
-                    f"{after:.4g}), so the values are those of the search."
-                )
-                refined = least_squares.linearised_at(problem.respond, problem.targets, x)
-        if refined is not None:
-            errors, condition = report.standard_errors(refined)
-            if condition > 1e3:
-                notes.append(
-                    f"The condition number is {condition:.3g}: the data hardly determine "
-                    f"{report.weakest(refined, problem.free)} (in parts of the ranges)."
-                )
-    notes += report.value_notes(problem.free, x, errors) + _doubts(problem, bests)
-    roles = [("fit", problem.targets), ("unseen", judged)]
-    shown: list[tuple[str, Target, list[Response] | None]] = []
-    for role, targets in roles:
-        if targets:
-            shown += [(role, t, r) for t, r in
-                      zip(targets, problem.respond(x[None], targets)[0], strict=True)]  # fmt: skip
-    return Fit(
-        problem.fitted(x), report.value_table(problem.free, x, errors),
-        report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
-        float(condition), tuple(notes), meta, tuple(shown),
-    )  # fmt: skip
-
-
-def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
-    """Return sentences about costs that are known to mislead, and about several optima."""
-    notes = []
-    names = set(problem.cost.weights)
-    if names in ({"voltage"}, {"spikes"}):
-        notes.append(
-            f"The cost was {names.pop()} alone, which can be small at wrong values: on "
-            "Kepecs-Wang, voltage alone ended 55 % off, and spike times alone were perfect with "
-            "g_c 60 % off. "
-            "Features do not have this fault."
-        )
-    least = min(cost for _, cost in bests.values())
-    good = [x for x, cost in bests.values() if cost <= 1.05 * least + 1e-9]
-    for k, one in enumerate(problem.free):
-        own = np.array([x[k] for x in good])
-        if np.ptp(own) > report.APART:
-            values = ", ".join(f"{one.shown(float(one.value(v))):.4g}" for v in own)
-            notes.append(
-                f"Seeds with equal costs disagree on {one.name}: {values} {one.unit}. The data do "
-                "not determine it."
-            )
-    return notes
-
-
-def _history(histories: Mapping[int, History]) -> pd.DataFrame:
-    rows = [
-        {"seed": seed, "evaluations": count, "best cost": best}
-        for seed, history in histories.items()
-        for count, best in history.best_by_evaluations()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _optima(free: Sequence[Free], bests: Mapping[int, tuple[Array, float]]) -> pd.DataFrame:
-    rows = []
-    for seed, (x, cost) in bests.items():
-        values = {
-            f"{one.name} ({one.unit})": one.shown(float(one.value(x[k])))
-            for k, one in enumerate(free)
-        }
-        rows.append({"seed": seed, "cost": cost, **values})
-    return pd.DataFrame(rows)
 
 
 def _protocols(given: Any, what: str) -> list[Protocol]:

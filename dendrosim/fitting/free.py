@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity
+from brian2 import Quantity, volt
 from numpy.typing import NDArray
 
 from dendrosim import checks
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, at
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import display_unit, parse_unit, quantity, unit_text, with_dim
 from dendrosim.simulation.protocol import Protocol
@@ -20,8 +20,9 @@ from dendrosim.sweeps.axes import set_value
 
 Array = NDArray[np.float64]
 
-#: A range that is not given goes from a quarter to four times the value.
-QUARTER = 4.0
+#: A range that is not given goes from a quarter to four times the value, and that of a potential
+#: from so much below to so much above it (V): the zero of a potential has no meaning.
+QUARTER, AROUND = 4.0, 20e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,9 @@ class Free:
     low, high
         Bounds in SI units.
     start
-        Value of the model in SI units, moved into the bounds.
+        Where a search begins, in SI units: the model's value, moved into the bounds.
+    own
+        The model's value in SI units.
     dim
         Dimension.
     log
@@ -46,6 +49,7 @@ class Free:
     low: float
     high: float
     start: float
+    own: float
     dim: Any
     log: bool
 
@@ -88,17 +92,22 @@ class Free:
 
 
 def read_free(
-    free: Mapping[str, Any] | Sequence[str], model: Model, protocols: Sequence[Protocol]
-) -> tuple[Free, ...]:
+    free: Mapping[str, Any] | Sequence[str], model: Model, protocols: Sequence[Protocol],
+    what: str = "free", factor: float = QUARTER,
+) -> tuple[Free, ...]:  # fmt: skip
     """Read the free values of a fit.
 
     Parameters
     ----------
     free
         Name to range, such as ``{"g_NaP": "0.05..0.3 mS/cm**2"}``; None for a quarter to four times
-        the value of the model.  A list of names is valid, too.
+        the value of the model, for a potential 20 mV around it.  A list of names is valid, too.
     model, protocols
         Owners of the values; a value of a stimulus must exist in every protocol.
+    what
+        Name of the argument in error messages.
+    factor
+        Part and multiple of a value that its range goes to if none is given.
 
     Raises
     ------
@@ -108,45 +117,48 @@ def read_free(
     listed = isinstance(free, Mapping) or (checks.is_row(free) and not isinstance(free, str))
     if not listed or not len(free):
         raise DendrosimError(
-            f"free = {checks.short(free)} should map names to ranges, such as "
+            f"{what} = {checks.short(free)} should map names to ranges, such as "
             "{'g_NaP': '0.05..0.3 mS/cm**2'}"
         )
-    ranges = free if isinstance(free, Mapping) else dict.fromkeys(checks.texts(free, "free"))
+    ranges = free if isinstance(free, Mapping) else dict.fromkeys(checks.texts(free, what))
     found: dict[str, Free] = {}
     for name, given in ranges.items():
-        key = full_name(str(name), [model], protocols[0], "free: ")
+        key = full_name(str(name), [model], protocols[0], f"{what}: ")
         for protocol in protocols[1:]:
-            full_name(key, [model], protocol, "free: ")
+            full_name(key, [model], protocol, f"{what}: ")
         if key in found:
-            raise DendrosimError(f"free: {key} is given twice")
-        found[key] = _free(key, given, model, protocols)
+            raise DendrosimError(f"{what}: {key} is given twice")
+        with at(what):
+            found[key] = _free(key, given, model, protocols, factor)
     return tuple(found.values())
 
 
-def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol]) -> Free:
+def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol], factor: float) -> Free:
     own = _own(key, model, protocols[0])
     if not isinstance(own, Quantity) or own.ndim:
-        raise DendrosimError(f"free: {key} is not one number that a fit could change")
+        raise DendrosimError(f"{key} is not one number that a fit could change")
     value = float(own)
-    if given is None:
+    if given is None and own.dim is volt.dim:
+        low, high = value - AROUND, value + AROUND
+    elif given is None:
         if not value:
-            raise DendrosimError(f"free: {key} is 0, so it needs a range, such as '0..1 mS/cm**2'")
-        low, high = sorted((value / QUARTER, value * QUARTER))
+            raise DendrosimError(f"{key} is 0, so it needs a range, such as '0..1 mS/cm**2'")
+        low, high = sorted((value / factor, value * factor))
     else:
         low, high = _bounds(key, given, own)
-    made = Free(key, low, high, min(max(value, low), high), own.dim, low > 0)
+    made = Free(key, low, high, min(max(value, low), high), value, own.dim, low > 0)
     for bound in (low, high):
         try:
             for protocol in protocols:
                 set_value(model, protocol, key, with_dim(bound, own.dim))
         except DendrosimError as error:
-            raise DendrosimError(f"free: {key} from {made.text}: {error}") from None
+            raise DendrosimError(f"{key} from {made.text}: {error}") from None
     return made
 
 
 def _bounds(key: str, given: Any, own: Quantity) -> tuple[float, float]:
     """Read ``"0.05..0.3 mS/cm**2"``, or a pair of quantities."""
-    where = f"free: {key}"
+    where = key
     if isinstance(given, str):
         low, dots, rest = given.partition("..")
         number, _, unit = rest.strip().partition(" ")

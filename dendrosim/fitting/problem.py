@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from dendrosim.fitting.costs import Cost
 from dendrosim.fitting.free import Free
-from dendrosim.fitting.responses import Runs, Target, respond
+from dendrosim.fitting.responses import Runs, respond
+from dendrosim.fitting.targets import Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import with_dim
+from dendrosim.simulation.protocol import Protocol
 from dendrosim.sweeps.axes import set_value
 
 Array = NDArray[np.float64]
@@ -39,10 +41,13 @@ class Problem:
         """Return the cost of each candidate."""
         return np.array([self.cost.of(self.targets, own) for own in self.respond(x)])
 
-    def fitted(self, x: Array) -> Model:
-        """Return the model at a position."""
-        model, protocol = self.model, self.targets[0].protocol
-        for k, one in enumerate(self.free):
-            value = with_dim(float(one.value(x[k])), one.dim)
-            model, protocol = set_value(model, protocol, one.key, value)
-        return model
+    def fitted(self, x: Array) -> tuple[Model, list[Protocol]]:
+        """Return the model and the protocols of the targets at a position."""
+        model, protocols = self.model, []
+        for target in self.targets:
+            model, protocol = self.model, target.protocol
+            for k, one in enumerate(self.free):
+                value = with_dim(float(one.value(x[k])), one.dim)
+                model, protocol = set_value(model, protocol, one.key, value)
+            protocols.append(protocol)
+        return model, protocols

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim.fitting.costs import Every
-from dendrosim.fitting.responses import Target
+from dendrosim.fitting.targets import Target
 
 Array = NDArray[np.float64]
 #: Positions to the responses of each candidate under each target's protocol.
@@ -78,8 +78,6 @@ def residual(responses: Every, targets: Sequence[Target], smoothing: float = 0.0
     smoothing
         Standard deviation of a Gaussian in s.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     parts = []
     samples = sum(len(r.times) for target in targets for r in target.responses)
     every = max(1, samples // SAMPLES)
@@ -93,9 +91,19 @@ def residual(responses: Every, targets: Sequence[Target], smoothing: float = 0.0
             times = wanted.times[inside]
             apart = np.interp(times, r.times, r.v) - wanted.v[inside]
             if smoothing:
-                apart = gaussian_filter1d(apart, smoothing / (times[1] - times[0]))
+                apart = _smoothed(apart, smoothing / (times[1] - times[0]))
             parts.append(apart[::every])
     return np.concatenate(parts)
+
+
+def _smoothed(values: Array, deviation: float) -> Array:
+    """Return values smoothed by a Gaussian; deviation in samples, mirrored at the ends."""
+    from scipy.signal import fftconvolve
+
+    reach = max(1, round(4 * deviation))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    padded = np.pad(values, reach, mode="symmetric")
+    return fftconvolve(padded, kernel / kernel.sum(), mode="valid")
 
 
 def refine(respond: Respond, targets: Sequence[Target], x: Array) -> Refined | None:

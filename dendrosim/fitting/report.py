@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,20 @@ from numpy.typing import NDArray
 
 from dendrosim.comparison.protocol_measures import mean_where_defined
 from dendrosim.fitting.costs import gamma, potential_error
-from dendrosim.fitting.features import Response
+from dendrosim.fitting.features import (
+    Feature,
+    Response,
+    distance,
+    read_features,
+    spreads,
+    vector,
+)
 from dendrosim.fitting.free import Free
 from dendrosim.fitting.refine import Refined
-from dendrosim.fitting.responses import Target
+from dendrosim.fitting.targets import Target
 
 Array = NDArray[np.float64]
+NONE = pd.Series(dtype=float)
 #: A value within this part of its range from a bound is called near it.
 NEAR = 0.01
 #: A value whose standard error is above this part of its range is not identified.
@@ -73,7 +82,12 @@ def weakest(refined: Refined, free: Sequence[Free]) -> str:
 def protocol_table(
     roles: Sequence[tuple[str, Target, Sequence[Response] | None]],
 ) -> pd.DataFrame:
-    """Return one row per protocol: spikes, coincidence factor and error of the potential."""
+    """Return one row per protocol: spikes, coincidence factor, errors of potential and features.
+
+    The ceiling of the coincidence factor is that between sweeps of a recorded cell with equal
+    commands; nan without such sweeps.  The error of the features is in spreads, see `distance`.
+    """
+    features = read_features(None)
     rows = []
     for role, target, responses in roles:
         row: dict[str, object] = {"protocol": target.name, "role": role}
@@ -87,16 +101,47 @@ def protocol_table(
             "spikes, target": sum(len(t.inside) for _, t in pairs),
             "spikes, fit": sum(len(r.inside) for r, _ in pairs),
             "coincidence factor": mean_where_defined(gammas),
+            "ceiling": _ceiling(target),
             "rms voltage error (mV)": float(np.sqrt(mean_where_defined(errors**2))) * 1e3,
+            "features (spreads)": _feature_error(pairs, features),
         }
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.drop(columns="ceiling") if table.get("ceiling", NONE).isna().all() else table
+
+
+def _feature_error(
+    pairs: Sequence[tuple[Response, Response]], features: Mapping[str, Feature]
+) -> float:
+    found = []
+    for response, target in pairs:
+        wanted = vector(target, features)
+        found.append(distance(vector(response, features), wanted, spreads(wanted, features, {})))
+    return float(np.sqrt(np.mean(np.square(found))))
+
+
+def _ceiling(target: Target) -> float:
+    """Return the mean coincidence factor between sweeps of equal commands; nan without any."""
+    if target.clamp is None:
+        return np.nan
+    command = target.clamp.between(*target.protocol.window)
+    found = [
+        gamma(target.responses[a], target.responses[b])
+        for a, b in combinations(range(command.shape[1]), 2)
+        if np.array_equal(command[:, a], command[:, b])
+    ]
+    return mean_where_defined(np.array(found)) if found else np.nan
 
 
 def value_notes(free: Sequence[Free], x: Array, errors: Array | None) -> list[str]:
-    """Return a sentence for each value at a bound, and for those that the data do not determine."""
+    """Return sentences on values that began outside, at a bound, or that are not determined."""
     notes = []
     for k, one in enumerate(free):
+        if not one.low <= one.own <= one.high:
+            notes.append(
+                f"{one.name}: the model's {one.shown(one.own):.4g} lies outside the range, so the "
+                f"search began at {one.shown(one.start):.4g} {one.unit}."
+            )
         for bound, near in (("lowest", x[k] <= NEAR), ("highest", x[k] >= 1 - NEAR)):
             if near:
                 notes.append(

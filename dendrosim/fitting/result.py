@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dendrosim.fitting.features import Response
-    from dendrosim.fitting.responses import Target
+    from dendrosim.fitting.targets import Target
+    from dendrosim.simulation.protocol import Protocol
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +49,13 @@ class Fit:
         Sentences on what a reader should doubt.
     meta
         Settings of the fit.
+    protocols
+        The fitted protocols, with the fitted values of their stimuli.
+    passive
+        The passive values that were found first, with the columns of `values`; None without them.
+    cell
+        Properties of a recorded cell and of the fitted model, measured in the same way on the
+        hyperpolarising sweeps; None without such sweeps.
     """
 
     model: Model
@@ -59,6 +67,9 @@ class Fit:
     condition: float
     notes: tuple[str, ...]
     meta: Mapping[str, Any]
+    protocols: tuple[Protocol, ...] = ()
+    passive: pd.DataFrame | None = None
+    cell: pd.DataFrame | None = None
     _shown: tuple[tuple[str, Target, list[Response] | None], ...] = ()
 
     def __repr__(self) -> str:
@@ -74,12 +85,15 @@ class Fit:
     def text(self, width: int = 100) -> str:
         """Return the report as text for a terminal."""
         width = checks.whole(width, "width", least=20)
-        shown = self.values.reset_index()
-        columns = {str(name): values.tolist() for name, values in shown.items()}
-        lines = [f"{self.model.name}: cost {self.cost:.4g}", ""]
-        lines += [*aligned(columns, width), ""]
-        columns = {str(name): values.tolist() for name, values in self.table.items()}
-        lines += aligned(columns, width, keys=2)
+        lines = [f"{self.model.name}: cost {self.cost:.4g}"]
+        tables = [("", self.values.reset_index(), 1), ("", self.table, 2)]
+        if self.cell is not None:
+            tables.insert(0, ("the cell and the model:", self.cell.reset_index(), 1))
+        if self.passive is not None:
+            tables.insert(0, ("passive values:", self.passive.reset_index(), 1))
+        for title, table, keys in tables:
+            columns = {str(name): values.tolist() for name, values in table.items()}
+            lines += ["", *([title] if title else []), *aligned(columns, width, keys=keys)]
         for note in self.notes:
             lines += ["", *textwrap.wrap(note, width)]
         return "\n".join(lines)
@@ -95,7 +109,10 @@ class Fit:
             "model": self.model.name, "cost": self.cost,
             "condition": self.condition if np.isfinite(self.condition) else None,
             "values": rows(self.values.reset_index()), "table": rows(self.table),
-            "optima": rows(self.optima), "notes": list(self.notes), "meta": dict(self.meta),
+            "optima": rows(self.optima),
+            "passive": None if self.passive is None else rows(self.passive.reset_index()),
+            "cell": None if self.cell is None else rows(self.cell.reset_index()),
+            "notes": list(self.notes), "meta": dict(self.meta),
         }  # fmt: skip
 
     def plot(self, path: str | os.PathLike | None = None) -> Figure:

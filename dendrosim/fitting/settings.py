@@ -16,7 +16,8 @@ from dendrosim.errors import DendrosimError
 from dendrosim.files import replacing
 from dendrosim.fitting.costs import Cost
 from dendrosim.fitting.free import Free
-from dendrosim.fitting.responses import Runs, Target
+from dendrosim.fitting.responses import Runs
+from dendrosim.fitting.targets import Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
 

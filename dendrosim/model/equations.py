@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
@@ -197,15 +198,21 @@ def dimension_of(expression: Expression, dims: Mapping[str, Dimension]) -> Dimen
     DendrosimError
         If its units do not agree.
     """
-    variables = {name: Variable(name, dimensions=dims[name]) for name in expression.names & {*dims}}
+    used = tuple((name, dims[name]) for name in sorted(expression.names & dims.keys()))
+    return _dimension(expression.text, used)
+
+
+# a fit checks the same equations once a generation
+@lru_cache(maxsize=4096)
+def _dimension(text: str, dims: tuple[tuple[str, Dimension], ...]) -> Dimension:
+    variables = {name: Variable(name, dimensions=dim) for name, dim in dims}
     variables |= DEFAULT_FUNCTIONS | DEFAULT_CONSTANTS
     try:
-        found = parse_expression_dimensions(expression.text, variables)
+        return parse_expression_dimensions(text, variables)
     except DimensionMismatchError as error:
         raise DendrosimError(f"{_one_line(error)}") from None
     except (TypeError, ValueError, SyntaxError, NotImplementedError) as error:
-        raise DendrosimError(f"{expression.text!r}: {_one_line(error)}") from None
-    return found
+        raise DendrosimError(f"{text!r}: {_one_line(error)}") from None
 
 
 def in_order(equations: Iterable[Equation]) -> list[Equation]:

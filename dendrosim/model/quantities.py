@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -143,9 +144,14 @@ def parse_unit(text: str, name: str = "unit") -> Quantity:
 
 
 def _unit(text: str) -> Quantity:
-    text = text.strip()
+    # a new quantity for each caller, because a quantity can be changed in place
+    return _quantity(*_scale_and_dim(text.strip()))
+
+
+@lru_cache(maxsize=1024)
+def _scale_and_dim(text: str) -> tuple[float, Dimension]:
     if text in ("", "1"):
-        return _quantity(1.0, DIMENSIONLESS)
+        return 1.0, DIMENSIONLESS
     if len(text) > MAX_UNIT:
         raise DendrosimError(f"{text!r} is too long for a unit")
     try:
@@ -159,7 +165,7 @@ def _unit(text: str) -> Quantity:
         scale = np.inf
     if not 0 < scale < np.inf:
         raise DendrosimError(f"the unit {text!r} is out of range")
-    return _quantity(scale, get_dimensions(unit))
+    return scale, get_dimensions(unit)
 
 
 #: Dimension of a current density.
@@ -206,7 +212,11 @@ def unit_text(dimension: Any) -> str:
     >>> unit_text(quantity("2.1 mS/cm**2").dim)
     'siemens/meter**2'
     """
-    dim = dimension if isinstance(dimension, Dimension) else get_dimensions(dimension)
+    return _unit_text(dimension if isinstance(dimension, Dimension) else get_dimensions(dimension))
+
+
+@lru_cache(maxsize=1024)
+def _unit_text(dim: Dimension) -> str:
     if dim is DIMENSIONLESS:
         return "1"
     for text in _NAMED_UNITS:
@@ -240,7 +250,11 @@ def with_dim(values: Any, dim: Dimension) -> Quantity:
 
 def display_unit(value: Any) -> str:
     """Return the usual unit of this field for a quantity of this dimension (``"mV"``)."""
-    dim = value if isinstance(value, Dimension) else get_dimensions(value)
+    return _display_unit(value if isinstance(value, Dimension) else get_dimensions(value))
+
+
+@lru_cache(maxsize=1024)
+def _display_unit(dim: Dimension) -> str:
     return next((text for text in _DISPLAY if parse_unit(text).dim is dim), unit_text(dim))
 
 

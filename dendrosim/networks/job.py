@@ -58,9 +58,9 @@ class NetworkJob:
         return self
 
     @property
-    def samples(self) -> dict[str, tuple[Array, float]]:
+    def samples(self) -> dict[str, signals.Sampled]:
         """The input: step length, and all samples side by side."""
-        return {"run_input": (self._side_by_side, self.dt)}
+        return {"run_input": signals.Sampled(self._side_by_side, self.dt)}
 
     @cached_property
     def _side_by_side(self) -> Array:
@@ -91,7 +91,7 @@ class NetworkJob:
                     zip(self.network.layers, self._values_of_layers, strict=True)
                 )
             ],
-            "input": [self.x.shape[0], self.x.shape[2], signals.room(self._side_by_side)[0]],
+            "input": [self.x.shape[0], self.x.shape[2], signals.room(self.samples["run_input"])[0]],
         }
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
+from dendrosim.devices.signals import Sampled
 from dendrosim.errors import DendrosimError, DendrosimWarning, at
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
@@ -40,13 +41,13 @@ class Inputs:
     values
         Name to SI value: a float, or an array of one value per neuron.
     samples
-        Name of a sampled signal to its values and time step.
+        Name of a sampled signal to its values.
     """
 
     neurons: int
     lines: list[str] = field(default_factory=list)
     values: dict[str, float | np.ndarray] = field(default_factory=dict)
-    samples: dict[str, tuple[np.ndarray, float]] = field(default_factory=dict)
+    samples: dict[str, Sampled] = field(default_factory=dict)
 
     def declare(self, name: str, value: Any, unit: Dimension, where: str = "") -> None:
         """Declare a parameter and store its value; an array has one value per neuron."""
@@ -103,8 +104,7 @@ def _stimuli(
         text = _stimulus_text(found, stimulus, name, duration, dim, place)
         sampled = stimulus.samples(duration, found.neurons, stream)
         if sampled is not None:
-            call = f"{name}_samples(t, i)" if sampled[0].ndim == 2 else f"{name}_samples(t)"
-            text = text.renamed({"samples": call})
+            text = text.renamed({"samples": _call(found, stimulus, name, sampled)})
             found.samples[f"{name}_samples"] = sampled
         flag = "" if SHAPES[stimulus.shape].smooth else " (constant over dt)"
         found.lines.append(f"{name} = {text.text} : {unit_text(dim)}{flag}")
@@ -116,6 +116,17 @@ def _stimuli(
         share = shares[place] if shares[place].size > 1 else shares[place].reshape(())
         found.declare(f"run_share_{place}", share, DIMENSIONLESS, f"areas.{place}")
     return sums
+
+
+def _call(found: Inputs, stimulus: Stimulus, name: str, sampled: Sampled) -> str:
+    """Return the text of a sampled signal, and declare the column of each neuron if needed."""
+    if sampled.values.ndim == 1:
+        return f"{name}_samples(t)"
+    if sampled.of_neurons:
+        return f"{name}_samples(t, i)"
+    column = f"{name}_column"
+    found.declare(column, np.asarray(stimulus.columns), DIMENSIONLESS, "sweeps")
+    return f"{name}_samples(t, int({column}))"
 
 
 def _through_scales(found: Inputs, model: Model, totals: Mapping[str, str]) -> None:

@@ -75,8 +75,8 @@ def other_grids(recording: Recording, protocol: Protocol) -> dict[str, Array]:
 def clamp_recording(protocol: Protocol, neurons: int) -> ClampRecording | None:
     """Return the current-clamp recording of a recorded stimulus, one sweep per neuron, or None."""
     checks.instance(protocol, Protocol, "protocol")
-    clamps = [s.recording for s in protocol.stimuli if s.shape == "recorded"]
-    return next((clamp for clamp in clamps if clamp.command.shape[1] == neurons), None)
+    played = [s for s in protocol.stimuli if s.shape == "recorded" and len(s.columns) == neurons]
+    return played[0].recording if played else None
 
 
 def clamp_doubts(protocol: Protocol, neurons: int) -> list[str]:
@@ -109,11 +109,11 @@ def onsets(protocol: Protocol, neurons: int) -> Array:
     window = protocol.window
     for stimulus in protocol.stimuli:
         start = spread(np.atleast_2d(np.asarray(stimulus.values["start"])), neurons)[0]
-        if stimulus.recording is not None:
-            clamp = stimulus.recording
+        if stimulus.shape == "recorded":
+            clamp = stimulus.played
             away = clamp.between(*window) != clamp.command[:1]
             at = np.where(away.any(0), window[0] + away.argmax(0) * clamp.dt, np.nan)
-            start = np.maximum(start, spread(at[None], neurons)[0])
+            start = np.maximum(start, spread(at[stimulus.columns][None], neurons)[0])
         first = np.fmin(first, start)
     return first
 

@@ -103,7 +103,7 @@ class NeuronJob:
         return self.plan.duration
 
     @property
-    def samples(self) -> Mapping[str, tuple[np.ndarray, float]]:
+    def samples(self) -> signals.Samples:
         """Sampled signals."""
         return self.plan.samples
 

@@ -49,8 +49,7 @@ class Plan:
     values
         Name to SI value: a float, or an array of one value per neuron.
     samples
-        Name of a sampled signal to its values, shape (samples,) or (samples, neurons), and its
-        time step.
+        Name of a sampled signal to its values.
     states
         Names of the state variables.
     potentials
@@ -73,7 +72,7 @@ class Plan:
     method: str | None
     neurons: int
     values: Mapping[str, float | np.ndarray]
-    samples: Mapping[str, tuple[np.ndarray, float]]
+    samples: signals.Samples
     states: tuple[str, ...]
     potentials: tuple[str, ...]
     record: tuple[str, ...]
@@ -93,7 +92,7 @@ class Plan:
     def structure(self) -> dict:
         """Every property whose change requires a new compilation, as plain values."""
         room = self.capacity
-        shapes = {name: signals.room(values, room) for name, (values, _) in self.samples.items()}
+        shapes = {name: signals.room(own, room) for name, own in self.samples.items()}
         return {
             "equations": self.equations, "update": self.update, "threshold": self.threshold,
             "refractory": self.refractory, "reset": self.reset, "method": self.method,

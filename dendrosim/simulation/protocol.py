@@ -80,7 +80,7 @@ class Protocol(Pickled):
         """Given duration; without one, the duration of a sweep of the recorded stimulus."""
         if self.given_duration is not None:
             return self.given_duration
-        seconds = [s.recording.duration for s in self.stimuli if s.shape == "recorded"]
+        seconds = [s.played.duration for s in self.stimuli if s.shape == "recorded"]
         return Quantity(max(seconds), dim=second.dim)
 
     @property
@@ -266,7 +266,7 @@ def _fields(
 
 def _driven(stimuli: Sequence[Stimulus], end: float) -> tuple[float, float]:
     """Return the default measured window of a protocol."""
-    windows = [s.recording.driven for s in stimuli if s.shape == "recorded"]
+    windows = [s.played.driven for s in stimuli if s.shape == "recorded"]
     # another stimulus also drives the neuron, so the window of the command is not sufficient
     if len(windows) < len(stimuli) or not windows:
         return 0.0, end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -45,12 +46,17 @@ def describe_run(
         "dt": plan.dt,
         "record_dt": plan.record_dt,
         "method": plan.method,
-        "versions": {
-            "dendrosim": version("dendrosim"),
-            "brian2": version("brian2"),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": dict(_versions()),
+    }
+
+
+@cache  # reading them from the installed packages takes milliseconds
+def _versions() -> Mapping[str, str]:
+    return {
+        "dendrosim": version("dendrosim"),
+        "brian2": version("brian2"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
     }
 
 

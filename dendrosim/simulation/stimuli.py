@@ -12,6 +12,7 @@ import numpy as np
 from brian2 import Quantity
 
 from dendrosim import checks
+from dendrosim.devices.signals import Sampled
 from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.expressions import Expression
 from dendrosim.model.quantities import quantity
@@ -69,7 +70,10 @@ class Stimulus(Pickled):
             hint = did_you_mean(key, self.keys)
             raise DendrosimError(f"{where}: {key} is not a key of {self.shape}; {hint}")
         into = values.pop("into", self.into)
-        return Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
+        new = Stimulus(into, self.shape, where=where, **{**self.values, **self.options, **values})
+        if "played" in self.__dict__ and _same_sweeps(self, new):
+            new.__dict__["played"] = self.played  # not read again from the file
+        return new
 
     def accepts(self, key: str) -> bool:
         """Whether `key` is a value or an option of this shape."""
@@ -90,6 +94,18 @@ class Stimulus(Pickled):
         """The `ClampRecording` of a ``recorded`` stimulus, None for other shapes."""
         if self.shape != "recorded":
             return None
+        recording, columns = self.played, self.columns
+        if len(columns) == recording.command.shape[1]:
+            return recording
+        return replace(
+            recording,
+            command=recording.command[:, columns],
+            voltage=recording.voltage[:, columns],
+        )
+
+    @cached_property
+    def played(self) -> Any:
+        """The `ClampRecording` of a ``recorded`` stimulus, with each of its sweeps once."""
         from dendrosim.current_clamp.recorded import read_abf
         from dendrosim.measures.spike_detection import DEFAULT
 
@@ -105,7 +121,18 @@ class Stimulus(Pickled):
         }
         if rule:
             given["rule"] = replace(DEFAULT, **rule)
-        return read_abf(self.options["file"], self.options["sweeps"], **given)
+        sweeps = self.options["sweeps"]
+        once = None if sweeps is None else list(dict.fromkeys(sweeps))
+        return read_abf(self.options["file"], once, **given)
+
+    @property
+    def columns(self) -> list[int]:
+        """For each sweep of a ``recorded`` stimulus, its column in `played`."""
+        sweeps = self.options["sweeps"]
+        if sweeps is None:
+            return list(range(self.played.command.shape[1]))
+        place = {sweep: k for k, sweep in enumerate(dict.fromkeys(sweeps))}
+        return [place[sweep] for sweep in sweeps]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -113,8 +140,8 @@ class Stimulus(Pickled):
         sizes = {key: value.size for key, value in self.values.items() if value.ndim}
         if isinstance(self.options.get("seed"), list):
             sizes["seed"] = len(self.options["seed"])
-        if self.recording is not None and self.recording.command.shape[1] > 1:
-            sizes["sweeps"] = self.recording.command.shape[1]
+        if self.shape == "recorded" and len(self.columns) > 1:
+            sizes["sweeps"] = len(self.columns)
         return sizes
 
     def grid(self, key: str) -> Quantity:
@@ -125,10 +152,8 @@ class Stimulus(Pickled):
             value = self.values.get(key, self.options.get(key))
         return value if isinstance(value, Quantity) else quantity(list(value))
 
-    def samples(
-        self, duration: float, neurons: int, stream: int = 0
-    ) -> tuple[np.ndarray, float] | None:
-        """Return the sampled signal of this shape and its time step in seconds, or None.
+    def samples(self, duration: float, neurons: int, stream: int = 0) -> Sampled | None:
+        """Return the sampled signal of this shape, or None.
 
         Parameters
         ----------
@@ -141,14 +166,12 @@ class Stimulus(Pickled):
 
         Returns
         -------
-        values : ndarray
-            Shape (samples,) or, with one column per neuron, (samples, neurons).
-        dt : float
+        Sampled
+            With one column per neuron, or for ``recorded`` one per different sweep, see `columns`.
         """
         if self.shape == "recorded":
-            command = self.recording.command
-            one = command.shape[1] == 1
-            return (command[:, 0] if one else spread(command, neurons)), self.recording.dt
+            command = self.played.command[: samples_over(duration, self.played.dt)]
+            return Sampled(command, self.played.dt, of_neurons=False)
         if self.shape != "ou":
             return None
         dt, tau = float(self.values["sample"]), float(self.values["tau"])
@@ -168,7 +191,7 @@ class Stimulus(Pickled):
         noise[1:] *= np.sqrt(1 - decay**2)
         path = lfilter([1.0], [1.0, -decay], noise, axis=0)
         own = self.options["independent"] or columns > 1
-        return (spread(path, neurons) if own else path[:, 0]), dt
+        return Sampled(spread(path, neurons) if own else path[:, 0], dt)
 
     def _seeds(self, neurons: int, stream: int) -> list[np.random.SeedSequence]:
         """Return the seeds of the noise: one in all, one per point, or one per neuron.
@@ -197,12 +220,25 @@ class Stimulus(Pickled):
         values.setdefault("stop", np.array([[duration]]))
         sampled = self.samples(duration, neurons, stream)
         if sampled is not None:
-            signal, step = sampled
-            signal = signal[sample_at(times[:, 0], step, len(signal))]
+            signal = sampled.values
+            signal = signal[sample_at(times[:, 0], sampled.dt, len(signal))]
+            if signal.ndim == 2 and not sampled.of_neurons:
+                signal = spread(signal[:, self.columns], neurons)
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
         values["gate"] = WINDOW(values)
         result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
+
+
+def _same_sweeps(one: Stimulus, other: Stimulus) -> bool:
+    """Whether two recorded stimuli play the same sweeps of a file, perhaps repeated."""
+    a, b = ({k: v for k, v in s.options.items() if k != "sweeps"} for s in (one, other))
+    first, second = (
+        None if s.options["sweeps"] is None else list(dict.fromkeys(s.options["sweeps"]))
+        for s in (one, other)
+    )
+    every = first is None and second == list(range(one.played.command.shape[1]))
+    return a == b and (first == second or every)
 
 
 def changed_stimuli(

@@ -168,16 +168,10 @@ def _different(seeds: Sequence[int], each: int, width: int) -> list[int]:
 
 def neurons_at_once(protocol: Protocol, most: int) -> int:
     """Return how many neurons a run may have, so that its sampled signals fit into memory."""
-    each = protocol.size
     limit = most
     for stimulus in protocol.stimuli:
-        own = stimulus.shape == "ou" or (stimulus.recording is not None and each > 1)
-        if own:
-            step = (
-                stimulus.recording.dt
-                if stimulus.recording is not None
-                else float(stimulus.values["sample"])
-            )
+        if stimulus.shape == "ou":
+            step = float(stimulus.values["sample"])
             samples = 1 << (samples_over(float(protocol.duration), step) - 1).bit_length()
             limit = min(limit, max(WIDTH, MAX_SAMPLES // samples))
     return limit

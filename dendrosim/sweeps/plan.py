@@ -163,8 +163,8 @@ def protocol_text(protocol: Protocol) -> dict[str, Any]:
     """Return everything that a protocol is, as plain values."""
     stimuli = describe_stimuli(protocol)
     for stimulus, own in zip(protocol.stimuli, stimuli, strict=True):
-        if stimulus.recording is not None:  # the file may have changed
-            own["command"] = hashlib.sha256(stimulus.recording.command.tobytes()).hexdigest()[:16]
+        if stimulus.shape == "recorded":  # the file may have changed
+            own["command"] = hashlib.sha256(stimulus.played.command.tobytes()).hexdigest()[:16]
     return {
         "name": protocol.name,
         "duration": describe(protocol.duration),

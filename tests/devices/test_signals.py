@@ -25,10 +25,16 @@ def run(stimuli, duration="20 ms", **options):
 
 @given(st.integers(1, 10**6))
 def test_room_is_the_next_power_of_two(n):
-    size, columns = signals.room(np.broadcast_to(0.0, n))
+    def sampled(*shape, **options):
+        return signals.Sampled(np.broadcast_to(0.0, shape), 1e-3, **options)
+
+    size, columns = signals.room(sampled(n))
     assert size.bit_count() == 1 and n <= size < 2 * n and not columns
-    assert signals.room(np.broadcast_to(0.0, (n, 7))) == (size * 7, True)
-    assert signals.room(np.broadcast_to(0.0, (n, 7)), 16) == (size * 16, True)
+    assert signals.room(sampled(n, 7)) == (size * 7, True)
+    assert signals.room(sampled(n, 7), 16) == (size * 16, True)
+    # columns that neurons share do not grow with the neurons
+    assert signals.room(sampled(n, 7, of_neurons=False), 1024) == (size * 8, True)
+    assert signals.room(sampled(n, 17, of_neurons=False), 1024) == (size * 32, True)
 
 
 @given(

@@ -17,7 +17,8 @@ from dendrosim.fitting.free import read_free
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.refine import Refined, refine
 from dendrosim.fitting.report import standard_errors, value_notes
-from dendrosim.fitting.responses import Runs, targets_of
+from dendrosim.fitting.responses import Runs
+from dendrosim.fitting.targets import targets_of
 
 KEPECS = ds.load_model("kepecs_wang_2000")
 TRUTH = {"g_c": 1.0, "g_NaP": 0.12, "g_KS": 0.8, "g_Na": 55.0}  # mS/cm^2, of the model file

@@ -1,0 +1,128 @@
+"""From the searches of a fit to its result: least squares, errors, tables and doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dendrosim.fitting import refine as least_squares
+from dendrosim.fitting import report
+from dendrosim.fitting.cell import cell_table, electrode_notes
+from dendrosim.fitting.features import Response
+from dendrosim.fitting.free import Free
+from dendrosim.fitting.passive_stage import Stage
+from dendrosim.fitting.problem import Problem
+from dendrosim.fitting.result import Fit
+from dendrosim.fitting.search import History
+from dendrosim.fitting.targets import Target
+
+Array = NDArray[np.float64]
+#: Least squares may make the cost worse by this part, and by this: noise of a recording changes
+#: features such as peaks, but hardly the values with the least squares.
+WORSE_PART, WORSE = 0.25, 0.1
+
+
+def conclude(
+    problem: Problem, histories: Mapping[int, History], stage: Stage, refine: bool,
+    meta: Mapping[str, Any],
+) -> Fit:  # fmt: skip
+    """Return the result of a fit from the histories of its searches."""
+    bests = {seed: history.best for seed, history in histories.items()}
+    x, cost = min(bests.values(), key=lambda best: best[1])
+    notes: list[str] = []
+    errors, condition = None, np.nan
+    if refine and least_squares.can_refine(problem.targets):
+        x, cost, refined = _refined(problem, x, cost, notes)
+        if refined is not None:
+            errors, condition = report.standard_errors(refined)
+            if condition > 1e3:
+                notes.append(
+                    f"The condition number is {condition:.3g}: the data hardly determine "
+                    f"{report.weakest(refined, problem.free)} (in parts of the ranges)."
+                )
+    notes += report.value_notes(problem.free, x, errors) + _doubts(problem, bests)
+    notes += [*stage.notes, *electrode_notes(problem.targets)]
+    roles = [("fit", problem.targets), ("unseen", stage.judged)]
+    shown: list[tuple[str, Target, list[Response] | None]] = []
+    for role, targets in roles:
+        if targets:
+            shown += [(role, t, r) for t, r in
+                      zip(targets, problem.respond(x[None], targets)[0], strict=True)]  # fmt: skip
+    model, protocols = problem.fitted(x)
+    return Fit(
+        model, report.value_table(problem.free, x, errors),
+        report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
+        float(condition), tuple(notes), meta, tuple(protocols), stage.values,
+        cell_table(model, [replace(t, protocol=p) for t, p in
+                           zip(problem.targets, protocols, strict=True)], problem.runs),
+        tuple(shown),
+    )  # fmt: skip
+
+
+def _refined(
+    problem: Problem, x: Array, cost: float, notes: list[str]
+) -> tuple[Array, float, least_squares.Refined | None]:
+    """Return position and cost after least squares, if they are no worse; add to the notes."""
+    at_best = least_squares.residual(problem.respond(x[None])[0], problem.targets)
+    before = np.inf if at_best is None else float(np.sqrt(np.mean(at_best**2)))
+    refined = least_squares.refine(problem.respond, problem.targets, x)
+    if refined is None:
+        notes.append("Least squares on the potential were not possible: a step diverged.")
+        return x, cost, None
+    after = float(problem.costs(refined.x[None])[0])
+    if after <= (1 + WORSE_PART) * cost + WORSE and refined.rms <= before:
+        return refined.x, after, refined
+    notes.append(
+        f"Least squares on the potential would make the cost worse ({cost:.4g} to {after:.4g}), "
+        "so the values are those of the search."
+    )
+    return x, cost, least_squares.linearised_at(problem.respond, problem.targets, x)
+
+
+def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
+    """Return sentences about costs that are known to mislead, and about several optima."""
+    notes = []
+    names = set(problem.cost.weights)
+    if names in ({"voltage"}, {"spikes"}):
+        notes.append(
+            f"The cost was {names.pop()} alone, which can be small at wrong values: on "
+            "Kepecs-Wang, voltage alone ended 55 % off, and spike times alone were perfect with "
+            "g_c 60 % off. "
+            "Features do not have this fault."
+        )
+    least = min(cost for _, cost in bests.values())
+    good = [x for x, cost in bests.values() if cost <= 1.05 * least + 1e-9]
+    for k, one in enumerate(problem.free):
+        own = np.array([x[k] for x in good])
+        if np.ptp(own) > report.APART:
+            values = ", ".join(f"{one.shown(float(one.value(v))):.4g}" for v in own)
+            notes.append(
+                f"Seeds with equal costs disagree on {one.name}: {values} {one.unit}. The data do "
+                "not determine it."
+            )
+    return notes
+
+
+def _history(histories: Mapping[int, History]) -> pd.DataFrame:
+    rows = [
+        {"seed": seed, "evaluations": count, "best cost": best}
+        for seed, history in histories.items()
+        for count, best in history.best_by_evaluations()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _optima(free: Sequence[Free], bests: Mapping[int, tuple[Array, float]]) -> pd.DataFrame:
+    rows = []
+    for seed, (x, cost) in bests.items():
+        values = {
+            f"{one.name} ({one.unit})": one.shown(float(one.value(x[k])))
+            for k, one in enumerate(free)
+        }
+        rows.append({"seed": seed, "cost": cost, **values})
+    return pd.DataFrame(rows)

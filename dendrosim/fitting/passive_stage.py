@@ -1,0 +1,167 @@
+"""The passive values of a recorded cell: fitted first, to its hyperpolarising sweeps alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from brian2 import meter, volt
+
+from dendrosim.current_clamp.passive import cell_properties
+from dendrosim.errors import DendrosimError
+from dendrosim.fitting import refine as least_squares
+from dendrosim.fitting import report
+from dendrosim.fitting.cell import hyperpolarised, recorded_stimulus
+from dendrosim.fitting.costs import read_cost
+from dendrosim.fitting.features import FEATURES
+from dendrosim.fitting.free import read_free
+from dendrosim.fitting.problem import Problem
+from dendrosim.fitting.responses import Runs
+from dendrosim.fitting.search import History, search
+from dendrosim.fitting.targets import Target, all_sweeps
+from dendrosim.model.model import Model
+from dendrosim.model.quantities import UNITS, with_dim
+from dendrosim.simulation.value_names import full_name
+from dendrosim.sweeps.axes import set_value
+
+#: Candidates per generation and generations of the search, before least squares.
+POPULATION, GENERATIONS = 16, 20
+#: A passive value without a range is searched from this part to this multiple of it.  Cells differ
+#: in their leak by more than in other conductances, and the search is cheap.
+WIDE = 20.0
+_CAPACITANCE = (UNITS["farad"] / UNITS["meter"] ** 2).dim
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """The model and the targets with the passive values that were found.
+
+    Attributes
+    ----------
+    model, targets, judged
+        The targets, fitted and unseen, have the fitted values in their protocols.
+    values
+        One row per value, as `Fit.values`; None without a passive stage.
+    notes
+        Sentences on what a reader should doubt.
+    """
+
+    model: Model
+    targets: list[Target]
+    judged: list[Target]
+    values: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+
+def passive_stage(
+    model: Model, targets: Sequence[Target], judged: Sequence[Target], passive: Any, free: Any,
+    runs: Runs,
+) -> Stage:  # fmt: skip
+    """Fit the passive values, with the membrane's area from the cell's capacitance as its start.
+
+    Parameters
+    ----------
+    targets, judged
+        Fitted and unseen targets.
+    passive
+        Names, or names with ranges, as of `fit`'s ``free``; empty or None for none.
+    free
+        Those of the fit itself, whose area starts from the capacitance as well.
+
+    Raises
+    ------
+    DendrosimError
+        If there is no recorded cell, or none of its fitted sweeps is hyperpolarising.
+    """
+    stage = _at_rest(Stage(model, list(targets), list(judged)))
+    stage = _with_area(stage, [*(passive or ()), *free])
+    if passive is None or (isinstance(passive, Mapping | Sequence) and not len(passive)):
+        return stage
+    quiet = [one for target in stage.targets for one in hyperpolarised(target)]
+    if not quiet:
+        raise DendrosimError(
+            "passive values are fitted to sweeps below the holding current without spikes, and "
+            "the fitted data have none; add such sweeps of a recorded cell"
+        )
+    found = read_free(
+        passive, stage.model, [t.protocol for t in [*quiet, *stage.judged]], "passive", WIDE
+    )
+    cost = read_cost("voltage", quiet, FEATURES, {})
+    problem = Problem(stage.model, found, quiet, cost, runs)
+    history = History(None, [one.key for one in found])
+    search("cma", problem.costs, history, problem.start, population=POPULATION,
+           generations=GENERATIONS, seed=0)  # fmt: skip
+    x, _ = history.best
+    refined = least_squares.refine(problem.respond, quiet, x)
+    errors = None
+    if refined is not None:
+        x, (errors, _) = refined.x, report.standard_errors(refined)
+    changes = {one.key: with_dim(float(one.value(x[k])), one.dim) for k, one in enumerate(found)}
+    notes = report.value_notes(found, x, errors)
+    return replace(
+        _changed(stage, changes), values=report.value_table(found, x, errors), notes=tuple(notes)
+    )
+
+
+def _at_rest(stage: Stage) -> Stage:
+    """Let the potentials of the model begin at the resting potential of the recorded cell."""
+    target = next((t for t in stage.targets if t.clamp is not None), None)
+    if target is None:
+        return stage
+    before = []
+    for response in target.responses:
+        if response.v is not None:
+            before.append(response.v[response.times < response.start])
+    rest = float(np.median(np.concatenate(before))) if before and before[0].size else None
+    model = stage.model
+    states = [v for v in model.potentials.values() if model.dims[v] is volt.dim]
+    if rest is None or model.kind == "discrete":
+        return stage
+    return _changed(stage, {f"initial.{name}": with_dim(rest, volt.dim) for name in states})
+
+
+def _with_area(stage: Stage, names: Sequence[str]) -> Stage:
+    """Start the search of an area at the cell's capacitance by the model's specific one."""
+    target = next((t for t in stage.targets if t.clamp is not None), None)
+    specific = [p.value for p in stage.model.parameters.values() if p.value.dim is _CAPACITANCE]
+    if target is None or len(specific) != 1 or specific[0].ndim:
+        return stage
+    number, own = recorded_stimulus(target.protocol)
+    key = f"stimuli.{number}.area"
+    if "area" not in own.values:
+        return stage
+    keys = [full_name(str(name), [stage.model], target.protocol, "free: ") for name in names]
+    if key not in keys:
+        return stage
+    try:
+        cell = cell_properties(all_sweeps(target.protocol))
+    except DendrosimError:  # no hyperpolarising step: the area of the protocol is the start
+        return stage
+    area = with_dim(cell.capacitance / float(specific[0]), (meter**2).dim)
+    return _changed(stage, {key: area})
+
+
+def _changed(stage: Stage, changes: Mapping[str, Any]) -> Stage:
+    """Return a stage with other values in its model and in every protocol."""
+    model = stage.model
+
+    def moved(targets: Sequence[Target]) -> list[Target]:
+        found = []
+        for target in targets:
+            protocol = target.protocol
+            for key, value in changes.items():
+                if key.startswith("stimuli."):
+                    _, protocol = set_value(model, protocol, key, value)
+            found.append(replace(target, protocol=protocol))
+        return found
+
+    own: dict[str, Any] = {"parameters": {}, "initial": {}}
+    for key, value in changes.items():
+        kind, _, name = key.partition(".")
+        if kind in own:
+            own[kind][name] = value
+    model = model.with_(**own)
+    return replace(stage, model=model, targets=moved(stage.targets), judged=moved(stage.judged))
