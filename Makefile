@@ -3,12 +3,14 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install -qq
+# Python compiles a module when it is first imported; compiling all that is installed takes longer
+# than installing it.
+PIP    := $(BIN)/python -m pip install -qq --no-compile
 
 # brian2cuda pins an older Brian2, so the CUDA tests have an environment of their own.
 CUDA_VENV := .venv-cuda
 CUDA_BIN  := $(CUDA_VENV)/bin
-CUDA_PIP  := $(CUDA_BIN)/python -m pip install -qq
+CUDA_PIP  := $(CUDA_BIN)/python -m pip install -qq --no-compile
 
 # An environment is installed again only when one of these has changed since.
 INPUTS := setup.py pyproject.toml constraints.txt

@@ -79,7 +79,7 @@ def cell(tmp_path):
 
 
 def run(protocol):
-    return ds.simulate(ds.load_model("pinsky_rinzel_1994"), protocol, device="numpy", dt="0.05 ms")
+    return ds.simulate(ds.load_model("pinsky_rinzel_1994"), protocol, dt="0.05 ms")
 
 
 def test_a_window_beyond_the_recording_is_refused(cell):
@@ -142,7 +142,7 @@ def test_one_seed_does_not_replace_a_grid_of_seeds(capsys):
 def test_what_was_found_is_printed_for_several_neurons_of_a_sweep(cell, capsys):
     path = cell.stimuli[0].options["file"]
     arguments = ["run", "pinsky_rinzel_1994", "recorded", "--recording", str(path),
-                 "--device", "numpy", "--dt", "0.05 ms", "--n", "2"]  # fmt: skip
+                 "--dt", "0.05 ms", "--n", "2"]  # fmt: skip
     assert main(arguments) == 0
     assert "\nfound: potential 'Vm', command 'Inj'; 3 sweeps" in capsys.readouterr().out
 

@@ -46,7 +46,7 @@ def fitted(model, data, free, protocol, **options):
 
 
 def lif(**options):
-    given = {"device": "numpy", "population": 8, "generations": 6, **options}
+    given = {"population": 8, "generations": 6, **options}
     target = ds.load_model("lif").with_(parameters={"beta": "0.9"})
     return fitted("lif", given.pop("data", target), given.pop("free", {"beta": "0.7..0.99"}),
                   given.pop("protocol", LIF), **given)  # fmt: skip

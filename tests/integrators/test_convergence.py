@@ -1,6 +1,8 @@
 """Each integration method has its theoretical order, for constant and changing inputs; and the
 linear models obey superposition."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -44,6 +46,7 @@ def smooth_inputs():
     )  # fmt: skip
 
 
+@cache  # several tests compare the same runs
 def state_at_the_end(method, dt):
     """Return all states at 2.4 ms, in mV and 1: shape (states, neurons)."""
     model = ds.load_model("kepecs_wang_2000").with_(initial={"v_s": "-70 mV", "n": "0.05"})

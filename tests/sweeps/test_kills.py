@@ -25,7 +25,7 @@ axes = {"g_c": "uniform(5, 15) mS/cm**2", "g_NaP": "uniform(0.1, 0.3) mS/cm**2"}
 if __name__ == "__main__":
     engine = %(engine)s
     try:
-        ds.sweep("kepecs_wang_2000", protocol, axes, design="sobol", n=2048, chunk=128,
+        ds.sweep("kepecs_wang_2000", protocol, axes, design="sobol", n=1024, chunk=64,
                  engine=engine, out=sys.argv[1], spikes=True, traces=["v_s"], record_dt="1 ms",
                  progress=False)
     except ds.DendrosimError as error:
@@ -97,9 +97,9 @@ def killed(tmp_path, engine, whom, kills, unbroken):
         assert run.returncode == 0 or "goes on with the others" in told, told
         end(run)
     mine, whole = ds.load_sweep(store), ds.load_sweep(unbroken)
-    assert mine.counts["done"] == 2048
+    assert mine.counts["done"] == 1024
     assert mine.to_xarray().drop_attrs().identical(whole.to_xarray().drop_attrs())
-    for k in range(0, 2048, 101):
+    for k in range(0, 1024, 101):
         assert np.array_equal(mine.spikes(k)[0], whole.spikes(k)[0])
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".killed") and whom != "driver"]
     return count

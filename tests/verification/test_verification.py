@@ -348,15 +348,16 @@ def test_samples_keep_their_numbers_in_parts(monkeypatch, rng):
     assert whole.first[columns].equals(parts.first[columns])
 
 
-def test_every_device_and_the_command(tmp_path, capsys, rng):
+@pytest.mark.parametrize("runtime", ["numpy", pytest.param("cython", marks=pytest.mark.slow)])
+def test_every_device_and_the_command(tmp_path, capsys, rng, runtime):
     network = random_network("lstm_lif", "lif", n=8)
     network.save(tmp_path / "net.safetensors")
     np.save(tmp_path / "x.npy", rng.random((3, 50, 5)))
     arguments = ["verify", str(tmp_path / "net.safetensors"), "--input", str(tmp_path / "x.npy")]
-    assert main([*arguments, "--device", "torch", "cython", "cpp", "--json"]) == 0
+    assert main([*arguments, "--device", "torch", runtime, "cpp", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["equal"] and found["first"] == []
-    assert found["meta"]["devices"] == ["torch", "cython", "cpp"]
+    assert found["meta"]["devices"] == ["torch", runtime, "cpp"]
     assert [row["differing"] for row in found["pairs"]] == [0] * 6
     assert all(row["spikes"] > 0 for row in found["pairs"])
     for devices in (["--device", "torch,numpy"], ["--device", "torch", "--device", "numpy"]):
