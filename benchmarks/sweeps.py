@@ -1,15 +1,18 @@
 """What packing, storing and sharing a sweep cost, and how fast a fit is.
 
-    python benchmarks/sweeps.py [--full]
+    python benchmarks/sweeps.py [--full] [--modelfitting /tmp/modelfitting/bin/python]
 
 Kepecs-Wang, four conductances of a Sobol sequence, one neuron each, rk4 at 0.02 ms.  Beside the
 sweep: one `simulate` call with as many neurons, and a loop of `simulate` calls.  Small: 1,024
-points of 200 ms; --full: 4,096 points of 1 s.
+points of 200 ms; --full: 4,096 points of 1 s.  Beside the fit: brian2modelfitting, by the Python of
+an environment that has it, and a loop of `simulate` calls with the same features.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,8 +20,10 @@ from pathlib import Path
 import numpy as np
 from brian2 import Quantity
 from common import interleaved, processor_seconds, save, table
+from peers import PROGRAMS, installed
 
 import dendrosim as ds
+from dendrosim.fitting.features import Response, read_features, vector
 
 MODEL = "kepecs_wang_2000"
 RANGES = {"g_c": (0.25, 4.0), "g_NaP": (0.05, 0.5), "g_KS": (0.2, 2.5), "g_Na": (15.0, 150.0)}
@@ -78,33 +83,100 @@ def wall(run: object, *arguments: object) -> float:
     return time.perf_counter() - began
 
 
+STEP = ds.Protocol(
+    "500 ms",
+    [ds.Stimulus("dendrite", "step", amplitude="1 uA/cm**2", start="50 ms", stop="450 ms")],
+)
+POPULATION, GENERATIONS = 64, 20
+
+
 def fits() -> dict:
     """Return evaluations per processor second of a fit of four conductances, and its errors."""
-    step = ds.Protocol(
-        "500 ms",
-        [ds.Stimulus("dendrite", "step", amplitude="1 uA/cm**2", start="50 ms", stop="450 ms")],
-    )
     truth = ds.load_model(MODEL)
     start = truth.with_(parameters=START)
-    arguments = {"protocol": step, "population": 48, "generations": 25, "progress": False}
-    ds.fit(start, truth, FREE, **{**arguments, "generations": 1})  # compile
+    arguments = {"protocol": STEP, "population": POPULATION, "progress": False}
+    ds.fit(start, truth, FREE, generations=1, refine=False, **arguments)  # compile
+    found = {}
+    for name, refine in (("search", False), ("search and least squares", True)):
+        before = processor_seconds(here=True)
+        fit = ds.fit(start, truth, FREE, generations=GENERATIONS, refine=refine, **arguments)
+        used = processor_seconds(here=True) - before
+        evaluations = int(fit.history["evaluations"].iloc[-1])
+        errors = {
+            name: fit.values["value"][name] * 10 / float(truth.parameters[name].value) - 1
+            for name in FREE
+        }
+        found[name] = {"evaluations": evaluations, "processor_seconds": used,
+                       "per_processor_second": evaluations / used,
+                       "relative_errors": errors}  # fmt: skip
+    return found
+
+
+def by_hand(points: int = 32) -> dict:
+    """Return the speed of a loop over candidates that calls `simulate` and reads features."""
+    truth = ds.load_model(MODEL)
+    rng = np.random.default_rng(0)
+    features = read_features(None)
+
+    def one(model: ds.Model) -> np.ndarray:
+        run = ds.simulate(model, STEP, record_dt="0.1 ms", progress=False, diverged="nan")
+        v = run.traces["v_s"].values[:, 0]
+        return vector(Response(run.trains[0], run.times, v, 0.0, 0.5, 0.05), features)
+
+    one(truth)  # compile
     before = processor_seconds(here=True)
-    found = ds.fit(start, truth, FREE, **arguments)
+    for _ in range(points):
+        one(truth.with_(parameters={
+            name: f"{rng.uniform(*span)!r} mS/cm**2" for name, span in RANGES.items()
+        }))  # fmt: skip
     used = processor_seconds(here=True) - before
-    evaluations = int(found.history["evaluations"].iloc[-1])
-    errors = {
-        name: found.values["value"][name] * 10 / float(truth.parameters[name].value) - 1
-        for name in FREE
-    }
-    return {"evaluations": evaluations, "processor_seconds": used,
-            "per_processor_second": evaluations / used, "relative_errors": errors}  # fmt: skip
+    return {"evaluations": points, "processor_seconds": used,
+            "per_processor_second": points / used}  # fmt: skip
+
+
+def modelfitting(python: str) -> dict:
+    """Return the speed of brian2modelfitting on the same problem, by device; {} without it."""
+    if not installed(python, "brian2modelfitting"):
+        return {}
+    model = ds.load_model(MODEL)
+    run = ds.simulate(model, STEP, record_dt="0.02 ms", progress=False)
+    steps = int(0.5 / 2e-5)
+    t = np.arange(steps) * 2e-5
+    lines = [e.text for e in model.equations if e.name not in ("I_s", "I_d")]
+    lines += ["I_s = 0*amp/meter**2 : amp/meter**2"]
+    lines += [f"{name} : siemens/meter**2 (constant)" for name in RANGES]
+    values = {name: p.value for name, p in model.parameters.items()} | dict(model.initial)
+    found = {}
+    for device in ("cpp_standalone", "runtime"):
+        with tempfile.TemporaryDirectory() as folder:
+            problem = {
+                "equations": "\n".join(lines), "folder": f"{folder}/code",
+                "parameters": {name: float(p.value) for name, p in model.parameters.items()
+                               if name not in RANGES},
+                "initial": {name: float(value) for name, value in model.initial.items()},
+                "dimensions": {name: [float(d) for d in value.dim._dims]
+                               for name, value in values.items()},
+                "current": (0.01 * ((t >= 0.05) & (t < 0.45))).tolist(),
+                "target": run.traces["v_s"].values[:steps, 0].tolist(),
+                "threshold": model.threshold.text, "dt": 2e-5, "population": POPULATION,
+                "rounds": 4, "ranges": {n: [10 * a, 10 * b] for n, (a, b) in RANGES.items()},
+            }  # fmt: skip
+            given, out = Path(folder) / "problem.json", Path(folder) / "out.json"
+            given.write_text(json.dumps(problem))
+            program = PROGRAMS / "modelfitting_kw.py"
+            command = [python, "-W", "ignore", str(program), str(given), str(out), device]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder)
+            found[device] = json.loads(out.read_text())
+    return found
 
 
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
-    full = parser.parse_args().full
+    parser.add_argument("--modelfitting", default="/tmp/modelfitting/bin/python")
+    options = parser.parse_args()
+    full = options.full
     points, duration = (4096, 1000.0) if full else (1024, 200.0)
     steps = points * duration / 0.02
     few = 16
@@ -135,12 +207,17 @@ def main() -> None:
         "sweep_over_one_call": per_step["sweep, one process"] / per_step["one call with N neurons"],
         "seconds": clock,
         "times_one_process": {name: clock["one process"] / t for name, t in clock.items()},
-        "fit": fits(),
+        "fit": fits(), "fit by a loop of simulate": by_hand(),
+        "fit by brian2modelfitting": modelfitting(options.modelfitting),
     }  # fmt: skip
     print(table(["", "ns per neuron and step"], [[k, v] for k, v in per_step.items()]))
     print(table(["", "seconds", "times one process"],
                 [[k, v, clock["one process"] / v] for k, v in clock.items()]))  # fmt: skip
-    print(result["fit"])
+    fitted = {**result["fit"], "loop of simulate": result["fit by a loop of simulate"]}
+    for device, run in result["fit by brian2modelfitting"].items():
+        fitted[f"brian2modelfitting, {device}"] = run
+    print(table(["fit", "evaluations per processor second"],
+                [[name, run["per_processor_second"]] for name, run in fitted.items()]))  # fmt: skip
     save("sweeps", result)
 
 
