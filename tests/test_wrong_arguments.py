@@ -19,10 +19,10 @@ import torch
 from brian2 import Quantity, mV
 
 import dendrosim as ds
-from dendrosim import DendrosimError, learn, measures
+from dendrosim import DendrosimError, current_clamp, learn, measures
 from dendrosim.comparison import protocol_measures, responses
 from dendrosim.devices import project
-from dendrosim.fitting import problem
+from dendrosim.fitting import cell, problem, targets
 from dendrosim.fitting import responses as fit_responses
 from dendrosim.learn.tasks.task import Stored, Task
 from dendrosim.learn.training import run
@@ -48,6 +48,12 @@ def lif_protocol():
     return ds.Protocol("10 ms", [ds.Stimulus("soma", "constant", amplitude="0.7")])
 
 
+def passive_cell():
+    t = np.arange(0, 0.5, 1e-4)
+    command = np.where((t >= 0.1) & (t < 0.4), -1e-10, 0.0)[:, None]
+    return current_clamp.ClampRecording("cell.abf", 1e-4, command, command * 1e8 - 0.07)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """What the calls below need."""
@@ -63,7 +69,7 @@ def made(tmp_path_factory):
     found = ds.fit("lif", "lif", {"beta": "0.7..0.9"}, protocol=lif_protocol(), population=4,
                    generations=1, **quick)  # fmt: skip
     return {
-        "swept": swept, "fit": found,
+        "swept": swept, "fit": found, "cell": passive_cell(),
         "network": network, "run": run, "folder": folder, "x": np.ones((1, 4, 2)),
         "protocol": lif_protocol(), "model": ds.load_model("lif"),
         "compared": ds.compare(["lif", "lif"], lif_protocol(), device="numpy", names=["a", "b"],
@@ -238,6 +244,10 @@ CALLS = {
             "generations": 1,
             "seed": 0,
             "refine": True,
+            "passive": None,
+            "series_resistance": None,
+            "junction": None,
+            "jobs": 1,
             "out": None,
             "device": "numpy",
             "method": None,
@@ -250,6 +260,10 @@ CALLS = {
     "Fit.plot": (lambda m: m["fit"].plot, lambda m: {"path": m["folder"] / "fit.png"}),
     "Fit.save": (lambda m: m["fit"].save, lambda m: {"folder": m["folder"] / "fit"}),
     "Fit.text": (lambda m: m["fit"].text, lambda m: {"width": 80}),
+    "cell_properties": (
+        lambda m: current_clamp.cell_properties,
+        lambda m: {"recording": m["cell"]},
+    ),
     "efel_names": (lambda m: measures.efel_names, lambda m: {}),
     "reduce": (
         lambda m: ds.reduce,
@@ -638,7 +652,7 @@ def quick(monkeypatch):
         return known[0] * points
 
     respond = problem.respond
-    for room in (problem, fit_responses):
+    for room in (problem, fit_responses, targets, cell):
         monkeypatch.setattr(room, "respond", responses)
     monkeypatch.setattr(project.execute, "write_source", Mock(return_value={}))
     monkeypatch.setattr(project, "_beside", Mock())

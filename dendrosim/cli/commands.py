@@ -60,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error.format_message().rstrip("."))
     except DendrosimError as error:
         return _refuse(str(error))
-    except (KeyboardInterrupt, click.Abort):
-        return _refuse("stopped", 130)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        # click raises its own exception from the first one, which may say how to go on
+        return _refuse(f"stopped{stop.__cause__ or stop}", 130)
     except BrokenPipeError:  # the reader of a pipe has closed it, which is no error
         _drop_output()
         return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dendrosim.cli.options import JSON, check_folder, print_json
+from dendrosim.cli.options import JSON, check_folder, goes_on, print_json
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError
 
@@ -79,11 +79,12 @@ def fit(
         judges = targets
     else:
         _, others = _prepared(model, unseen, unseen_to, None, settings, "--unseen")
-    result = find(
-        neuron, targets, ranges, protocol=how, unseen=others, unseen_data=judges,
-        passive=first or None, cost=list(cost) or "features", features=list(features) or None,
-        seed=_whole(seeds, "--seeds"), out=out, **options,
-    )  # fmt: skip
+    with goes_on(out):
+        result = find(
+            neuron, targets, ranges, protocol=how, unseen=others, unseen_data=judges,
+            passive=first or None, cost=list(cost) or "features",
+            features=list(features) or None, seed=_whole(seeds, "--seeds"), out=out, **options,
+        )  # fmt: skip
     if as_json:
         print_json(result.to_json())
         return

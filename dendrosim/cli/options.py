@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +18,16 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for mach
 
 #: Maximum size of an input as float64, in bytes.
 MAX_BYTES = 4_000_000_000
+
+
+@contextlib.contextmanager
+def goes_on(out: str | None) -> Iterator[None]:
+    """Say on Ctrl-C that the same command goes on, if it writes into a folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = f"; what is finished is in {out}, and the same command goes on" if out else ""
+        raise KeyboardInterrupt(told) from None
 
 
 def print_json(value: Any) -> None:

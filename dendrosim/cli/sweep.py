@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dendrosim.cli.options import JSON, check_writable, print_json
+from dendrosim.cli.options import JSON, check_writable, goes_on, print_json
 from dendrosim.cli.settings import prepare
 from dendrosim.errors import DendrosimError
 
@@ -99,7 +99,8 @@ def sweep(
     part = None if task is None else _task(task)
     with_dask = _client(dask, jobs) if dask else None
     engine = with_dask or jobs
-    result = sweeps.sweep(neuron, how, axes, engine=engine, out=out, task=part, **options)
+    with goes_on(out):
+        result = sweeps.sweep(neuron, how, axes, engine=engine, out=out, task=part, **options)
     if plot:
         result.plot(x, y, path=figure)
     if as_json:

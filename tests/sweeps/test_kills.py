@@ -132,3 +132,39 @@ def test_twenty_kills(tmp_path, whom, unbroken):
 def test_kills_under_dask(tmp_path, whom, unbroken):
     pytest.importorskip("distributed")
     assert killed(tmp_path, DASK, whom, 3, unbroken) > 0
+
+
+@pytest.mark.parametrize("engine", ["1", "2"])
+def test_ctrl_c_says_how_to_go_on_and_workers_end(tmp_path, engine):
+    """As from a terminal: the whole group is told."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dendrosim", "sweep", "kepecs_wang_2000", "constant", "--set",
+         "g_c=uniform(5, 15) mS/cm**2", "--set", "duration=300 ms", "--design", "sobol", "--n",
+         "65536", "--chunk", "64", "--jobs", engine, "--out", "s.zarr"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    wait_for_a_chunk(run, tmp_path / "s.zarr", 0)
+    os.killpg(run.pid, signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "stopped; what is finished is in s.zarr, and the same command goes on" in told
+    assert finished(tmp_path / "s.zarr") > 0
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    """A driver that is killed alone cannot tell its workers, which would compute for nobody."""
+    script, store = tmp_path / "sweep.py", tmp_path / "s.zarr"
+    script.write_text(SCRIPT.replace("n=1024", "n=65536") % {"engine": 2})
+    run = start(script, store)
+    try:
+        wait_for_a_chunk(run, store, 0)
+        assert workers(run)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        last = time.monotonic() + 60
+        while workers(run) and time.monotonic() < last:
+            time.sleep(0.1)
+        assert not workers(run)
+    finally:
+        end(run)
