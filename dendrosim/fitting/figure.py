@@ -64,5 +64,6 @@ def _trace(axes: Any, title: str, response: Any, target: Any) -> None:
             axes.plot(one.times * 1e3, one.v * 1e3, color=colour, label=label, lw=width)
         else:
             axes.eventplot(one.train * 1e3, colors=colour, label=label)
+    axes.set_xlim(response.times[0] * 1e3, response.times[-1] * 1e3)
     axes.set_title(literal(title))
     axes.set_ylabel("mV" if target.v is not None else "")
