@@ -157,14 +157,31 @@ def _check_continuous(model: Model, given: dict) -> dict[str, Dimension]:
             f"the key 'reset' needs the key 'threshold', a condition on "
             f"{' or '.join(model.states)}: without one nothing is reset"
         )
+    _check_reset(model, dims)
+    return dims
+
+
+def _check_reset(model: Model, dims: dict[str, Dimension]) -> None:
+    """Check the statements; a new name is a value for the statements after it."""
+    known = dict(dims)
     for statement in model.reset:
         with at(f"reset of {statement.target}"):
-            if statement.target not in model.states:
+            check_names(statement.expression, known)
+            found = dimension_of(statement.expression, known)
+            if statement.target in model.states:
+                if found is not dims[statement.target]:
+                    raise DendrosimError(f"{statement.expression.text!r} has another unit")
+            elif statement.target in dims:
                 raise DendrosimError(f"not a state; {did_you_mean('', model.states)}")
-            check_names(statement.expression, dims)
-            if dimension_of(statement.expression, dims) is not dims[statement.target]:
-                raise DendrosimError(f"{statement.expression.text!r} has another unit")
-    return dims
+            else:
+                known[statement.target] = found
+    used = {name for statement in model.reset for name in statement.expression.names}
+    for statement in model.reset:
+        if statement.target not in model.states and statement.target not in used:
+            raise DendrosimError(
+                f"reset of {statement.target}: not a state, and no later line uses it; "
+                f"{did_you_mean(statement.target, model.states)}"
+            )
 
 
 def _check_discrete(model: Model, given: dict) -> dict[str, Dimension]:

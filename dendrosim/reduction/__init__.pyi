@@ -2,3 +2,5 @@ from .dynamics import Dynamics as Dynamics
 from .fit import fit_reduction as fit_reduction
 from .reduced import Reduction as Reduction
 from .reduction import reduce as reduce
+from .spike_cut import SpikeCut as SpikeCut
+from .spike_cut import spike_cut as spike_cut

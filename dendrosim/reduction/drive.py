@@ -1,0 +1,61 @@
+"""Noise under which a neuron fires neither never nor regularly: around its rheobase."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dendrosim.errors import DendrosimError
+from dendrosim.model.model import Model
+from dendrosim.model.quantities import DENSITY
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.run import simulate
+from dendrosim.simulation.stimuli import Stimulus
+
+#: Constant currents that the rheobase is sought among (uA/cm**2).
+AMPLITUDES = np.round(np.logspace(-1.5, 1.5, 31), 6)
+#: Means and standard deviation of the noise, in multiples of the rheobase.
+MEANS, SIGMA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), 1.5
+
+
+def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> Protocol:
+    """Return Ornstein-Uhlenbeck noise at several means around the rheobase of a model.
+
+    Parameters
+    ----------
+    model
+        A model with an input in A/m^2, into the dendrite if it has one.
+    device
+        As in `simulate`.
+    seed
+        Seed of the noise.
+
+    Raises
+    ------
+    DendrosimError
+        If its inputs have another unit, or if no constant current makes it fire.
+    """
+    place = "dendrite" if "dendrite" in model.inputs else next(iter(model.inputs))
+    if model.dims[model.inputs[place]] is not DENSITY:
+        raise DendrosimError(
+            f"{model.name}: the input into {place} is no current density, so the noise that "
+            "suits it is not known; give drive, a protocol"
+        )
+    listed = ", ".join(map(str, AMPLITUDES))
+    step = Protocol(
+        "1 second", [Stimulus(place, "constant", amplitude=f"[{listed}] uA/cm**2")],
+        measure={"start": "300 ms"},
+    )  # fmt: skip
+    run = simulate(model, step, device=device, record=[], diverged="nan", progress=False)
+    fires = np.array([np.sum(train >= 0.3) >= 2 for train in run.trains])
+    if not fires.any():
+        raise DendrosimError(
+            f"{model.name} fires under no constant current up to {AMPLITUDES[-1]:.3g} uA/cm**2 "
+            f"into {place}; give drive, a protocol under which it fires"
+        )
+    rheobase = float(AMPLITUDES[int(np.argmax(fires))])
+    means = ", ".join(f"{rheobase * mean:.6g}" for mean in MEANS)
+    noise = Stimulus(
+        place, "ou", mean=f"[{means}] uA/cm**2", sigma=f"{rheobase * SIGMA:.6g} uA/cm**2",
+        tau="10 ms", sample="0.1 ms", seed=seed, independent=True,
+    )  # fmt: skip
+    return Protocol("6 second", [noise], name="noise_around_rheobase")
