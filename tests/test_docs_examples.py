@@ -73,7 +73,7 @@ COMMANDS = [
     (page.stem, line.removeprefix("$ "))
     for page in (*GUIDE, *NOTEBOOKS, ROOT / "README.md")
     for text in blocks(page, "console")
-    for line in text.splitlines()
+    for line in re.sub(r" *\\\n *", " ", text).splitlines()  # a command may have several lines
     if line.startswith("$ dendrosim ")
 ]
 
