@@ -97,7 +97,8 @@ def did_you_mean(name: str, valid: Iterable[str], otherwise: str = "") -> str:
         ``"did you mean 'x'?"`` if one name is close, otherwise ``"valid: a, b, c"``.
     """
     valid = sorted(map(str, valid))
-    close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.75)
+    other_case = [one for one in valid if one.lower() == str(name).lower()]
+    close = other_case or difflib.get_close_matches(str(name), valid, n=1, cutoff=0.75)
     if close:
         return f"did you mean {close[0]!r}?"
     if otherwise:

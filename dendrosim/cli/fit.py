@@ -107,9 +107,11 @@ def _prepared(
     if sweeps is not None:
         if not cells:
             raise DendrosimError(f"{option} needs --protocol recorded and --to FILE.abf")
+        if any(one.partition("=")[0].strip().rpartition(".")[2] == "sweeps" for one in settings):
+            raise DendrosimError(f"{option} and --set sweeps name the sweeps twice; give one")
         settings = [*settings, f"sweeps={_whole(sweeps, option)}"]
     left, protocols = iter(files), []
-    (neuron,), _ = prepare([model], None, None, [] if names else settings)
+    (neuron,), _ = prepare([model], None, None, [])  # settings need the protocols they belong to
     for name in names:
         file = next(left) if name == "recorded" else None
         (neuron,), protocol = prepare([model], name, file, settings)

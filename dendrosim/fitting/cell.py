@@ -15,6 +15,7 @@ from dendrosim.fitting.features import Response
 from dendrosim.fitting.responses import Runs, respond
 from dendrosim.fitting.targets import Target, all_sweeps
 from dendrosim.model.model import Model
+from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.stimuli import Stimulus
 
@@ -56,9 +57,11 @@ def cell_table(model: Model, targets: Sequence[Target], runs: Runs) -> pd.DataFr
     target = quiet[0]
     (found,) = respond(model, target.protocol, {}, 1, runs)
     rows = {}
+    corrected = target.series_resistance > 0
     for name, responses in (("cell", target.responses), ("model", found)):
         try:
-            rows[name] = None if responses is None else _properties(target, responses)
+            compensated = corrected or name == "model"
+            rows[name] = None if responses is None else _properties(target, responses, compensated)
         except DendrosimError:  # a model that fires, or whose window ends before the step does
             rows[name] = None
     if rows["cell"] is None:
@@ -69,6 +72,7 @@ def cell_table(model: Model, targets: Sequence[Target], runs: Runs) -> pd.DataFr
         "input resistance after the sag (Mohm)": ("steady_resistance", 1e-6),
         "time constant (ms)": ("tau", 1e3),
         "capacitance (pF)": ("capacitance", 1e12),
+        "hyperpolarising steps": ("steps", 1.0),
     }
     return pd.DataFrame(
         {
@@ -80,14 +84,14 @@ def cell_table(model: Model, targets: Sequence[Target], runs: Runs) -> pd.DataFr
     )  # fmt: skip
 
 
-def _properties(target: Target, responses: Sequence[Response]) -> CellProperties:
+def _properties(target: Target, responses: Sequence[Response], compensated: bool) -> CellProperties:
     clamp = target.clamp
     assert clamp is not None  # only recorded targets have such sweeps
     end = min(float(target.protocol.duration), clamp.duration)
     times = np.arange(round(end / clamp.dt)) * clamp.dt
     v = np.stack([np.interp(times, r.times, r.v) for r in responses if r.v is not None], axis=1)
     own = ClampRecording(clamp.path, clamp.dt, clamp.command[: len(times)], v, clamp.rule)
-    return cell_properties(own)
+    return cell_properties(own, compensated=compensated)
 
 
 def recorded_stimulus(protocol: Protocol) -> tuple[int, Stimulus]:
@@ -95,22 +99,48 @@ def recorded_stimulus(protocol: Protocol) -> tuple[int, Stimulus]:
     return next((k, s) for k, s in enumerate(protocol.stimuli) if s.shape == "recorded")
 
 
-def electrode_notes(targets: Sequence[Target]) -> list[str]:
-    """Return a sentence if an uncompensated series resistance is part of a target's potential."""
+def cell_notes(targets: Sequence[Target], table: pd.DataFrame | None) -> list[str]:
+    """Return sentences on a recorded cell: its file, its electrode, and what was not measured."""
+    notes: list[str] = []
     for target in targets:
-        if target.clamp is None:
-            continue
-        try:
-            cell = cell_properties(all_sweeps(target.protocol))
-        except DendrosimError:  # nothing tells the resistance
-            continue
+        if target.clamp is not None:
+            notes += neuron_axis.clamp_doubts(target.protocol, len(target.responses))
+            notes += _electrode_notes(target)
+    if table is not None and table["model"].isna().all():
+        notes.append(
+            "The model has no passive properties: it fires, or diverges, during the "
+            "hyperpolarising steps."
+        )
+    return list(dict.fromkeys(notes))
+
+
+def _electrode_notes(target: Target) -> list[str]:
+    """Return sentences on the series resistance of a recorded target."""
+    assert target.clamp is not None  # the caller knows
+    notes: list[str] = []
+    try:
+        cell = cell_properties(all_sweeps(target.protocol))
+    except DendrosimError:  # nothing tells the resistance
+        cell = None
+    if target.series_resistance:
+        notes.append(
+            f"The voltage over a series resistance of {target.series_resistance * 1e-6:.3g} Mohm "
+            "was subtracted from the recorded potential."
+        )
+    if cell is not None:
+        notes += cell.doubts
         command = target.clamp.command
         current = float(np.abs(command - command[:1]).max())
         apart = (cell.series_resistance - target.series_resistance) * current
-        if abs(apart) > JUMP:
-            return [
+        if apart > JUMP:
+            notes.append(
                 f"{target.clamp.path}: the potential jumps by {apart * 1e3:.1f} mV at the largest "
                 f"step. The series resistance, about {cell.series_resistance * 1e-6:.0f} Mohm, was "
                 f"not compensated; series_resistance = 'estimate' subtracts its voltage."
-            ]
-    return []
+            )
+        elif apart < -JUMP:
+            notes.append(
+                f"{target.clamp.path}: the series resistance that was subtracted is larger than "
+                f"that of the file's steps, about {cell.series_resistance * 1e-6:.0f} Mohm."
+            )
+    return notes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
-from dendrosim.fitting.cell import cell_table, electrode_notes
+from dendrosim.fitting.cell import cell_notes, cell_table
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.free import Free
 from dendrosim.fitting.passive_stage import Stage
@@ -46,7 +46,6 @@ def conclude(
                     f"{report.weakest(refined, problem.free)} (in parts of the ranges)."
                 )
     notes += report.value_notes(problem.free, x, errors) + _doubts(problem, bests)
-    notes += [*stage.notes, *electrode_notes(problem.targets)]
     roles = [("fit", problem.targets), ("unseen", stage.judged)]
     shown: list[tuple[str, Target, list[Response] | None]] = []
     for role, targets in roles:
@@ -54,13 +53,14 @@ def conclude(
             shown += [(role, t, r) for t, r in
                       zip(targets, problem.respond(x[None], targets)[0], strict=True)]  # fmt: skip
     model, protocols = problem.fitted(x)
+    own = [replace(t, protocol=p) for t, p in zip(problem.targets, protocols, strict=True)]
+    cell = cell_table(model, own, problem.runs)
+    notes += [*stage.notes, *cell_notes(problem.targets, cell)]
     return Fit(
         model, report.value_table(problem.free, x, errors),
         report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
         float(condition), tuple(notes), meta, tuple(protocols), stage.values,
-        cell_table(model, [replace(t, protocol=p) for t, p in
-                           zip(problem.targets, protocols, strict=True)], problem.runs),
-        tuple(shown),
+        cell, tuple(shown),
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from dendrosim.model.quantities import quantity
 
 #: The series resistance that is estimated from the recording itself.
 ESTIMATE = "estimate"
+#: Largest values that an electrode has (ohm, V).
+MOST_SERIES, MOST_JUNCTION = 500e6, 0.1
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,16 @@ def read_electrode(series_resistance: Any, junction: Any) -> Electrode:
             series = float(_one(series_resistance, "series_resistance", ohm))
         except DendrosimError as error:
             raise DendrosimError(f"{error}; valid: {ESTIMATE!r}, or '12 Mohm'") from None
+        if not 0 <= series <= MOST_SERIES:
+            raise DendrosimError(
+                f"series_resistance = {series_resistance!r} should be from 0 to "
+                f"{MOST_SERIES * 1e-6:.0f} Mohm"
+            )
     potential = 0.0 if junction is None else float(_one(junction, "junction", volt))
+    if not abs(potential) <= MOST_JUNCTION:
+        raise DendrosimError(
+            f"junction = {junction!r} should be within {MOST_JUNCTION * 1e3:.0f} mV of 0"
+        )
     return Electrode(series, potential)
 
 

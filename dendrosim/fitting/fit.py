@@ -25,7 +25,7 @@ from dendrosim.fitting.result import Fit
 from dendrosim.fitting.search import OPTIMISERS
 from dendrosim.fitting.searches import searches
 from dendrosim.fitting.settings import check_folder, settings_of
-from dendrosim.fitting.targets import Target, is_model, targets_of
+from dendrosim.fitting.targets import Target, is_model, refuse_shared_sweeps, targets_of
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
@@ -191,6 +191,7 @@ def _stage(
     if others:
         own = _unseen(data, unseen_data, others)
         judged = targets_of(own, others, runs, "unseen", electrode)
+    refuse_shared_sweeps(targets, judged)
     return passive_stage(model, targets, judged, passive, [one.key for one in names], runs)
 
 

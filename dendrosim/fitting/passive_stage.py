@@ -32,6 +32,8 @@ POPULATION, GENERATIONS = 16, 20
 #: A passive value without a range is searched from this part to this multiple of it.  Cells differ
 #: in their leak by more than in other conductances, and the search is cheap.
 WIDE = 20.0
+#: A mean error (mV) of the passive stage above this is told.
+POOR = 3.0
 _CAPACITANCE = (UNITS["farad"] / UNITS["meter"] ** 2).dim
 
 
@@ -101,6 +103,13 @@ def passive_stage(
         x, (errors, _) = refined.x, report.standard_errors(refined)
     changes = {one.key: with_dim(float(one.value(x[k])), one.dim) for k, one in enumerate(found)}
     notes = report.value_notes(found, x, errors)
+    left = float(problem.costs(x[None])[0])
+    if left > POOR:
+        notes.append(
+            f"The passive values leave a mean error of {left:.2g} mV in the hyperpolarising "
+            "sweeps, so that their standard errors mean nothing. Another value may shape the "
+            "potential there, such as a current that is active at rest."
+        )
     return replace(
         _changed(stage, changes), values=report.value_table(found, x, errors), notes=tuple(notes)
     )

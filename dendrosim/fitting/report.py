@@ -24,7 +24,6 @@ from dendrosim.fitting.refine import Refined
 from dendrosim.fitting.targets import Target
 
 Array = NDArray[np.float64]
-NONE = pd.Series(dtype=float)
 #: A value within this part of its range from a bound is called near it.
 NEAR = 0.01
 #: A value whose standard error is above this part of its range is not identified.
@@ -107,7 +106,9 @@ def protocol_table(
         }
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table.drop(columns="ceiling") if table.get("ceiling", NONE).isna().all() else table
+    if "ceiling" in table and table["ceiling"].isna().all():
+        return table.drop(columns="ceiling")
+    return table
 
 
 def _feature_error(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dendrosim.errors import DendrosimError
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.search import History, search
 from dendrosim.progress import progress_bar
+from dendrosim.sweeps.engines import in_processes
 
 Tell = Callable[[int], None]
 
@@ -59,24 +59,17 @@ def searches(
         if min(jobs, len(seeds)) == 1:
             return {seed: one(seed, count) for seed in seeds}
         problem.costs(problem.start[None])  # compile before the processes need the program
-        found = {}
-        for seed, history in _in_processes(one, seeds, min(jobs, len(seeds))):
+        found: dict[int, History] = {}
+        calls = [(one, seed) for seed in seeds]
+        told_if_killed = (
+            "a process of the fit was killed, perhaps for lack of memory; with out=FOLDER, the "
+            "same call goes on with the finished generations"
+        )
+        for seed, history in in_processes(_of_seed, calls, min(jobs, len(seeds)), told_if_killed):
             found[seed] = history
             count(seed)
     return {seed: found[seed] for seed in seeds}
 
 
-def _in_processes(
-    one: Callable[[int], History], seeds: Sequence[int], jobs: int
-) -> list[tuple[int, History]]:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    try:
-        found = Parallel(n_jobs=jobs)(delayed(one)(seed) for seed in seeds)
-    except TerminatedWorkerError:
-        raise DendrosimError(
-            "a process of the fit was killed, perhaps for lack of memory; with out=FOLDER, the "
-            "same call goes on with the finished generations"
-        ) from None
-    return list(zip(seeds, found, strict=True))
+def _of_seed(one: Callable[[int], History], seed: int) -> tuple[int, History]:
+    return seed, one(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from dendrosim.simulation.run import TRACE_STEP
 from dendrosim.simulation.stimuli import Stimulus
 
 Array = NDArray[np.float64]
+#: A table that is so many times longer than its protocol has times in another unit.
+LONGER = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +184,34 @@ def _of_cell(path: Path, protocol: Protocol, what: str, electrode: Electrode) ->
     return Target(protocol, responses, clamp, series)
 
 
+def refuse_shared_sweeps(targets: Sequence[Target], judged: Sequence[Target]) -> None:
+    """Refuse a sweep of a recorded cell that is both fitted and unseen, or that is fitted twice.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    fitted = [sweep for target in targets for sweep in _sweeps(target)]
+    unseen = [sweep for target in judged for sweep in _sweeps(target)]
+    for (path, sweep), count in Counter(fitted).items():
+        if count > 1:
+            raise DendrosimError(f"{path}: sweep {sweep} is fitted {count} times; give it once")
+    if both := set(fitted) & set(unseen):
+        path, sweep = min(both)
+        raise DendrosimError(
+            f"{path}: sweep {sweep} is fitted, so it is not unseen; choose other sweeps"
+        )
+
+
+def _sweeps(target: Target) -> list[tuple[str, int]]:
+    """Return file and number of each sweep of a recorded target."""
+    if target.clamp is None:
+        return []
+    (own,) = (s for s in target.protocol.stimuli if s.shape == "recorded")
+    listed = own.options["sweeps"] or range(target.clamp.command.shape[1])
+    return [(target.clamp.path, int(sweep)) for sweep in listed]
+
+
 def all_sweeps(protocol: Protocol) -> ClampRecording:
     """Return the recording of a recorded protocol with all of its sweeps."""
     (own,) = (s for s in protocol.stimuli if s.recording is not None)
@@ -210,9 +241,12 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
             f"{path}: has {numbers.shape[1]} column(s); it needs time and potential"
         )
     times, v = numbers[:, 0], numbers[:, 1:]
+    if not np.isfinite(numbers).all():
+        raise DendrosimError(f"{path}: line {_bad_line(numbers)} holds a value that is not finite")
     steps = np.diff(times)
-    if len(times) < 3 or not np.isfinite(numbers).all() or np.ptp(steps) > 1e-3 * steps.mean():
+    if len(times) < 3 or not 0 <= np.ptp(steps) < 1e-3 * steps.mean():
         raise DendrosimError(f"{path}: the first column should be evenly spaced times in s")
+    _check_span(path, times, protocol)
     if v.shape[1] != protocol.size:
         raise DendrosimError(
             f"{what}: {path} has {v.shape[1]} potential(s), but {protocol.name} has "
@@ -220,11 +254,34 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
         )
     if np.abs(v).max() > 0.5:
         raise DendrosimError(
-            f"{path}: potentials up to {np.abs(v).max():g} V; they should be in V, not mV"
+            f"{path}: has potentials up to {np.abs(v).max():g} V, which no cell has; they should "
+            "be in volt"
         )
     dt = float(steps.mean())
     trains = [times[0] + find_spikes(trace, dt).onsets * dt for trace in v.T]
     return Target(protocol, _responses(trains, times, v, protocol))
+
+
+def _bad_line(numbers: NDArray) -> int:
+    """Return the first line of a file with a value that is not finite; the header is line 1."""
+    return int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0]) + 2
+
+
+def _check_span(path: Path, times: NDArray, protocol: Protocol) -> None:
+    """Refuse times that do not contain the measured window, or that are in another unit."""
+    start, stop = protocol.window
+    duration = float(protocol.duration)
+    step = float(times[1] - times[0])
+    shown = f"{path}: the times go from {times[0]:g} to {times[-1]:g} s"
+    if times[-1] - times[0] > LONGER * duration:
+        raise DendrosimError(
+            f"{shown}, but {protocol.name} lasts {duration:g} s; they should be in seconds"
+        )
+    if times[0] > start + step or times[-1] < stop - 2 * step:
+        raise DendrosimError(
+            f"{shown}, but {protocol.name} is measured from {start:g} to {stop:g} s; the table "
+            "should hold this window"
+        )
 
 
 def _is_word(name: str) -> bool:

@@ -121,7 +121,7 @@ def _numbers(text: str, whole: str) -> np.ndarray | np.float64:
         raise DendrosimError(f"{whole!r} holds something that is not a number")
     if name is None:
         return np.array([float(item) for item in items])
-    if len(items) != 3 or not re.fullmatch("[0-9]{1,9}", items[2]):
+    if len(items) != 3 or not re.fullmatch("[0-9]{1,18}", items[2]):
         raise DendrosimError(
             f"{whole!r} is not {name}(first, last, number) with a whole number of points"
         )

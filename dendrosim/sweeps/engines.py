@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,59 @@ def run_chunks(plan: SweepPlan, path: Path, chunks: Sequence[int], engine: int |
         return _by_dask(plan, path, chunks, engine)
     if min(engine, len(chunks)) <= 1:
         return (do_chunk(plan, path, k) for k in chunks)
-    return _by_joblib(plan, path, chunks, min(engine, len(chunks)))
+    told = (
+        f"a worker of the sweep was killed, perhaps for lack of memory; the finished points are in "
+        f"{path}, and the same command goes on with the others"
+    )
+    calls = [(plan, path, k) for k in chunks]
+    return in_processes(do_chunk, calls, min(engine, len(chunks)), told)
 
 
-def _in_worker(driver: int, plan: SweepPlan, path: Path, k: int) -> tuple[int, int, float]:
-    """Compute a chunk in a worker, which ends when the process that started it has ended."""
+def in_processes(
+    function: Callable[..., Any], calls: Sequence[tuple], jobs: int, killed: str
+) -> Iterator[Any]:
+    """Yield the results of calls in several processes, each as it is finished.
+
+    The processes end with the one that started them.
+
+    Parameters
+    ----------
+    function
+        Called with the arguments of each call.
+    calls
+        Arguments of each call.
+    jobs
+        Number of processes.
+    killed
+        Message if a process was killed.
+
+    Raises
+    ------
+    DendrosimError
+        If a process was killed.
+    """
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    parallel = Parallel(
+        n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
+    )
+    results = parallel(delayed(_in_worker)(os.getpid(), function, own) for own in calls)
+    try:
+        yield from results
+    except TerminatedWorkerError:
+        raise DendrosimError(killed) from None
+    finally:
+        with contextlib.suppress(Exception):
+            results.close()
+
+
+def _in_worker(driver: int, function: Callable[..., Any], arguments: tuple) -> Any:
+    """Call a function in a worker, which ends when the process that started it has ended."""
     if driver not in _watched:
         _watched.add(driver)
         threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-    return do_chunk(plan, path, k)
+    return function(*arguments)
 
 
 _watched: set[int] = set()
@@ -74,26 +118,6 @@ def _end_with(driver: int) -> None:
     while os.getppid() == driver:
         time.sleep(1)
     os._exit(1)
-
-
-def _by_joblib(plan: SweepPlan, path: Path, chunks: Sequence[int], jobs: int) -> Finished:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    parallel = Parallel(
-        n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
-    )
-    results = parallel(delayed(_in_worker)(os.getpid(), plan, path, k) for k in chunks)
-    try:
-        yield from results
-    except TerminatedWorkerError:
-        raise DendrosimError(
-            f"a worker of the sweep was killed, perhaps for lack of memory; the finished points "
-            f"are in {path}, and the same command goes on with the others"
-        ) from None
-    finally:
-        with contextlib.suppress(Exception):
-            results.close()
 
 
 def _by_dask(plan: SweepPlan, path: Path, chunks: Sequence[int], client: Any) -> Finished:

@@ -79,6 +79,7 @@ def test_passive_values_come_first_and_are_those_of_the_cell(cell):
     assert_allclose(values["E_L"], -68, atol=0.01)
     assert_allclose(values["area"], AREA, rtol=1e-3)
     assert_allclose(fit.values["value"]["g_c"], 1.0, rtol=1e-2)
+    # the fast charging of the soma is no series resistance of the model
     assert_allclose(fit.cell["model"], fit.cell["cell"], rtol=5e-3)
     assert fit.table["rms voltage error (mV)"].max() < 0.01
     # the result is what a user runs
@@ -113,10 +114,18 @@ def test_hyperpolarised_sweeps_are_those_below_the_holding_current(cell):
         ({"series_resistance": "guess"}, "valid: 'estimate', or '12 Mohm'"),
         ({"junction": "[1, 2] mV"}, "should be one value"),
         ({"jobs": 0}, "jobs"),
+        ({"series_resistance": "-12 Mohm"}, "should be from 0 to 500 Mohm"),
+        ({"series_resistance": "12 Gohm"}, "should be from 0 to 500 Mohm"),
+        ({"junction": "10 V"}, "should be within 100 mV of 0"),
+        ({"protocol": [0, 0, 1]}, "sweep 0 is fitted 2 times"),
+        ({"unseen": [1, 3]}, "sweep 1 is fitted, so it is not unseen"),
     ],
 )
 def test_wrong_arguments(cell, change, told):
+    change = dict(change)
     protocol = played(cell, sweeps=change.pop("protocol", [0, 1]))
+    if "unseen" in change:
+        change |= {"unseen": played(cell, sweeps=change["unseen"]), "unseen_data": cell}
     with pytest.raises(DendrosimError, match=told.replace(".", r"\.")):
         ds.fit(PASSIVE, cell, ["g_L"], protocol=protocol, population=4, generations=1,
                progress=False, **change)  # fmt: skip
@@ -156,12 +165,22 @@ def test_the_command_takes_all_of_it(cell, tmp_path, capsys):
         (["--sweeps", "99"], "no sweep 99"),
         (["--unseen-sweeps", "1", "--unseen", "step"], "replaces --unseen"),
         (["--to", "other.abf"], "1 protocol(s) recorded for 2 recording(s)"),
+        (["--sweeps", "0", "--set", "sweeps=[1]"], "name the sweeps twice"),
+        (["--set", "duration=0.5 s", "--free", "g_l"], "did you mean 'g_L'?"),
     ],
 )
 def test_the_command_refuses(cell, options, told, capsys):
     code = main(["fit", "kepecs_wang_2000:passive", "--to", str(cell), "--protocol", "recorded",
                  "--free", "g_c", *options])  # fmt: skip
     assert code == 2 and told in capsys.readouterr().err
+
+
+def test_when_every_candidate_diverges_the_report_says_so(cell):
+    fit = ds.fit(PASSIVE, cell, {"g_L": "0.1..0.2 mS/cm**2"}, protocol=played(cell, sweeps=[0]),
+                 population=4, generations=1, dt="50 ms", method="euler", refine=False,
+                 progress=False)  # fmt: skip
+    assert fit.table["diverged"].all()
+    assert any("The model has no passive properties" in note for note in fit.notes)
 
 
 def test_corrections_are_values():
