@@ -64,6 +64,8 @@ EXTRAS = {
     ],
     "cluster": ["distributed>=2024.8"],
     "sensitivity": ["SALib>=1.5"],
+    # Brings torch.  dendrosim silences what it prints and writes: test that for each release.
+    "posterior": ["sbi>=0.27,<0.28"],
     "ephys": ["neo>=0.13"],
     "metrics": ["elephant>=1.1"],
     "efel": ["efel>=5.6"],
@@ -80,6 +82,9 @@ EXTRAS = {
         "pillow>=10",
     ],
 }
+TESTED = (
+    "ephys", "metrics", "cluster", "sensitivity", "posterior", "efel", "learn", "nir", "docs",
+)  # fmt: skip
 EXTRAS["test"] = [
     "pytest>=8",
     "pytest-xdist>=3.5",
@@ -89,11 +94,7 @@ EXTRAS["test"] = [
     "build>=1.2",
     "setuptools>=77",  # tests/test_packaging.py builds without isolation
     "pyabf>=2.3",  # another reader of the recordings, with which ours is compared
-    *(
-        need
-        for extra in ("ephys", "metrics", "cluster", "sensitivity", "efel", "learn", "nir", "docs")
-        for need in EXTRAS[extra]
-    ),
+    *(need for extra in TESTED for need in EXTRAS[extra]),
 ]
 
 setup(

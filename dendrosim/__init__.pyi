@@ -19,6 +19,7 @@ from .comparison import compare as compare
 from .errors import DendrosimError as DendrosimError
 from .errors import DivergenceError as DivergenceError
 from .fitting import Fit as Fit
+from .fitting import Posterior as Posterior
 from .fitting import fit as fit
 from .model import Model as Model
 from .model import citation as citation

@@ -42,7 +42,8 @@ FLOORS = [
 
 #: Third-party packages that only these rooms may import.
 CONFINED = {
-    "torch": {"learn", "networks"},  # networks: to read and write torch's files
+    # networks: to read and write torch's files; fitting: what sbi computes with
+    "torch": {"learn", "networks", "fitting"},
     "safetensors.torch": {"learn"},
     "brian2cuda": {"devices"},
     "cuda": {"learn"},
@@ -60,6 +61,7 @@ CONFINED = {
     "joblib": {"sweeps"},
     "distributed": {"sweeps", "cli"},
     "SALib": {"sweeps"},
+    "sbi": {"fitting"},
 }
 
 #: What takes long to import, and the rooms that must not do so while they are imported themselves.
@@ -279,7 +281,7 @@ def test_what_is_allowed_is_not_told(tmp_path):
     rules = [rule for rule in RULES if rule is not through_the_walls]
     assert [rule(package) for rule in rules] == [[]] * len(rules)
     assert through_the_walls(package) == [
-        "__init__ (line 4) imports torch, which is confined to learn, networks"
+        "__init__ (line 4) imports torch, which is confined to fitting, learn, networks"
     ]
 
 

@@ -24,6 +24,7 @@ from dendrosim.comparison import protocol_measures, responses
 from dendrosim.devices import project
 from dendrosim.fitting import cell, problem, targets
 from dendrosim.fitting import responses as fit_responses
+from dendrosim.fitting.posterior import infer
 from dendrosim.learn.tasks.task import Stored, Task
 from dendrosim.learn.training import run
 from dendrosim.reduction import linear, reduction
@@ -70,6 +71,7 @@ def made(tmp_path_factory):
                    generations=1, **quick)  # fmt: skip
     return {
         "swept": swept, "fit": found, "cell": passive_cell(),
+        "posterior": found.posterior(n=64, samples=100, checked=20, progress=False),
         "network": network, "run": run, "folder": folder, "x": np.ones((1, 4, 2)),
         "protocol": lif_protocol(), "model": ds.load_model("lif"),
         "compared": ds.compare(["lif", "lif"], lif_protocol(), device="numpy", names=["a", "b"],
@@ -264,6 +266,13 @@ CALLS = {
         lambda m: current_clamp.cell_properties,
         lambda m: {"recording": m["cell"]},
     ),
+    "Fit.posterior": (
+        lambda m: m["fit"].posterior,
+        lambda m: {"n": 64, "samples": 100, "checked": 20, "seed": 0, "progress": False},
+    ),
+    "Posterior.plot": (lambda m: m["posterior"].plot, lambda m: {"path": m["folder"] / "p.png"}),
+    "Posterior.save": (lambda m: m["posterior"].save, lambda m: {"folder": m["folder"] / "p"}),
+    "Posterior.text": (lambda m: m["posterior"].text, lambda m: {"width": 80}),
     "efel_names": (lambda m: measures.efel_names, lambda m: {}),
     "reduce": (
         lambda m: ds.reduce,
@@ -644,6 +653,7 @@ def quick(monkeypatch):
         monkeypatch.setattr(room, slow, cache(getattr(room, slow)))
     monkeypatch.setattr(run, "RunFolder", Mock())
     monkeypatch.setattr(sweeps_run, "run_chunks", lambda *_: iter(()))
+    monkeypatch.setattr(infer, "infer", lambda *_: None)
     known = {}
 
     def responses(model, protocol, values, points, runs):
@@ -670,9 +680,9 @@ def test_a_wrong_argument_is_a_sentence(name, made, tmp_path, monkeypatch):
 
 def test_every_public_function_is_in_the_table():
     """Names of the package and of the features, but for errors and results."""
-    results = {"Fit", "Sweep", "Model", "Recording", "Reduction", "Comparison", "DendrosimError",
-               "DivergenceError", "DendrosimWarning", "__version__", "SURROGATES", "Evaluation",
-               "Recipe", "TorchOutput", "TrainingResult"}  # fmt: skip
+    results = {"Fit", "Posterior", "Sweep", "Model", "Recording", "Reduction", "Comparison",
+               "DendrosimError", "DivergenceError", "DendrosimWarning", "__version__",
+               "SURROGATES", "Evaluation", "Recipe", "TorchOutput", "TrainingResult"}  # fmt: skip
     public = {*ds.__all__, *measures.__all__, *learn.__all__} - results
     public = {n for n in public if not inspect.isclass(getattr(measures, n, None))}
     assert public <= CALLS.keys()

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 @click.option("--jobs", default=1, show_default=True, help="Processes; each searches one seed.")
 @click.option("--refine/--no-refine", default=True, show_default=True,
               help="Least squares on the potential after the search.")  # fmt: skip
+@click.option("--posterior", "candidates", type=int, metavar="N",
+              help="Posterior of the values from N candidates, a power of two: 1024.")  # fmt: skip
 @click.option("--dt", help='Time step, such as "0.05 ms".')
 @click.option("--method", help="Integration method of Brian2, such as rk4.")
 @click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp.")
@@ -57,8 +59,8 @@ def fit(
     model: str, data: tuple[str, ...], protocols: tuple[str, ...], unseen: tuple[str, ...],
     unseen_to: tuple[str, ...], free: tuple[str, ...], passive: tuple[str, ...],
     sweeps: str | None, unseen_sweeps: str | None, settings: tuple[str, ...],
-    cost: tuple[str, ...], features: tuple[str, ...], seeds: str, out: str | None, as_json: bool,
-    **options: Any,
+    cost: tuple[str, ...], features: tuple[str, ...], seeds: str, candidates: int | None,
+    out: str | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Find the values of MODEL whose responses are closest to those of a target.
 
@@ -66,9 +68,12 @@ def fit(
     recorded, and --unseen-sweeps judges the fit on other sweeps of the same file.
     """
     from dendrosim.fitting import fit as find
+    from dendrosim.fitting.posterior.infer import read_settings
 
     ranges, first = _ranges(free, "--free"), _ranges(passive, "--passive")
     check_folder(out)
+    if candidates is not None:
+        read_settings(candidates)  # before the fit, which may take long
     neuron, how = _prepared(model, protocols, data, sweeps, settings, "--sweeps")
     targets: Any = data[0] if len(data) == 1 else list(data)
     judges: Any = list(unseen_to) or None
@@ -85,11 +90,19 @@ def fit(
             passive=first or None, cost=list(cost) or "features",
             features=list(features) or None, seed=_whole(seeds, "--seeds"), out=out, **options,
         )  # fmt: skip
+    if not as_json:
+        click.echo(result.text())
+    found = result.to_json()
+    if candidates is not None:
+        posterior = result.posterior(n=candidates)
+        if out:
+            posterior.save(out)
+        if not as_json:
+            click.echo(f"\n{posterior.text()}")
+        found["posterior"] = posterior.to_json()
     if as_json:
-        print_json(result.to_json())
-        return
-    click.echo(result.text())
-    if out:
+        print_json(found)
+    elif out:
         click.echo(f"\nwritten to {out}")
 
 

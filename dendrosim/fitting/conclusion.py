@@ -60,7 +60,7 @@ def conclude(
         model, report.value_table(problem.free, x, errors),
         report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
         float(condition), tuple(notes), meta, tuple(protocols), stage.values,
-        cell, tuple(shown),
+        cell, tuple(shown), problem,
     )  # fmt: skip
 
 

@@ -235,11 +235,19 @@ def distance(candidate: Array, target: Array, spread: Array) -> float:
 
     A feature that both lack does not count.
     """
-    known, wanted = np.isfinite(candidate), np.isfinite(target)
-    counted = known | wanted
+    counted = np.isfinite(candidate) | np.isfinite(target)
     if not counted.any():
         return 0.0
-    z = np.full(len(target), WORST)
+    return float(np.sqrt(np.mean(differences(candidate, target, spread)[counted] ** 2)))
+
+
+def differences(candidate: Array, target: Array, spread: Array) -> Array:
+    """Return candidate minus target in spreads, from -`WORST` to `WORST`, shape (features,).
+
+    A feature that only one of both has counts as `WORST`, one that both lack as 0.
+    """
+    known, wanted = np.isfinite(candidate), np.isfinite(target)
+    z = np.where(known | wanted, WORST, 0.0)
     both = known & wanted
-    z[both] = np.minimum(np.abs(candidate[both] - target[both]) / spread[both], WORST)
-    return float(np.sqrt(np.mean(z[counted] ** 2)))
+    z[both] = np.clip((candidate[both] - target[both]) / spread[both], -WORST, WORST)
+    return z

@@ -86,8 +86,8 @@ class Free:
         value = float(self.value(np.array(x)))
         return value * float(np.log(self.high / self.low)) if self.log else self.high - self.low
 
-    def shown(self, value: float) -> float:
-        """Return an SI value in the usual unit."""
+    def shown(self, value: Any) -> Any:
+        """Return an SI value, or an array of them, in the usual unit."""
         return value / float(parse_unit(self.unit))
 
 
@@ -131,6 +131,12 @@ def read_free(
         with at(what):
             found[key] = _free(key, given, model, protocols, factor)
     return tuple(found.values())
+
+
+def labels(free: Sequence[Free]) -> list[str]:
+    """Return the names of free values: the last part, or the full name where two share that."""
+    names = [one.name for one in free]
+    return [n if names.count(n) == 1 else one.key for n, one in zip(names, free, strict=True)]
 
 
 def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol], factor: float) -> Free:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from dendrosim.fitting.features import (
     spreads,
     vector,
 )
-from dendrosim.fitting.free import Free
+from dendrosim.fitting.free import Free, labels
 from dendrosim.fitting.refine import Refined
 from dendrosim.fitting.targets import Target
 
@@ -43,9 +44,12 @@ def value_table(free: Sequence[Free], x: Array, errors: Array | None) -> pd.Data
             "lowest": one.shown(one.low), "highest": one.shown(one.high),
             "start": one.shown(one.start),
         })  # fmt: skip
-    names = [one.name for one in free]
-    labels = [n if names.count(n) == 1 else one.key for n, one in zip(names, free, strict=True)]
-    return pd.DataFrame(rows, index=pd.Index(labels, name="name"))
+    return pd.DataFrame(rows, index=pd.Index(labels(free), name="name"))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as plain values for JSON; a missing value is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def standard_errors(refined: Refined) -> tuple[Array, float]:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from dendrosim import checks
+from dendrosim.errors import DendrosimError
+from dendrosim.fitting.report import records
 from dendrosim.model.model import Model
 from dendrosim.tables import aligned
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dendrosim.fitting.features import Response
+    from dendrosim.fitting.posterior.result import Posterior
+    from dendrosim.fitting.problem import Problem
     from dendrosim.fitting.targets import Target
     from dendrosim.simulation.protocol import Protocol
 
@@ -71,6 +75,11 @@ class Fit:
     passive: pd.DataFrame | None = None
     cell: pd.DataFrame | None = None
     _shown: tuple[tuple[str, Target, list[Response] | None], ...] = ()
+    _problem: Problem | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what can be pickled: a problem holds functions."""
+        return vars(self) | {"_problem": None}
 
     def __repr__(self) -> str:
         """Short: model, values and cost."""
@@ -100,20 +109,67 @@ class Fit:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON; a missing value is None."""
-
-        def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-            plain = table.astype(object).where(table.notna(), None)
-            return plain.to_dict("records")
-
         return {
             "model": self.model.name, "cost": self.cost,
             "condition": self.condition if np.isfinite(self.condition) else None,
-            "values": rows(self.values.reset_index()), "table": rows(self.table),
-            "optima": rows(self.optima),
-            "passive": None if self.passive is None else rows(self.passive.reset_index()),
-            "cell": None if self.cell is None else rows(self.cell.reset_index()),
+            "values": records(self.values.reset_index()), "table": records(self.table),
+            "optima": records(self.optima),
+            "passive": None if self.passive is None else records(self.passive.reset_index()),
+            "cell": None if self.cell is None else records(self.cell.reset_index()),
             "notes": list(self.notes), "meta": dict(self.meta),
         }  # fmt: skip
+
+    def posterior(
+        self, *, n: int = 1024, samples: int = 2000, checked: int = 200, seed: int = 0,
+        progress: bool | None = None,
+    ) -> Posterior:  # fmt: skip
+        """Return which values explain the target: neural posterior estimation.
+
+        Needs the extra `posterior` (sbi).  The prior is uniform in the ranges, in logarithms for a
+        range above 0.  A difference of one spread in a feature counts as one standard deviation:
+        the simulator has no noise, so the network learns from features with Gaussian noise of one
+        spread, and the likelihood is that of the noise.
+
+        Rounds of candidates first narrow the ranges to where the target is met: at most twelve, of
+        ``n/4`` candidates and at least 256.  Then `n` candidates train the network.  The same seed
+        gives the same samples on the same machine.
+
+        Parameters
+        ----------
+        n
+            Number of candidates that train the network, a power of two: a scrambled Sobol sequence.
+        samples
+            Number of samples of the posterior.
+        checked
+            How many samples are simulated and compared with the target; at most `samples`.
+        seed
+            Seed of the candidates, of the network and of the samples.
+        progress
+            As in `simulate`.
+
+        Raises
+        ------
+        DendrosimError
+            If an argument is invalid, sbi is not installed, the fit was unpickled, or the
+            candidates diverge or have the same features.
+
+        References
+        ----------
+        Papamakarios & Murray (2016) Fast epsilon-free inference of simulation models with Bayesian
+        conditional density estimation. NeurIPS; Deistler et al. (2022) Truncated proposals for
+        scalable and hassle-free simulation-based inference. NeurIPS, for the narrowing; Dax et al.
+        (2023) Neural importance sampling for rapid and reliable gravitational-wave inference. Phys
+        Rev Lett 130:171403, for the efficiency.
+        """
+        from dendrosim.fitting.posterior.infer import infer, read_settings
+
+        settings = read_settings(n, samples, checked, seed)
+        if self._problem is None:
+            raise DendrosimError(
+                "this Fit no longer has its target, because it was copied or unpickled; "
+                "a new dendrosim.fit has a posterior"
+            )
+        return infer(self._problem, self.values["value"], settings, progress)
 
     def plot(self, path: str | os.PathLike | None = None) -> Figure:
         """Draw the traces of target and fit, and the cost by evaluations.

@@ -1,7 +1,8 @@
 """Model text in torch: differentiable steps, networks and training.
 
 Only this room imports torch (``pip install 'dendrosim[learn]'``), apart from
-`dendrosim.networks.torch_files`, which reads torch's files.
+`dendrosim.networks.torch_files`, which reads torch's files, and
+`dendrosim.fitting.posterior.neural`, which uses sbi.
 """
 
 import lazy_loader

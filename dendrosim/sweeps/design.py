@@ -165,21 +165,32 @@ def _drawn(kind: str, axes: int, n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(stream)
     if kind == "lhs":
         return qmc.LatinHypercube(axes, rng=rng).random(n)
-    if n & (n - 1):
-        power = 1 << (n - 1).bit_length()
-        raise DendrosimError(
-            f"n = {n}: a Sobol sequence is balanced only for a power of two, such as "
-            f"{power // 2} or {power}"
-        )
+    check_power_of_two(n, "a Sobol sequence is balanced only for")
+    return sobol(axes, n, rng)
+
+
+def sobol(axes: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return scrambled Sobol points from 0 to 1, shape (n, axes); `n` is a power of two."""
+    from scipy.stats import qmc
+
     return qmc.Sobol(axes, rng=rng).random(n)
 
 
-def _for_sensitivity(kind: str, axes: int, n: int, seed: int) -> np.ndarray:
-    if kind == "saltelli" and n & (n - 1):
+def check_power_of_two(n: int, said: str) -> None:
+    """Refuse a number of draws that is no power of two.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    if n & (n - 1):
         power = 1 << (n - 1).bit_length()
-        raise DendrosimError(
-            f"n = {n}: Sobol indices need a power of two, such as {power // 2} or {power}"
-        )
+        raise DendrosimError(f"n = {n}: {said} a power of two, such as {power // 2} or {power}")
+
+
+def _for_sensitivity(kind: str, axes: int, n: int, seed: int) -> np.ndarray:
+    if kind == "saltelli":
+        check_power_of_two(n, "Sobol indices need")
     salib = salib_or_refuse(f"design = {kind!r}")
     problem = problem_of([f"x{k}" for k in range(axes)])
     if kind == "saltelli":

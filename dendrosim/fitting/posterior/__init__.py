@@ -1,0 +1,1 @@
+"""The posterior of a fit: which values explain the target, by neural posterior estimation."""
