@@ -246,7 +246,6 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
     steps = np.diff(times)
     if len(times) < 3 or not 0 <= np.ptp(steps) < 1e-3 * steps.mean():
         raise DendrosimError(f"{path}: the first column should be evenly spaced times in s")
-    _check_span(path, times, protocol)
     if v.shape[1] != protocol.size:
         raise DendrosimError(
             f"{what}: {path} has {v.shape[1]} potential(s), but {protocol.name} has "
@@ -257,6 +256,7 @@ def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
             f"{path}: has potentials up to {np.abs(v).max():g} V, which no cell has; they should "
             "be in volt"
         )
+    _check_span(path, times, protocol)
     dt = float(steps.mean())
     trains = [times[0] + find_spikes(trace, dt).onsets * dt for trace in v.T]
     return Target(protocol, _responses(trains, times, v, protocol))

@@ -241,7 +241,7 @@ def test_a_recording_of_another_protocol_is_refused(tmp_path):
     with pytest.raises(ds.DendrosimError, match=r"lasts 0\.1 s"):
         lif(data=r, protocol=LIF.with_(duration="50 ms"))
     (tmp_path / "mv.csv").write_text("time,v\n0,-65\n0.001,-64\n0.002,-65\n0.003,-65\n")
-    with pytest.raises(ds.DendrosimError, match="in V, not mV"):
+    with pytest.raises(ds.DendrosimError, match="they should be in volt"):
         lif(data=tmp_path / "mv.csv", protocol=LIF.with_(amplitude="0.5"))
 
 
