@@ -88,7 +88,7 @@ class TestArguments:
             ds.Protocol("25 ms", [ds.Stimulus("soma", "ou", mean="0.4", sigma="0.3",
                                               sample="0.4 ms")]),
         )  # fmt: skip
-        values, _ = job.samples["stimulus_0_samples"]
+        values = job.samples["stimulus_0_samples"].values
         other = np.zeros(128)
         other[: len(values)] = values
         other.tofile(neurons / "other.bin")

@@ -409,7 +409,7 @@ def test_a_count_is_a_table_and_plain_values(n, rate):
         (lambda: energy.lrmm_network((2, 3), True, (0.1,)), "rates[0]: the rate of S_I, S_M, S_C"),
         (
             lambda: energy.lrmm_network((2, 3), True, ({"S_i": 0.1},)),
-            "rates[0]: 'S_i' is not a spike of lrmm; valid: S_C, S_I, S_M, S_O",
+            "rates[0]: 'S_i' is not a spike of lrmm; did you mean 'S_I'?",
         ),
         (
             lambda: energy.operations("lif", (2, 3), True, (0.1,), convention="print"),
