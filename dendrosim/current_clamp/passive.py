@@ -165,7 +165,6 @@ def _average(recording: ClampRecording) -> tuple[Array, float, Array]:
         before = first - round(RECOVERY / dt)
         if epoch.pulses > 1 or epoch.stop - epoch.start < SHORTEST or before < 0:
             continue
-
         early = epoch.start - UNDISTURBED
         for k, train in enumerate(trains):
             level = command[first, k] - command[0, k]

@@ -13,13 +13,11 @@ from dendrosim.current_clamp.recorded import ClampRecording
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.responses import Runs, respond
-from dendrosim.fitting.targets import Target, all_sweeps
+from dendrosim.fitting.targets import Target, recorded_stimulus
 from dendrosim.model.model import Model
 from dendrosim.simulation import neuron_axis
-from dendrosim.simulation.protocol import Protocol
-from dendrosim.simulation.stimuli import Stimulus
 
-#: A jump of the potential by the series resistance above this (V) is told.
+#: A step of the potential over the series resistance that is larger than this (V) is noted.
 JUMP = 1e-3
 
 
@@ -36,7 +34,7 @@ def hyperpolarised(target: Target) -> list[Target]:
     if not chosen.size:
         return []
     number, own = recorded_stimulus(protocol)
-    listed = own.options["sweeps"] or range(clamp.command.shape[1])
+    listed = own.sweep_numbers
     part = protocol.with_(
         stimuli={number: {"sweeps": [int(listed[k]) for k in chosen]}},
         measure={"start": f"{start!r} s", "stop": f"{stop!r} s"},
@@ -94,11 +92,6 @@ def _properties(target: Target, responses: Sequence[Response], compensated: bool
     return cell_properties(own, compensated=compensated)
 
 
-def recorded_stimulus(protocol: Protocol) -> tuple[int, Stimulus]:
-    """Return number and stimulus of the recorded current."""
-    return next((k, s) for k, s in enumerate(protocol.stimuli) if s.shape == "recorded")
-
-
 def cell_notes(targets: Sequence[Target], table: pd.DataFrame | None) -> list[str]:
     """Return sentences on a recorded cell: its file, its electrode, and what was not measured."""
     notes: list[str] = []
@@ -118,10 +111,7 @@ def _electrode_notes(target: Target) -> list[str]:
     """Return sentences on the series resistance of a recorded target."""
     assert target.clamp is not None  # the caller knows
     notes: list[str] = []
-    try:
-        cell = cell_properties(all_sweeps(target.protocol))
-    except DendrosimError:  # nothing tells the resistance
-        cell = None
+    cell = target.cell
     if target.series_resistance:
         notes.append(
             f"The voltage over a series resistance of {target.series_resistance * 1e-6:.3g} Mohm "

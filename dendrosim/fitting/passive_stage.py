@@ -10,18 +10,17 @@ import numpy as np
 import pandas as pd
 from brian2 import meter, volt
 
-from dendrosim.current_clamp.passive import cell_properties
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
-from dendrosim.fitting.cell import hyperpolarised, recorded_stimulus
+from dendrosim.fitting.cell import hyperpolarised
 from dendrosim.fitting.costs import read_cost
 from dendrosim.fitting.features import FEATURES
 from dendrosim.fitting.free import read_free
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.search import History, search
-from dendrosim.fitting.targets import Target, all_sweeps
+from dendrosim.fitting.targets import Target, recorded_stimulus
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import UNITS, with_dim
 from dendrosim.simulation.value_names import full_name
@@ -32,7 +31,7 @@ POPULATION, GENERATIONS = 16, 20
 #: A passive value without a range is searched from this part to this multiple of it.  Cells differ
 #: in their leak by more than in other conductances, and the search is cheap.
 WIDE = 20.0
-#: A mean error (mV) of the passive stage above this is told.
+#: A mean error of the passive stage that is larger than this (mV) is noted.
 POOR = 3.0
 _CAPACITANCE = (UNITS["farad"] / UNITS["meter"] ** 2).dim
 
@@ -145,11 +144,9 @@ def _with_area(stage: Stage, names: Sequence[str]) -> Stage:
     keys = [full_name(str(name), [stage.model], target.protocol, "free: ") for name in names]
     if key not in keys:
         return stage
-    try:
-        cell = cell_properties(all_sweeps(target.protocol))
-    except DendrosimError:  # no hyperpolarising step: the area of the protocol is the start
+    if target.cell is None:  # no hyperpolarising step: the area of the protocol is the start
         return stage
-    area = with_dim(cell.capacitance / float(specific[0]), (meter**2).dim)
+    area = with_dim(target.cell.capacitance / float(specific[0]), (meter**2).dim)
     return _changed(stage, {key: area})
 
 

@@ -48,7 +48,9 @@ def searches(
         return history
 
     with progress_bar(progress, f"fitting {problem.model.name}") as show:
-        told, steps = 0, 1 if jobs > 1 else generations
+        processes = min(jobs, len(seeds))
+        # other processes report a whole search at a time
+        told, steps = 0, 1 if processes > 1 else generations
 
         def count(_: int) -> None:
             nonlocal told
@@ -56,7 +58,7 @@ def searches(
             if show is not None:
                 show(min(1.0, told / (steps * len(seeds))))
 
-        if min(jobs, len(seeds)) == 1:
+        if processes == 1:
             return {seed: one(seed, count) for seed in seeds}
         problem.costs(problem.start[None])  # compile before the processes need the program
         found: dict[int, History] = {}
@@ -65,7 +67,7 @@ def searches(
             "a process of the fit was killed, perhaps for lack of memory; with out=FOLDER, the "
             "same call goes on with the finished generations"
         )
-        for seed, history in in_processes(_of_seed, calls, min(jobs, len(seeds)), told_if_killed):
+        for seed, history in in_processes(_of_seed, calls, processes, told_if_killed):
             found[seed] = history
             count(seed)
     return {seed: found[seed] for seed in seeds}

@@ -20,6 +20,7 @@ from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.targets import Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
+from dendrosim.simulation.run_description import describe_stimuli
 
 FORMAT = 1
 
@@ -38,6 +39,7 @@ def settings_of(
         "format": FORMAT, "model": model.name, "model values": model.hash[:16],
         "data": data.hexdigest()[:16], "protocols": [t.name for t in targets],
         "windows": [list(t.protocol.window) for t in targets],
+        "stimuli": [describe_stimuli(t.protocol) for t in targets],
         "free": {one.key: one.text for one in free}, "cost": dict(cost.weights),
         "features": list(cost.features), "optimiser": optimiser, "population": population,
         "generations": generations, "seeds": list(seeds), "device": runs.device,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim import checks
-from dendrosim.current_clamp.passive import BASELINE, cell_properties
+from dendrosim.current_clamp.passive import BASELINE, CellProperties, cell_properties
 from dendrosim.current_clamp.recorded import ClampRecording
 from dendrosim.errors import DendrosimError
 from dendrosim.files import is_file
@@ -47,12 +47,15 @@ class Target:
         The current-clamp recording that the responses are from; None for other targets.
     series_resistance
         What was subtracted from its potential, in ohm.
+    cell
+        Properties of the cell from all sweeps of its file; None if they cannot be estimated.
     """
 
     protocol: Protocol
     responses: tuple[Response, ...]
     clamp: ClampRecording | None = None
     series_resistance: float = 0.0
+    cell: CellProperties | None = None
 
     @property
     def name(self) -> str:
@@ -171,9 +174,16 @@ def _of_cell(path: Path, protocol: Protocol, what: str, electrode: Electrode) ->
             f"{what}: {path} needs the protocol whose current it gives: "
             f"load_protocol('recorded').with_(file={str(path)!r})"
         )
-    series = electrode.series_resistance
+    whole = recorded_stimulus(protocol)[1].with_(sweeps=None).recording
+    series, cell = electrode.series_resistance, None
+    try:
+        cell = cell_properties(whole)
+    except DendrosimError:
+        if series is None:  # nothing else tells it
+            raise
     if series is None:
-        series = cell_properties(all_sweeps(protocol)).series_resistance
+        assert cell is not None  # otherwise raised above
+        series = cell.series_resistance
     # the time before the window holds the resting potential; a model needs time to come to rest
     start = max(0.0, protocol.window[0] - BASELINE)
     first, every = round(start / clamp.dt), max(1, round(TRACE_STEP / clamp.dt))
@@ -181,7 +191,7 @@ def _of_cell(path: Path, protocol: Protocol, what: str, electrode: Electrode) ->
     v = clamp.voltage - series * clamp.command - electrode.junction
     trains = [np.asarray(train, float) for train in clamp.spike_times()]
     responses = _responses(trains, times, np.array(v[first::every], np.float64), protocol)
-    return Target(protocol, responses, clamp, series)
+    return Target(protocol, responses, clamp, series, cell)
 
 
 def refuse_shared_sweeps(targets: Sequence[Target], judged: Sequence[Target]) -> None:
@@ -207,16 +217,13 @@ def _sweeps(target: Target) -> list[tuple[str, int]]:
     """Return file and number of each sweep of a recorded target."""
     if target.clamp is None:
         return []
-    (own,) = (s for s in target.protocol.stimuli if s.shape == "recorded")
-    listed = own.options["sweeps"] or range(target.clamp.command.shape[1])
-    return [(target.clamp.path, int(sweep)) for sweep in listed]
+    _, own = recorded_stimulus(target.protocol)
+    return [(target.clamp.path, int(sweep)) for sweep in own.sweep_numbers]
 
 
-def all_sweeps(protocol: Protocol) -> ClampRecording:
-    """Return the recording of a recorded protocol with all of its sweeps."""
-    (own,) = (s for s in protocol.stimuli if s.recording is not None)
-    options = {**own.values, **own.options, "sweeps": None}
-    return Stimulus(own.into, own.shape, **options).recording
+def recorded_stimulus(protocol: Protocol) -> tuple[int, Stimulus]:
+    """Return number and stimulus of the recorded current."""
+    return next((k, s) for k, s in enumerate(protocol.stimuli) if s.shape == "recorded")
 
 
 def _of_table(path: Path, protocol: Protocol, what: str) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.measures import rheobase
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import DENSITY
 from dendrosim.simulation.protocol import Protocol
@@ -46,16 +47,17 @@ def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> P
         measure={"start": "300 ms"},
     )  # fmt: skip
     run = simulate(model, step, device=device, record=[], diverged="nan", progress=False)
+    # one spike may be the onset alone
     fires = np.array([np.sum(train >= 0.3) >= 2 for train in run.trains])
-    if not fires.any():
+    found = rheobase(AMPLITUDES, fires)
+    if np.isnan(found):
         raise DendrosimError(
             f"{model.name} fires under no constant current up to {AMPLITUDES[-1]:.3g} uA/cm**2 "
             f"into {place}; give drive, a protocol under which it fires"
         )
-    rheobase = float(AMPLITUDES[int(np.argmax(fires))])
-    means = ", ".join(f"{rheobase * mean:.6g}" for mean in MEANS)
+    means = ", ".join(f"{found * mean:.6g}" for mean in MEANS)
     noise = Stimulus(
-        place, "ou", mean=f"[{means}] uA/cm**2", sigma=f"{rheobase * SIGMA:.6g} uA/cm**2",
+        place, "ou", mean=f"[{means}] uA/cm**2", sigma=f"{found * SIGMA:.6g} uA/cm**2",
         tau="10 ms", sample="0.1 ms", seed=seed, independent=True,
     )  # fmt: skip
     return Protocol("6 second", [noise], name="noise_around_rheobase")

@@ -126,13 +126,17 @@ class Stimulus(Pickled):
         return read_abf(self.options["file"], once, **given)
 
     @property
+    def sweep_numbers(self) -> list[int]:
+        """Numbers of the sweeps of a ``recorded`` stimulus in its file."""
+        sweeps = self.options["sweeps"]
+        return list(range(self.played.command.shape[1]) if sweeps is None else sweeps)
+
+    @property
     def columns(self) -> list[int]:
         """For each sweep of a ``recorded`` stimulus, its column in `played`."""
-        sweeps = self.options["sweeps"]
-        if sweeps is None:
-            return list(range(self.played.command.shape[1]))
-        place = {sweep: k for k, sweep in enumerate(dict.fromkeys(sweeps))}
-        return [place[sweep] for sweep in sweeps]
+        numbers = self.sweep_numbers
+        place = {sweep: k for k, sweep in enumerate(dict.fromkeys(numbers))}
+        return [place[sweep] for sweep in numbers]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -147,7 +151,7 @@ class Stimulus(Pickled):
     def grid(self, key: str) -> Quantity:
         """Return the values of a grid; `key` is one of `sizes`."""
         if key == "sweeps":
-            value = self.options["sweeps"] or range(self.sizes["sweeps"])
+            value = self.sweep_numbers
         else:
             value = self.values.get(key, self.options.get(key))
         return value if isinstance(value, Quantity) else quantity(list(value))

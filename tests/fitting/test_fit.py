@@ -107,6 +107,13 @@ def test_a_fit_goes_on_where_it_was_killed_with_the_same_result(tmp_path):
         assert again.history.equals(whole.history)
 
 
+def test_searches_in_two_processes_are_those_of_one():
+    other = ds.load_model("lif").with_(parameters={"V_th": "0.7"})  # which no beta equals
+    options = {"data": other, "seed": [3, 4], "generations": 2}
+    one, two = lif(**options), lif(jobs=2, **options)
+    assert one.history.equals(two.history) and one.optima.equals(two.optima)
+
+
 def test_finished_generations_are_not_computed_again(tmp_path, monkeypatch):
     other = ds.load_model("lif").with_(parameters={"V_th": "0.7"})  # which no beta equals
     lif(data=other, out=tmp_path / "f", generations=2)

@@ -175,6 +175,16 @@ def test_the_command_refuses(cell, options, told, capsys):
     assert code == 2 and told in capsys.readouterr().err
 
 
+def test_a_folder_of_another_area_is_another_fit(cell, tmp_path):
+    """The data are the same, but the candidates get another current density."""
+    options = {"population": 4, "generations": 1, "dt": "0.1 ms", "refine": False,
+               "out": tmp_path / "f", "progress": False}  # fmt: skip
+    ds.fit(PASSIVE, cell, ["g_L"], protocol=played(cell, sweeps=[0]), **options)
+    with pytest.raises(DendrosimError, match="holds another fit: stimuli"):
+        ds.fit(PASSIVE, cell, ["g_L"], protocol=played(cell, sweeps=[0], area="2e-4 cm**2"),
+               **options)  # fmt: skip
+
+
 def test_when_every_candidate_diverges_the_report_says_so(cell):
     fit = ds.fit(PASSIVE, cell, {"g_L": "0.1..0.2 mS/cm**2"}, protocol=played(cell, sweeps=[0]),
                  population=4, generations=1, dt="50 ms", method="euler", refine=False,

@@ -136,7 +136,7 @@ def test_kills_under_dask(tmp_path, whom, unbroken):
 
 @pytest.mark.parametrize("engine", ["1", "2"])
 def test_ctrl_c_says_how_to_go_on_and_workers_end(tmp_path, engine):
-    """As from a terminal: the whole group is told."""
+    """As from a terminal: all processes of the group get the signal."""
     run = subprocess.Popen(
         [sys.executable, "-m", "dendrosim", "sweep", "kepecs_wang_2000", "constant", "--set",
          "g_c=uniform(5, 15) mS/cm**2", "--set", "duration=300 ms", "--design", "sobol", "--n",
