@@ -47,9 +47,9 @@ def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> P
         measure={"start": "300 ms"},
     )  # fmt: skip
     run = simulate(model, step, device=device, record=[], diverged="nan", progress=False)
-    # one spike may be the onset alone
-    fires = np.array([np.sum(train >= 0.3) >= 2 for train in run.trains])
-    found = rheobase(AMPLITUDES, fires)
+    counts = np.array([np.sum(train >= 0.3) for train in run.trains])
+    # a current fires the neuron if it does so again and again
+    found = rheobase(AMPLITUDES, np.where(counts >= 2, counts, 0))
     if np.isnan(found):
         raise DendrosimError(
             f"{model.name} fires under no constant current up to {AMPLITUDES[-1]:.3g} uA/cm**2 "
