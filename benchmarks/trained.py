@@ -4,8 +4,9 @@
     python benchmarks/trained.py runs/binary_adding_lrmm [--data DIR] [--limit N]
 
 Writes into `results/training/`, named after the folder and the seed: `.json` with recipe, seed,
-commit, machine, every epoch, and the hits on the test part in torch and in C++, which are to be
-equal; `.toml`, the recipe as it ran; `.safetensors`, the network.  So both can be repeated:
+commit, machine, every epoch, and the hits on the test part in torch and in C++ (where these differ,
+also the result of `verify` on all test samples); `.toml`, the recipe as it ran; `.safetensors`, the
+network.  So both can be repeated:
 
     dendrosim train benchmarks/results/training/NAME.toml --seed K
     dendrosim evaluate benchmarks/results/training/NAME.safetensors
@@ -19,6 +20,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 from common import RESULTS, table
 
 
@@ -39,11 +41,29 @@ def result(folder: Path, data: str | None, limit: int | None) -> dict:
         device: evaluate(network, task, device, limit=limit, progress=False).to_json()
         for device in (("torch",) if isinstance(network, TrainedCells) else ("torch", "cpp"))
     }
+    apart = len({each["hits"] for each in devices.values()}) > 1
+    explained = {"verified": verified(network, task, limit)} if apart else {}
     # where a run was stopped and went on, perhaps with a later commit
     resumed = [{key: stop[key] for key in ("epoch", "commit")} for stop in run["resumed"]]
     return told | {"versions": run["versions"], "recipe_text": run["recipe_text"],
                    "resumed": resumed, "epochs_logged": epochs,
-                   "evaluated": devices}  # fmt: skip
+                   "evaluated": devices} | explained  # fmt: skip
+
+
+def verified(network, task, limit: int | None) -> dict:
+    """Return whether the first differences of torch and C++ are ties, and their number."""
+    from dendrosim.learn.tasks.task import checked
+    from dendrosim.verification import verify
+
+    chosen = np.linspace(0, len(task.test) - 1, min(len(task.test), limit or len(task.test)))
+    x, _ = checked(task, task.test.batch(chosen.round().astype(int)))
+    found = verify(network, x, ("torch", "cpp"))
+    first = found.first
+    return {"explained": found.explained, "samples": len(x),
+            "differing_samples": int(first["sample"].nunique()),
+            "differing_spikes": int(found.pairs["differing"].sum()),
+            "neurons": sorted({(int(r.layer), int(r.neuron)) for r in first.itertuples()}),
+            "amplified": int(first["amplified"].sum())}  # fmt: skip
 
 
 def main() -> None:

@@ -12,10 +12,13 @@ from dendrosim.model.optional import output_of
 from dendrosim.model.switches import Switch, switches
 from dendrosim.networks.network import Network
 from dendrosim.networks.run import NetworkOutput
+from dendrosim.verification.amplification import amplified_rounding
 from dendrosim.verification.distance import Place, distance, magnitude
 
 #: Number of float32 roundings allowed for a neuron at its first step, plus one per later step.
 ROUNDINGS = 4
+#: First differences, per pair and batch, whose neuron is examined for amplified roundings.
+EXAMINED = 20
 
 
 def decisive_states(network: Network, every: bool = False) -> dict[int, tuple[str, ...]]:
@@ -64,6 +67,7 @@ def differences(
     """
     counts, rows = {}, []
     for a, b in combinations(runs, 2):
+        examined = 0
         table = np.zeros((len(network.layers), 4), dtype=int)
         earlier = np.full(len(x), x.shape[1])  # first difference in lower layers
         for k, layer in enumerate(network.layers):
@@ -81,6 +85,9 @@ def differences(
             for sample in np.flatnonzero(steps < earlier):
                 place = k, int(sample), int(steps[sample])
                 for row in _first(network, x, runs[a], runs[b], place, marks, tie):
+                    if not row["tie"] and examined < EXAMINED:
+                        examined += 1
+                        row |= _amplified(network, x, runs[a], place, row)
                     rows.append({"a": a, "b": b} | row)
             earlier = np.minimum(earlier, steps)
         counts[a, b] = table
@@ -111,8 +118,23 @@ def _first(
                 "sample": sample, "step": step, "layer": k, "neuron": int(neuron),
                 "variable": switch.name, "on_a": bool(on_a),
                 "distance_a": distances[0], "distance_b": distances[1], "tolerance": allowed,
-                "tie": all(abs(value) < allowed for value in distances),
+                "tie": all(abs(value) < allowed for value in distances), "amplified": False,
             }  # fmt: skip
+
+
+def _amplified(
+    network: Network, x: np.ndarray, run: NetworkOutput, place: tuple[int, int, int],
+    row: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the changes of a row if its neuron amplifies roundings as far as the difference."""
+    k, sample, step = place
+    layer = network.layers[k]
+    (switch,) = (one for one in switches(layer.model) if one.name == row["variable"])
+    where = Place(network, x, k, sample, step, row["neuron"], layer.values())
+    allowed = amplified_rounding(where, switch, run)
+    if not all(abs(row[f"distance_{side}"]) < allowed for side in "ab"):
+        return {}
+    return {"tolerance": allowed, "tie": True, "amplified": True}
 
 
 def _rounding(where: Place, run: NetworkOutput) -> float:

@@ -15,7 +15,7 @@ _SHOWN = 5
 PAIRS = ("a", "b", "layer", "model", "bins", "spikes", "differing", "inner", "samples")
 FIRST = (
     "a", "b", "sample", "step", "layer", "neuron", "variable", "fires_on", "distance_a",
-    "distance_b", "tolerance", "tie",
+    "distance_b", "tolerance", "tie", "amplified",
 )  # fmt: skip
 
 
@@ -34,7 +34,8 @@ class Verification:
         One row per first difference: pair, ``sample``, ``step``, ``layer``, ``neuron``, the
         ``variable`` of the text that differs, the device that it ``fires_on``, its distance to
         threshold (left minus right side of the comparison in the text) on both devices, the
-        ``tolerance`` and whether it is a ``tie``.
+        ``tolerance`` and whether it is a ``tie``; ``amplified``: the neuron is unstable, and the
+        tolerance is measured with the last bit of its input changed.
     meta
         Devices, ``dtypes`` (number type per device), ``tie``, samples, steps, neurons, and
         seconds per device.
@@ -98,6 +99,8 @@ def _precision(meta: Mapping[str, Any]) -> str:
 
 def _sentence(row: Any) -> str:
     what = f"a tie (< {row.tolerance:.2g})" if row.tie else f"NO tie (>= {row.tolerance:.2g})"
+    if row.amplified:
+        what = f"a tie (< {row.tolerance:.2g}, to which this neuron amplifies a rounding)"
     return (
         f"sample {row.sample}, step {row.step}, layer {row.layer}, neuron {row.neuron}: "
         f"{row.variable} fires on {row.fires_on}; {row.distance_a:.3g} from threshold on {row.a}, "

@@ -27,7 +27,10 @@ def test_recipe_network_and_log_are_of_one_run(path):
     chosen = told["epochs_logged"][told["best_epoch"] - 1]
     assert chosen["validation_accuracy"] == told["validation_accuracy"]
     hits = {device: each["hits"] for device, each in told["evaluated"].items()}
-    assert set(hits.values()) == {told["test_hits"]}
+    assert hits["torch"] == told["test_hits"]
+    if set(hits.values()) != {told["test_hits"]}:  # only where `verify` says why
+        verified = told["verified"]
+        assert verified["explained"] and verified["samples"] == told["test_count"]
     assert hits.keys() == ({"torch"} if isinstance(network, TrainedCells) else {"torch", "cpp"})
 
 

@@ -425,3 +425,36 @@ def test_what_does_not_fit_is_told(rng):
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
+
+
+UNSTABLE = """
+title = "A neuron that grows by half per step between spikes"
+kind = "discrete"
+inputs = ["I"]
+output = "S"
+update = '''
+U = 1.5*U + I - w
+w = 0.2*w + S
+S = int(U > 1)
+'''
+"""
+
+
+@pytest.mark.parametrize(("steps", "explained"), [(90, True), (12, False)])
+def test_a_neuron_that_amplifies_roundings_is_recognised(tmp_path, steps, explained):
+    """After 90 steps a last bit has become 1.5**89 * 2**-54 = 0.26; after 12 steps, nothing."""
+    (tmp_path / "unstable.toml").write_text(UNSTABLE)
+    layer = ds.Layer(
+        ds.load_model(tmp_path / "unstable.toml"), 2, 1,
+        input_weights={"I": np.array([[1.0, 1.0]])}, bias={"I": np.zeros(1)},
+    )  # fmt: skip
+    network = ds.Network([layer], np.zeros((1, 1)))
+    x = np.zeros((1, steps, 2))
+    x[0, 0] = 0.3, -0.3  # cancel, if the weights are equal
+    x[0, -1] = 1.0, 0.0  # exactly at threshold if the difference is 0
+    bit = 2.0**-52 if explained else 1e-3
+    other = changed(network, 0, "input_weights", "I", (0, 0), bit)
+    result = compare_runs(network, x, {"a": ran(network, x), "b": ran(other, x)})
+    assert not result.equal
+    assert result.first["amplified"].tolist() == [explained]
+    assert result.explained is explained
