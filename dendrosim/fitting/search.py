@@ -123,7 +123,7 @@ class History:
 
 def search(
     optimiser: str, evaluate: Evaluate, history: History, start: Array, *, population: int,
-    generations: int, seed: int, tell: Callable[[int], None] | None = None,
+    generations: int, seed: int, sigma: float = SIGMA, tell: Callable[[int], None] | None = None,
 ) -> None:  # fmt: skip
     """Search between 0 and 1 for each value; every candidate is added to the history.
 
@@ -140,17 +140,21 @@ def search(
         First position, shape (free values,).
     population, generations, seed
         Candidates per generation, number of generations, and seed.
+    sigma
+        First standard deviation of CMA-ES.
     tell
         Called after each generation with its number.
     """
-    {"cma": _cma, "de": _de}[optimiser](
-        evaluate, history, start, population, generations, seed, tell or (lambda k: None)
-    )
+    report = tell or (lambda k: None)
+    if optimiser == "de":
+        _de(evaluate, history, start, population, generations, seed, report)
+    else:
+        _cma(evaluate, history, start, population, generations, seed, sigma, report)
 
 
 def _cma(
     evaluate: Evaluate, history: History, start: Array, population: int, generations: int,
-    seed: int, tell: Callable[[int], None],
+    seed: int, sigma: float, tell: Callable[[int], None],
 ) -> None:  # fmt: skip
     import cma
 
@@ -160,7 +164,7 @@ def _cma(
         "randn": lambda *shape: rng.standard_normal(shape), "seed": np.nan, "verb_log": 0,
         "tolfun": 0, "tolfunhist": 0, "tolstagnation": 0, "tolx": 1e-9, "ftarget": ENOUGH,
     }  # fmt: skip
-    es = cma.CMAEvolutionStrategy(np.clip(start, 0.02, 0.98), SIGMA, options)
+    es = cma.CMAEvolutionStrategy(np.clip(start, 0.02, 0.98), sigma, options)
     for generation in range(1, generations + 1):
         x = np.array(es.ask())
         # reflected at the bounds: the library's own transform fails in one dimension

@@ -32,8 +32,9 @@ CONSTANT = 1e-9
 class Jump:
     """An affine map from the states at the threshold to a spike's duration and the states after it.
 
-    ``after = mean_after + slopes @ (before - mean_before)``, in SI units.  A spike ends where the
-    threshold is no longer crossed.
+    ``after = mean_after + slopes @ (before - mean_before)``, in SI units; duration and states of
+    the threshold stay between the lowest and the highest that were measured.  A spike ends where
+    the threshold is no longer crossed.
 
     Attributes
     ----------
@@ -47,6 +48,8 @@ class Jump:
         Shape (predictors,) and (outcomes,).
     slopes
         Shape (outcomes, predictors).
+    lowest, highest
+        Of the outcomes, shape (outcomes,).
     spread, residual
         Standard deviation of the outcomes, and of what the map leaves, shape (outcomes,).
     """
@@ -57,6 +60,8 @@ class Jump:
     mean_before: Array
     mean_after: Array
     slopes: Array
+    lowest: Array
+    highest: Array
     spread: Array
     residual: Array
 
@@ -150,6 +155,6 @@ def _fitted(
     slopes[:, varies] = (found / spread[varies, None]).T
     left = y - mean_y - (x - mean_x) @ slopes.T
     return Jump(
-        tuple(outcomes), tuple(predictors), widths, mean_x, mean_y, slopes, y.std(axis=0),
-        left.std(axis=0),
+        tuple(outcomes), tuple(predictors), widths, mean_x, mean_y, slopes, y.min(axis=0),
+        y.max(axis=0), y.std(axis=0), left.std(axis=0),
     )  # fmt: skip

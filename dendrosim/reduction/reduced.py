@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 
 from brian2 import Quantity
 
-from dendrosim import shelves
-from dendrosim.files import replacing
 from dendrosim.model.model import Model
 from dendrosim.model.optional import scales_of
-from dendrosim.model.toml import to_table
 from dendrosim.pickling import Pickled
+from dendrosim.reduction.saved import save_model
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COEFFICIENTS = ("alpha_1", "beta_1", "alpha_2", "beta_2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +25,15 @@ class Reduction(Pickled):
     Attributes
     ----------
     model
-        The ``two_compartment`` model with coefficients and scales, for use with any protocol.
+        The ``two_compartment`` or ``two_compartment_adaptive`` model with coefficients and scales,
+        for use with any protocol.
     coefficients
-        ``alpha_1``, ``beta_1``, ``alpha_2``, ``beta_2``, ``rho``, ``gamma``, ``V_th``.
+        The values of the model's parameters, such as ``alpha_1`` and ``V_th``.
     scales
         ``voltage`` (volts per unit of potential) and, for each port, the current density per
         unit of input (``I`` into the dendrite, ``I_s`` into the soma).
     method
-        ``"exact"``, ``"euler"`` or ``"quasi_active"``.
+        ``"exact"``, ``"euler"``, ``"quasi_active"`` or ``"adaptive"``.
     threshold, held
         In volt: the somatic potentials for V_th and for 0.
     source
@@ -58,9 +55,9 @@ class Reduction(Pickled):
 
     @property
     def coefficients(self) -> Mapping[str, float]:
-        """The coefficients of eqs 6-8."""
+        """The values of the parameters: of eqs 6-8, or of the adaptive neuron."""
         values = self.model.values()
-        return {name: float(values[name]) for name in (*COEFFICIENTS, "rho", "gamma", "V_th")}
+        return {name: float(values[name]) for name in self.model.parameters}
 
     @property
     def scales(self) -> Mapping[str, Quantity]:
@@ -73,9 +70,7 @@ class Reduction(Pickled):
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the reduced neuron as a model file for `load_model`."""
-        table = to_table(self.model)
-        table["title"] = f"Two-compartment reduction of {self.source} ({self.method})"
-        for parameter in table["parameters"].values():
-            parameter["source"] = f"dendrosim reduce {self.source}, {self.method}"
-        with replacing(path) as temporary:
-            temporary.write_text(shelves.toml_text(table), encoding="utf-8")
+        save_model(
+            self.model, path, f"Two-compartment reduction of {self.source} ({self.method})",
+            f"dendrosim reduce {self.source}, {self.method}",
+        )  # fmt: skip

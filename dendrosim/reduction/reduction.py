@@ -1,4 +1,6 @@
-"""From ion channels to the four coefficients of the generalised two-compartment neuron.
+"""From ion channels to reduced neurons: the linear, the adaptive and the spike-cut one.
+
+The first two are discrete and share the four coefficients of the two-compartment neuron.
 
 The linear part of a two-compartment model is ``dV/dt = J (V - V_0) + B (I - I_0)`` for the
 potentials V of dendrite and soma.  Over one step of length dt it becomes
@@ -30,6 +32,8 @@ from dendrosim.model.model import Model
 from dendrosim.model.parts import Scales, time_step
 from dendrosim.model.quantities import UNITS, parse_unit, quantity
 from dendrosim.model.toml import as_model, load_model
+from dendrosim.reduction.adaptive import fit_adaptive
+from dendrosim.reduction.drive import noise_around_rheobase
 from dendrosim.reduction.fit import fit_reduction
 from dendrosim.reduction.linear import (
     PLACES,
@@ -41,6 +45,7 @@ from dendrosim.reduction.linear import (
     threshold_of,
 )
 from dendrosim.reduction.reduced import Reduction
+from dendrosim.reduction.spike_cut import SpikeCut, spike_cut
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 
@@ -48,6 +53,9 @@ if TYPE_CHECKING:
     pass
 
 METHODS = ("exact", "euler", "quasi_active")
+RUNGS = ("linear", "adaptive", "spike_cut")
+#: Generations and candidates of the searches, if none are given.
+SIZES = {"linear": (30, 48), "adaptive": (100, 64)}
 _PER_DENSITY = parse_unit("meter**2/amp").dim
 
 
@@ -55,28 +63,34 @@ def reduce(
     model: Model,
     dt: Any,
     *,
-    method: str = "exact",
+    to: str = "linear",
+    method: str | None = None,
     threshold: Any = None,
     holding: Any = None,
     fit: Sequence[str | Protocol] | None = None,
     unseen: Sequence[str | Protocol] = (),
     device: str = "cpp",
     fit_dt: Any = None,
-    generations: int = 30,
-    population: int = 48,
-    seed: int = 0,
+    generations: int | None = None,
+    population: int | None = None,
+    seed: int | None = None,
     progress: bool | None = None,
-) -> Reduction:
-    """Reduce a biophysical two-compartment neuron to the discrete neuron of eqs 6-8.
+) -> Reduction | SpikeCut:
+    """Reduce a biophysical two-compartment neuron.
 
     Parameters
     ----------
     model
         A continuous model with a soma and a dendrite, or its name or path.
     dt
-        Step of the discrete model.
+        Step of the reduced model.
+    to
+        ``"linear"``: the discrete neuron of eqs 6-8, which follows the neuron below threshold.
+        ``"adaptive"``: model ``two_compartment_adaptive``, fitted to the times of spikes.
+        ``"spike_cut"``: the neuron itself without the time course of its spikes, see `spike_cut`.
     method
-        ``"exact"``, ``"euler"`` or ``"quasi_active"`` (see the module).
+        How the linear coefficients are computed: ``"exact"`` (the default), ``"euler"`` or
+        ``"quasi_active"``, see the module.
     threshold
         Somatic potential for the discrete threshold; by default that at which rest becomes
         unstable (`Dynamics.threshold`).
@@ -84,34 +98,64 @@ def reduce(
         Somatic potential for U = 0, which is also where ``quasi_active`` linearises; by default
         rest, or 5 mV below threshold if rest is not stable.
     fit
-        Protocols to fit threshold, resets and gain; by default none is fitted.
+        Protocols to fit.  The linear neuron adjusts threshold, resets and gain to them, by default
+        to none; the others need protocols, by default noise around the rheobase.
     unseen
-        Further protocols to evaluate the fitted neuron.
+        Further protocols to evaluate the fitted neuron; by default, for ``"adaptive"`` without
+        `fit`, other noise.
     device, fit_dt
         Device and time step for the biophysical neuron in the fit; by default its own step.
     generations, population, seed, progress
-        Settings of the fit, see `dendrosim.reduction.fit.fit_reduction`.
+        Settings of the search: by default 30 generations of 48 candidates for ``"linear"``, 100 of
+        64 for ``"adaptive"``, and seed 0.
 
     Returns
     -------
-    Reduction
+    Reduction or SpikeCut
+        The latter for ``"spike_cut"``.
 
     Raises
     ------
     DendrosimError
-        If the model has no soma and dendrite, no threshold can be determined, or the step is too
-        long for the method.
+        If the model has no soma and dendrite, no threshold can be determined, the step is too
+        long for the method, or an argument has no effect on this reduction.
     """
     model = as_model(model)
+    checks.one_of(to, RUNGS, "unknown reduction")
+    if to == "spike_cut":
+        without = {"method": method, "threshold": threshold, "holding": holding, "fit_dt": fit_dt,
+                   "generations": generations, "population": population, "seed": seed,
+                   "unseen": tuple(unseen) or None}  # fmt: skip
+        for name, value in without.items():
+            if value is not None:
+                raise DendrosimError(
+                    f"reduce: {name} = {checks.short(value)} has no effect on 'spike_cut', which "
+                    "is measured and not searched"
+                )
+        cut = spike_cut(model, None if fit is None else _protocols(fit, "fit"), device=device)
+        return replace(cut, model=cut.model.with_(dt=time_step(dt)))
+    method = "exact" if method is None else method
     checks.one_of(method, METHODS, "unknown method")
+    given = {"generations": generations, "population": population, "seed": seed}
+    for name, value in given.items():
+        if value is not None and fit is None and to == "linear":
+            raise DendrosimError(
+                f"reduce: {name} = {checks.short(value)} has no effect without fit, because "
+                "nothing is searched"
+            )
+    generations, population = (
+        usual if value is None else value
+        for value, usual in zip((generations, population), SIZES[to], strict=True)
+    )
+    seed = 0 if seed is None else seed
     if fit is not None:
         fit = _protocols(fit, "fit")
     unseen = _protocols(unseen, "unseen")
-    if unseen and fit is None:
+    if unseen and fit is None and to == "linear":
         raise DendrosimError("reduce: unseen has protocols, but fit has none, so nothing is fitted")
     execute.check_device(device, 1)
     for name, value, least in (
-        ("generations", generations, 1), ("population", population, 1), ("seed", seed, 0)
+        ("generations", generations, 1), ("population", population, 4), ("seed", seed, 0)
     ):  # fmt: skip
         checks.whole(value, f"reduce: {name}", least=least)
     if fit_dt is not None:
@@ -127,9 +171,13 @@ def reduce(
     linear = linear_part(model, method, v_th, holding)
     coefficients, gains = (euler if method == "euler" else exact)(linear, step, model)
     reduction = _assemble(model, method, step, v_th, linear, coefficients, gains)
-    if fit is None:
+    if fit is None and to == "linear":
         return reduction
-    return fit_reduction(
+    if fit is None:
+        fit = [noise_around_rheobase(model, device)]
+        unseen = unseen or [noise_around_rheobase(model, device, seed=1)]
+    fitted = fit_adaptive if to == "adaptive" else fit_reduction
+    return fitted(
         reduction, model, fit, unseen, device=device, dt=fit_dt, generations=generations,
         population=population, seed=seed, progress=progress,
     )  # fmt: skip

@@ -17,9 +17,7 @@ import numpy as np
 import pandas as pd
 from brian2 import second
 
-from dendrosim import shelves
 from dendrosim.errors import DendrosimError
-from dendrosim.files import replacing
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import display_unit, parse_unit, unit_text
@@ -27,6 +25,7 @@ from dendrosim.model.toml import as_model, model_from_table, to_table
 from dendrosim.pickling import Pickled
 from dendrosim.reduction.drive import noise_around_rheobase
 from dendrosim.reduction.jump import DURATION, Jump, measure_jump
+from dendrosim.reduction.saved import save_model
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 
@@ -75,8 +74,7 @@ class SpikeCut(Pickled):
         DendrosimError
             If the file cannot be written.
         """
-        with replacing(path) as temporary:
-            temporary.write_text(shelves.toml_text(to_table(self.model)), encoding="utf-8")
+        save_model(self.model, path)
 
 
 def spike_cut(
@@ -196,7 +194,13 @@ def _reset(model: Model, jump: Jump) -> list[str]:
             number = f"{slope:.{DIGITS}g}" if unit == own else f"{slope:.{DIGITS}g}*{ratio}"
             mean = _number(jump.mean_before[k], own)
             terms.append(f"({number})*({name}_before - ({mean}))")
-        lines.append(f"{state} = {' + '.join(terms)}")
+        value = " + ".join(terms)
+        if state not in jump.predictors:
+            # beyond the spikes that were measured a straight line gives any number: a duration
+            # below 0, or a potential above the threshold
+            low, high = (_number(bound[i], unit) for bound in (jump.lowest, jump.highest))
+            value = f"clip({value}, {low}, {high})"
+        lines.append(f"{state} = {value}")
     return lines
 
 

@@ -91,9 +91,20 @@ def test_an_independent_loop_fires_at_the_same_steps(kepecs, device):
         kepecs_wang.INITIAL, 1.1, duration=150.0, dt=0.02,
         before=rounded(jump.mean_before * columns), after=rounded(jump.mean_after * rows),
         slopes=rounded(jump.slopes * rows[:, None] / columns),
+        lowest=rounded(jump.lowest * rows)[:2], highest=rounded(jump.highest * rows)[:2],
     )  # fmt: skip
     assert len(expected) > 3
     assert_allclose(run.trains[0] * 1e3, expected, atol=1e-6)
+
+
+def test_a_spike_stays_within_those_that_were_measured(kepecs):
+    """Far beyond the drive of the measurement a straight line gives durations below 0."""
+    strong = ds.load_protocol("dendritic_step").with_(amplitude="100 uA/cm**2")
+    run = ds.simulate(kepecs.model, strong, record=["t_spike"], progress=False)
+    lasted = run.traces["t_spike"].values[run.traces["t_spike"].values > 0]
+    shortest, longest = kepecs.jump.widths.min(), kepecs.jump.widths.max()
+    assert len(lasted) and lasted.min() > 0.99 * shortest and lasted.max() < 1.01 * longest
+    assert np.diff(run.trains[0]).min() >= 0.99 * shortest
 
 
 def test_the_report_says_what_the_map_leaves(kepecs):

@@ -5,7 +5,8 @@ import numpy as np
 from . import kepecs_wang, stepping
 
 
-def run(y0, I_d, *, duration, dt, before, after, slopes, par=kepecs_wang.PARAMETERS):
+def run(y0, I_d, *, duration, dt, before, after, slopes, lowest, highest,
+        par=kepecs_wang.PARAMETERS):  # fmt: skip
     """Return the spike times in ms.
 
     Parameters
@@ -22,6 +23,8 @@ def run(y0, I_d, *, duration, dt, before, after, slopes, par=kepecs_wang.PARAMET
         Means of duration (ms), v_s, v_d, h, n, q after a spike, shape (6,).
     slopes
         Shape (6, 4).
+    lowest, highest
+        Bounds of duration (ms) and v_s, shape (2,).
     """
 
     def f(t, y):
@@ -36,5 +39,6 @@ def run(y0, I_d, *, duration, dt, before, after, slopes, par=kepecs_wang.PARAMET
         if y[0] > kepecs_wang.THRESHOLD:
             spikes.append((step + 1) * dt)
             hold, *y = after + slopes @ (np.array(y[1:]) - before)
+            hold, y[0] = np.clip([hold, y[0]], lowest, highest)
             y, since = tuple(map(float, y)), 0.0
     return np.array(spikes)

@@ -1,0 +1,251 @@
+"""The ladder of reductions: what each simplification of a neuron keeps, and what it costs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from brian2 import Quantity
+
+from dendrosim import checks
+from dendrosim.devices import execute
+from dendrosim.errors import DendrosimError
+from dendrosim.figures.style import save_figure
+from dendrosim.files import make_folder, path_text, replacing
+from dendrosim.fitting.costs import potential_error
+from dendrosim.fitting.features import Response
+from dendrosim.fitting.responses import Runs, respond
+from dendrosim.measures import bursts, coincidence_factor, isi
+from dendrosim.model.model import Model
+from dendrosim.model.parts import time_step
+from dendrosim.model.toml import as_model
+from dendrosim.pickling import Pickled
+from dendrosim.reduction.drive import noise_around_rheobase
+from dendrosim.reduction.reduction import reduce
+from dendrosim.reduction.saved import save_model
+from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.protocol_files import as_protocol
+from dendrosim.simulation.run import simulate
+from dendrosim.tables import aligned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Protocols of another kind than the noise of the fit.
+OTHERS = ("fi_curve", "dendritic_step", "ramp", "chirp")
+#: Precisions of the coincidence factor (s).
+PRECISIONS = (2e-3, 4e-3)
+#: Longest interval within a burst (s), the same for all rungs.
+WITHIN = 20e-3
+#: Neurons and duration of the runs that are timed.
+NEURONS, TIMED = 1024, "200 ms"
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder(Pickled):
+    """A neuron, its reductions, and how they compare.
+
+    Attributes
+    ----------
+    models
+        Name of the rung to its model; the first is the neuron itself.
+    rungs
+        One row per rung: ``states``, ``numbers`` (how many were measured or searched), ``step
+        (ms)``, and the processor time of a neuron, in ns per step and in us per ms.
+    table
+        One row per rung and group of protocols: ``role`` (``fit``, ``unseen`` or ``other``), Gamma
+        at 2 and 4 ms; rate in Hz; mean number of spikes of runs of spikes at most 20 ms apart;
+        distance of the inter-spike intervals (Kolmogorov-Smirnov, from 0 to 1); and root mean
+        square error of the potential outside spikes, in mV.  The rung ``ceiling`` is the neuron
+        itself at half its step.
+    notes
+        Remarks, one sentence each.
+    """
+
+    models: Mapping[str, Model]
+    rungs: pd.DataFrame
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    shown: tuple[Protocol, Mapping[str, Response]]
+
+    def text(self) -> str:
+        """Return the tables as text."""
+        lines = aligned({"rung": list(self.rungs.index)} | _columns(self.rungs))
+        for (role, name), rows in self.table.groupby(["role", "protocol"], sort=False):
+            lines += ["", f"{name} ({role})"]
+            own = rows.drop(columns=["role", "protocol"]).dropna(axis=1, how="all")
+            lines += aligned(_columns(own))
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+
+    def plot(self, path: str | os.PathLike | None = None) -> Figure:
+        """Return the figure: the potential of each rung under the same noise; save it to `path`."""
+        from dendrosim.reduction.ladder_figure import ladder_figure
+
+        figure = ladder_figure(self)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write ``rungs.csv``, ``table.csv``, ``ladder.png`` and a model file per reduction.
+
+        Raises
+        ------
+        DendrosimError
+            If a file cannot be written.
+        """
+        where = make_folder(path_text(folder, "ladder"))
+        for name, table in (("rungs.csv", self.rungs), ("table.csv", self.table)):
+            with replacing(where / name) as temporary:
+                table.to_csv(temporary, index=name == "rungs.csv")
+        for name, model in list(self.models.items())[1:]:
+            save_model(model, where / f"{name}.toml")
+        self.plot(where / "ladder.png")
+
+
+def ladder(
+    model: Model | str | os.PathLike, dt: Any = "0.5 ms", *, fit: Any = None, unseen: Any = None,
+    others: Any = OTHERS, device: str = "cpp", seed: int = 0, progress: bool | None = None,
+) -> Ladder:  # fmt: skip
+    """Reduce a neuron in three ways and compare all of them.
+
+    Parameters
+    ----------
+    model
+        A continuous model with a soma and a dendrite, or its name or path.
+    dt
+        Step of the discrete rungs; the spike cut keeps that of the neuron.
+    fit, unseen
+        Protocols that the rungs are fitted to, and others of the same kind that they are judged on;
+        by default noise around the rheobase, with two seeds.
+    others
+        Protocols of another kind to judge them on.
+    device, progress
+        As in `simulate`.
+    seed
+        Seed of the search.
+
+    Returns
+    -------
+    Ladder
+
+    Raises
+    ------
+    DendrosimError
+        As `reduce`.
+    """
+    model = as_model(model)
+    execute.check_device(device, 1)
+    step = time_step(dt, "ladder: dt")
+    if fit is None and unseen is not None:
+        raise DendrosimError("ladder: unseen has protocols, but fit has none")
+    fits = [noise_around_rheobase(model, device)] if fit is None else _listed(fit, "fit")
+    if unseen is None:
+        unseen = [noise_around_rheobase(model, device, seed=1)] if fit is None else ()
+    groups = {"fit": fits, "unseen": _listed(unseen, "unseen"), "other": _listed(others, "others")}
+    cut = reduce(model, model.dt, to="spike_cut", fit=fits, device=device)
+    adaptive = reduce(
+        model, step, to="adaptive", fit=fits, device=device, seed=seed, progress=progress
+    )
+    linear = reduce(model, step, fit=fits, device=device, seed=seed, progress=progress)
+    # the map of the cut has a mean and slopes for each outcome
+    measured = int((np.abs(cut.jump.slopes) > 0).sum() + len(cut.jump.outcomes))
+    searched = len(adaptive.coefficients) - 1, len(linear.coefficients)
+    models = {model.name: model, "spike_cut": cut.model, "adaptive": adaptive.model,
+              "linear": linear.model}  # fmt: skip
+    numbers = (0, measured, *searched)
+    rungs = pd.DataFrame(
+        [_size(one, n, device) for one, n in zip(models.values(), numbers, strict=True)],
+        index=pd.Index(models, name="rung"),
+    )
+    rows, shown = [], None
+    for role, protocols in groups.items():
+        for protocol in protocols:
+            found = {name: _responses(one, protocol, device) for name, one in models.items()}
+            found["ceiling"] = _responses(model, protocol, device, model.dt / 2)
+            whole = found[model.name]
+            rows += [
+                {"role": role, "protocol": protocol.name, "rung": name} | _judged(own, whole)
+                for name, own in found.items()
+            ]
+            if shown is None or role == "unseen":
+                k = int(np.argsort([len(r.inside) for r in whole])[len(whole) // 2])
+                shown = protocol, {name: own[k] for name, own in found.items()}
+    assert shown is not None  # fits has a protocol
+    notes = tuple(f"{name}: {n}" for name, one in (("spike_cut", cut), ("adaptive", adaptive),
+                  ("linear", linear)) for n in one.notes)  # fmt: skip
+    return Ladder(models, rungs, pd.DataFrame(rows), notes, shown)
+
+
+def _listed(given: Any, name: str) -> list[Protocol]:
+    if isinstance(given, str | os.PathLike | Protocol):
+        given = [given]
+    if not checks.is_row(given):
+        raise DendrosimError(f"ladder: {name} = {checks.short(given)} should list protocols")
+    return [as_protocol(one) for one in given]
+
+
+def _responses(
+    model: Model, protocol: Protocol, device: str, dt: Quantity | None = None
+) -> list[Response]:
+    (found,) = respond(model, protocol, {}, 1, Runs(device=device, dt=dt))
+    if found is None:
+        raise DendrosimError(f"{model.name} diverges under {protocol.name}")
+    return found
+
+
+def _size(model: Model, numbers: int, device: str) -> dict[str, float]:
+    """Return states, numbers, step and processor time of a rung."""
+    whole = {"start": "0 ms", "stop": TIMED}
+    protocol = as_protocol("dendritic_step").with_(duration=TIMED, measure=whole, **whole)
+    seconds = []
+    for _ in range(2):
+        run = simulate(model, protocol, n=NEURONS, record=[], device=device, progress=False)
+        seconds.append(run.meta["run_seconds"])
+    assert model.dt is not None  # reductions and their sources have a step
+    steps = run.duration / float(model.dt)
+    ns = min(seconds) / (run.n * steps) * 1e9
+    return {"states": len(model.states), "numbers": numbers, "step (ms)": float(model.dt) * 1e3,
+            "ns per step": ns, "us per ms": ns * 1e-3 / (float(model.dt) * 1e3)}  # fmt: skip
+
+
+def _judged(own: Sequence[Response], whole: Sequence[Response]) -> dict[str, float]:
+    """Return the measures of one rung under one protocol."""
+    row: dict[str, float] = {}
+    length = whole[0].stop - whole[0].start
+    for precision in PRECISIONS:
+        found = [coincidence_factor(a.inside, b.inside, precision, length)
+                 for a, b in zip(whole, own, strict=True)]  # fmt: skip
+        row[f"Gamma, {precision * 1e3:g} ms"] = _mean(found)
+    row["rate (Hz)"] = float(np.mean([len(r.inside) for r in own]) / length)
+    row["spikes per burst"] = _mean([
+        bursts(r.inside, WITHIN).spikes_per_burst for r in own if len(r.inside)
+    ])  # fmt: skip
+    row["ISI distance"] = _apart(*(np.concatenate([isi(r.inside) for r in one])
+                                   for one in (own, whole)))  # fmt: skip
+    errors = [potential_error(a, b) for a, b in zip(own, whole, strict=True)]
+    row["potential (mV)"] = 1e3 * _mean(errors)
+    return row
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> float:
+    from scipy.stats import ks_2samp
+
+    return float(ks_2samp(a, b).statistic) if len(a) and len(b) else np.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    defined = [value for value in values if np.isfinite(value)]
+    return float(np.mean(defined)) if defined else np.nan
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list]:
+    shown = table.to_dict("list")
+    return {
+        name: [f"{v:.3g}" if isinstance(v, float) else v for v in values]
+        for name, values in shown.items()
+    }
