@@ -9,7 +9,8 @@ import pytest
 import dendrosim as ds
 from dendrosim import checks
 from dendrosim.model.quantities import describe, quantity
-from dendrosim.sweeps.differences import differences, in_usual_unit
+from dendrosim.sweeps.differences import differences, setting_shown
+from dendrosim.sweeps.units import in_usual_unit
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,23 @@ def test_a_fit_names_its_ranges_in_the_usual_unit():
     ],
 )
 def test_settings_of_folders_are_shown_in_the_usual_unit(text, shown):
-    assert in_usual_unit(text) == shown
+    assert setting_shown(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "shown", "label"),
+    [
+        (2e-8, "meter**2", 20000, "um**2"),
+        (1.5e8, "ohm", 150, "Mohm"),
+        (20.0, "hertz/(amp/meter**2)", 0.2, "Hz/(uA/cm**2)"),
+        (1e11, "hertz/(amp)", 0.1, "Hz/pA"),
+        (7.0, "hertz/(1)", 7, "Hz"),
+    ],
+)
+def test_tables_of_a_sweep_are_in_usual_units(values, unit, shown, label):
+    found, usual = in_usual_unit(np.array([values]), unit)
+    np.testing.assert_allclose(found, [shown])
+    assert usual == label
 
 
 def test_differences_name_the_entry():

@@ -72,7 +72,7 @@ class Free:
     def range_shown(self) -> str:
         """The range for a message: in the usual unit, as a user would write it."""
         numbers = f"{self.shown(self.low):.6g}..{self.shown(self.high):.6g}"
-        return numbers if self.unit == "1" else f"{numbers} {self.unit}"
+        return with_unit(numbers, self.unit)
 
     def value(self, x: Array) -> Array:
         """Return SI values at positions from 0 (low) to 1 (high)."""
@@ -95,6 +95,11 @@ class Free:
     def shown(self, value: Any) -> Any:
         """Return an SI value, or an array of them, in the usual unit."""
         return value / float(parse_unit(self.unit))
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Return a number with its unit; a number without one stands alone."""
+    return number if unit == "1" else f"{number} {unit}"
 
 
 def read_free(

@@ -54,14 +54,14 @@ def _entries(there: Any, here: Any) -> list[tuple[str, Any, Any]] | None:
 
 
 def _shown(value: Any) -> str:
-    text = in_usual_unit(value) if isinstance(value, str) else json.dumps(value)
+    text = setting_shown(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def in_usual_unit(text: str) -> str:
+def setting_shown(text: str) -> str:
     """Return the text of an axis or a range as a user would write it; others as JSON.
 
-    >>> in_usual_unit("uniform(50, 150) siemens/meter**2"), in_usual_unit("5..10 siemens/meter**2")
+    >>> setting_shown("uniform(50, 150) siemens/meter**2"), setting_shown("5..10 siemens/meter**2")
     ('uniform(5, 15) mS/cm**2', '0.5..1 mS/cm**2')
     """
     match = _SETTING.fullmatch(text)
