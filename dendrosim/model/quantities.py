@@ -72,15 +72,15 @@ def quantity(value: Any, name: str = "value", like: Any = None) -> Quantity:
             expected = like if isinstance(like, Dimension) else get_dimensions(like)
             if result.dim is not expected:
                 raise DendrosimError(
-                    f"{checks.short(value)} has {_words(result)}, but "
-                    f"{_words(with_dim(1.0, expected))} is needed"
+                    f"{checks.short(value)} has {_words(near_unit(result))}, but "
+                    f"{_words(display_unit(expected))} is needed"
                 )
     return result
 
 
-def _words(value: Quantity) -> str:
-    """Return the unit of a value that a user gave, for a sentence."""
-    return "no unit" if value.dim is DIMENSIONLESS else f"the unit {near_unit(value)}"
+def _words(unit: str) -> str:
+    """Return a unit for a sentence about a value that a user gave."""
+    return "no unit" if unit == "1" else f"the unit {unit}"
 
 
 def _from_numbers(value: Any) -> Quantity:
