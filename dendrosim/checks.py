@@ -15,17 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.value_texts import short as short  # part of checks for all who import it
 
 #: The largest whole number accepted: larger ones do not fit into 64 bits.
 LARGEST = 2**63 - 1
 
 _SHAPES = {0: "a number", 1: "one row of numbers", 2: "a table of numbers"}
-
-
-def short(value: Any) -> str:
-    """Return a value as text of at most 60 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def numbers(

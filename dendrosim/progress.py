@@ -35,6 +35,25 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
     callable or None
         Call it with the finished fraction; None if no bar is shown.
     """
+    with staged_bar(show, what) as tell:
+        yield None if tell is None else lambda fraction: tell(fraction, "")
+
+
+@contextlib.contextmanager
+def staged_bar(show: bool | None, what: str) -> Iterator[Callable[[float, str], None] | None]:
+    """Show a progress bar that also says which stage of the task is running.
+
+    Parameters
+    ----------
+    show, what
+        As in `progress_bar`.
+
+    Yields
+    ------
+    callable or None
+        Call it with the finished fraction and the name of the stage, "" for none; None if no bar is
+        shown.
+    """
     if not (on_terminal() if show is None else checks.flag(show, "progress")):
         yield None
         return
@@ -42,7 +61,12 @@ def progress_bar(show: bool | None, what: str) -> Iterator[Callable[[float], Non
 
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     with tqdm(total=1.0, desc=what, leave=False, bar_format=form) as bar:
-        yield lambda fraction: bar.update(fraction - bar.n)
+
+        def tell(fraction: float, stage: str) -> None:
+            bar.set_description_str(f"{what}, {stage}" if stage else what, refresh=False)
+            bar.update(fraction - bar.n)
+
+        yield tell
 
 
 @contextlib.contextmanager

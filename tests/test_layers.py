@@ -22,7 +22,7 @@ PACKAGE = ROOT / "dendrosim"
 
 #: The floors of the house, the ground first.  A room may import the rooms of the floors below it.
 FLOORS = [
-    ("errors", "pickling", "tables", "time_grid"),
+    ("errors", "pickling", "tables", "time_grid", "value_texts"),
     ("checks", "files", "hdf5"),
     ("progress", "shelves"),
     ("model",),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dendrosim.model.model import Model
     from dendrosim.simulation.protocol import Protocol
     from dendrosim.sweeps import Sweep
+    from dendrosim.sweeps.plan import SweepPlan
 
 _SEVERAL = re.compile(r"\[|[A-Za-z_]\w*\(")
 
@@ -65,50 +66,55 @@ def sweep(
     plot: str | None, figure: str | None, out: str | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Run MODEL under PROTOCOL at many parameter sets, and measure each point."""
-    from dendrosim import sweeps
     from dendrosim.sweeps.estimate import estimate
-    from dendrosim.sweeps.layout import axis_names, own_grid
-    from dendrosim.sweeps.planning import plan_sweep
-    from dendrosim.sweeps.result import check_axes
+    from dendrosim.sweeps.planning import jobs_of, plan_sweep
+    from dendrosim.sweeps.run import run_sweep
 
     axes, fixed = _axes(settings)
     if jobs is not None and jobs < 1:
         raise DendrosimError(f"--jobs {jobs} should be 1 or more")
-    if out is None and not dry_run and figure is None and not as_json:
-        raise DendrosimError("give --out FOLDER for the results, --figure or --json")
-    if bool(plot) != bool(figure):
-        raise DendrosimError("--plot AXES and --figure FILE need each other")
-    check_writable(figure, (".png", ".pdf", ".svg"), "--figure")
     neuron, how = _prepared(model, protocol, recording, fixed, axes)
     if measures:
         options["measures"] = list(measures)
-    options |= {"traces": list(traces) or None}
+    plan = plan_sweep(neuron, how, axes, **options, traces=list(traces) or None)
     if dry_run:
-        plan = plan_sweep(neuron, how, axes, **options)
         _print_estimate(vars(estimate(plan)), as_json)
         return
-    drawn = [name.strip() for name in (plot or "").split(",") if name.strip()]
-    if plot:
-        if not 1 <= len(drawn) <= 2:
-            raise DendrosimError(f"--plot {plot} names {len(drawn)} axes; give one or two")
-        plan = plan_sweep(neuron, how, axes, **options)
-        grid = own_grid(plan)
-        known = [*axis_names(plan), *([grid[0]] if grid else [])]
-        x, y = drawn[0], drawn[1] if len(drawn) == 2 else None
-        check_axes(x, y, known)
     part = None if task is None else _task(task)
-    with_dask = _client(dask, jobs) if dask else None
-    engine = with_dask or jobs
+    drawn = _drawn(plan, plot, figure)
+    jobs_of(plan)  # what is wrong with the sweep itself is told before a missing output
+    if out is None and figure is None and not as_json:
+        raise DendrosimError("give --out FOLDER for the results, --figure or --json")
+    engine = _client(dask, jobs) if dask else jobs
     with goes_on(out):
-        result = sweeps.sweep(neuron, how, axes, engine=engine, out=out, task=part, **options)
-    if plot:
-        result.plot(x, y, path=figure)
+        result = run_sweep(plan, engine=engine, out=out, task=part)
+    if drawn:
+        result.plot(*drawn, path=figure)
     if as_json:
         print_json({"points": result.counts, "axes": list(result.axes), "path": out,
                      "table": result.to_dataframe().reset_index().to_dict("records")})  # fmt: skip
         return
     for line in _lines(result, out):
         click.echo(line)
+
+
+def _drawn(plan: SweepPlan, plot: str | None, figure: str | None) -> tuple[str, str | None] | None:
+    """Return the axes to draw over; None without a figure."""
+    from dendrosim.sweeps.layout import axis_names, own_grid
+    from dendrosim.sweeps.result import check_axes
+
+    if bool(plot) != bool(figure):
+        raise DendrosimError("--plot AXES and --figure FILE need each other")
+    check_writable(figure, (".png", ".pdf", ".svg"), "--figure")
+    if not plot:
+        return None
+    names = [name.strip() for name in plot.split(",") if name.strip()]
+    if not 1 <= len(names) <= 2:
+        raise DendrosimError(f"--plot {plot} names {len(names)} axes; give one or two")
+    grid = own_grid(plan)
+    x, y = names[0], names[1] if len(names) == 2 else None
+    check_axes(x, y, [*axis_names(plan), *([grid[0]] if grid else [])])
+    return x, y
 
 
 def _axes(settings: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:

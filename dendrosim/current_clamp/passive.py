@@ -177,7 +177,7 @@ def _average(recording: ClampRecording) -> tuple[Array, float, Array]:
         raise DendrosimError(
             f"{recording.path}: no sweep has a step of at least {SHORTEST * 1e3:g} ms below its "
             "holding current without spikes from 200 ms before it to its end, from which passive "
-            "properties could be estimated"
+            "properties could be estimated; noise alone cannot give them, so record such steps"
         )
     length = min(len(v) for v, _, _ in found)
     weight = sum(level**2 for _, level, _ in found)

@@ -57,6 +57,32 @@ def entry(name: str) -> str:
     return f" {shown}" if shown.startswith("_") else shown
 
 
+def plain_ticks(panel: Any, axis: str, low: float, high: float, *, log: bool) -> None:
+    """Label the ticks of an axis with plain numbers, also of a logarithmic axis.
+
+    Parameters
+    ----------
+    panel
+        Axes of matplotlib.
+    axis
+        ``"x"`` or ``"y"``.
+    low, high
+        What the axis shows, about: a logarithmic one has ticks at 1, 2 and 5 in up to two decades.
+    log
+        Whether the axis is logarithmic.
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    own = getattr(panel, f"{axis}axis")
+    if log:
+        panel.set(**{f"{axis}scale": "log"})
+        own.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+        own.set_minor_locator(NullLocator())
+    else:
+        panel.locator_params(axis=axis, nbins=4)
+    own.set_major_formatter(lambda value, _: f"{value:.6g}".replace("-", "\u2212"))
+
+
 #: Matplotlib settings of all figures.
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,

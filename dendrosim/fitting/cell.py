@@ -99,12 +99,35 @@ def cell_notes(targets: Sequence[Target], table: pd.DataFrame | None) -> list[st
         if target.clamp is not None:
             notes += neuron_axis.clamp_doubts(target.protocol, len(target.responses))
             notes += _electrode_notes(target)
-    if table is not None and table["model"].isna().all():
+    if table is None:
+        notes += _unmeasured(targets)
+    elif table["model"].isna().all():
         notes.append(
             "The model has no passive properties: it fires, or diverges, during the "
             "hyperpolarising steps."
         )
     return list(dict.fromkeys(notes))
+
+
+def _unmeasured(targets: Sequence[Target]) -> list[str]:
+    """Return why the report has no properties of the recorded cells, and what would give them."""
+    notes = []
+    for target in targets:
+        if target.clamp is None:
+            continue
+        if target.cell is None:
+            notes.append(
+                f"{target.clamp.path}: the report has no properties of the cell, because no sweep "
+                "of the file has a step of at least 50 ms below the holding current without "
+                "spikes. A recording of the cell with such steps would give them."
+            )
+        else:
+            notes.append(
+                f"{target.clamp.path}: the model's passive properties are not compared with the "
+                f"cell's ({target.cell}), because no fitted sweep is one of the file's "
+                "hyperpolarising steps. Fit those sweeps as well to compare them."
+            )
+    return notes
 
 
 def _electrode_notes(target: Target) -> list[str]:

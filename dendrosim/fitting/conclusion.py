@@ -14,7 +14,7 @@ from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
 from dendrosim.fitting.cell import cell_notes, cell_table
 from dendrosim.fitting.features import Response
-from dendrosim.fitting.free import Free
+from dendrosim.fitting.free import Free, with_unit
 from dendrosim.fitting.passive_stage import Stage
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.result import Fit
@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 #: Least squares may make the cost worse by this part, and by this: noise of a recording changes
 #: features such as peaks, but hardly the values with the least squares.
 WORSE_PART, WORSE = 0.25, 0.1
+#: A condition number above this is doubtful: the data hardly determine a combination of values.
+DOUBTFUL = 1e3
 
 
 def conclude(
@@ -35,16 +37,12 @@ def conclude(
     bests = {seed: history.best for seed, history in histories.items()}
     x, cost = min(bests.values(), key=lambda best: best[1])
     notes: list[str] = []
+    x, cost, refined, errors_note = _refined(problem, x, cost, refine)
     errors, condition = None, np.nan
-    if refine and least_squares.can_refine(problem.targets):
-        x, cost, refined = _refined(problem, x, cost, notes)
-        if refined is not None:
-            errors, condition = report.standard_errors(refined)
-            if condition > 1e3:
-                notes.append(
-                    f"The condition number is {condition:.3g}: the data hardly determine "
-                    f"{report.weakest(refined, problem.free)} (in parts of the ranges)."
-                )
+    if refined is not None:
+        errors, condition = report.standard_errors(refined)
+        if condition > DOUBTFUL:
+            notes.append(report.apart_note(refined, problem.free, condition))
     notes += report.value_notes(problem.free, x, errors) + _doubts(problem, bests)
     roles = [("fit", problem.targets), ("unseen", stage.judged)]
     shown: list[tuple[str, Target, list[Response] | None]] = []
@@ -60,28 +58,58 @@ def conclude(
         model, report.value_table(problem.free, x, errors),
         report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
         float(condition), tuple(notes), meta, tuple(protocols), stage.values,
-        cell, tuple(shown), problem,
+        cell, errors_note, tuple(shown), problem,
     )  # fmt: skip
 
 
 def _refined(
-    problem: Problem, x: Array, cost: float, notes: list[str]
-) -> tuple[Array, float, least_squares.Refined | None]:
-    """Return position and cost after least squares, if they are no worse; add to the notes."""
+    problem: Problem, x: Array, cost: float, refine: bool
+) -> tuple[Array, float, least_squares.Refined | None, str]:
+    """Return position and cost after least squares, if they are no worse.
+
+    The last two are what the standard errors are computed from, None for no errors, and a sentence
+    on them: "" if they belong to the refined values.
+    """
+    none = "There are no standard errors"
+    if not refine:
+        return (
+            x,
+            cost,
+            None,
+            f"{none}: they come from least squares, which refine = False left out.",
+        )
+    if not least_squares.can_refine(problem.targets):
+        return x, cost, None, (
+            f"{none}: they come from least squares on the potential, and the target has no "
+            "potential in volt."
+        )  # fmt: skip
     at_best = least_squares.residual(problem.respond(x[None])[0], problem.targets)
     before = np.inf if at_best is None else float(np.sqrt(np.mean(at_best**2)))
     refined = least_squares.refine(problem.respond, problem.targets, x)
     if refined is None:
-        notes.append("Least squares on the potential were not possible: a step diverged.")
-        return x, cost, None
+        return x, cost, None, (
+            f"{none}: least squares on the potential were not possible, because a candidate "
+            "diverged. The values are those of the search."
+        )  # fmt: skip
     after = float(problem.costs(refined.x[None])[0])
     if after <= (1 + WORSE_PART) * cost + WORSE and refined.rms <= before:
-        return refined.x, after, refined
-    notes.append(
-        f"Least squares on the potential would make the cost worse ({cost:.4g} to {after:.4g}), "
-        "so the values are those of the search."
-    )
-    return x, cost, least_squares.linearised_at(problem.respond, problem.targets, x)
+        return refined.x, after, refined, ""
+    if refined.rms <= before:
+        why = f"the cost worse ({cost:.4g} to {after:.4g})"
+    else:
+        why = (
+            f"the error of the potential larger ({before * 1e3:.3g} to {refined.rms * 1e3:.3g} mV)"
+        )
+    searched = least_squares.linearised_at(problem.respond, problem.targets, x)
+    said = f"Least squares on the potential would make {why}, so the values are those of the search"
+    if searched is None:
+        return x, cost, None, f"{none}. {said}, and a candidate beside them diverged."
+    return x, cost, searched, (
+        f"{said}. The standard errors belong to these values as well. They are rough, because the "
+        "potential would fit better elsewhere."
+        if refined.rms <= before
+        else f"{said}. The standard errors belong to these values as well, and are rough."
+    )  # fmt: skip
 
 
 def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[str]:
@@ -102,8 +130,8 @@ def _doubts(problem: Problem, bests: Mapping[int, tuple[Array, float]]) -> list[
         if np.ptp(own) > report.APART:
             values = ", ".join(f"{one.shown(float(one.value(v))):.4g}" for v in own)
             notes.append(
-                f"Seeds with equal costs disagree on {one.name}: {values} {one.unit}. The data do "
-                "not determine it."
+                f"Seeds with equal costs disagree on {one.name}: {with_unit(values, one.unit)}. "
+                "The data do not determine it."
             )
     return notes
 
@@ -121,7 +149,9 @@ def _optima(free: Sequence[Free], bests: Mapping[int, tuple[Array, float]]) -> p
     rows = []
     for seed, (x, cost) in bests.items():
         values = {
-            f"{one.name} ({one.unit})": one.shown(float(one.value(x[k])))
+            (one.name if one.unit == "1" else f"{one.name} ({one.unit})"): one.shown(
+                float(one.value(x[k]))
+            )
             for k, one in enumerate(free)
         }
         rows.append({"seed": seed, "cost": cost, **values})

@@ -169,12 +169,14 @@ def read_cost(
         checks.one_of(name, COSTS, "unknown cost")
         weights[name] = checks.number(weight, f"cost: {name}")
         if weights[name] <= 0:
-            raise DendrosimError(f"cost: {name} = {weight!r} should be a weight above 0")
+            raise DendrosimError(
+                f"cost: {name} = {checks.short(weight)} should be a weight above 0"
+            )
     for name in spread:
         if name not in features:
             raise DendrosimError(f"spread: {name!r} is not a feature of this fit")
         if not checks.number(spread[name], f"spread: {name}") > 0:
-            raise DendrosimError(f"spread: {name} = {spread[name]!r} should be above 0")
+            raise DendrosimError(f"spread: {name} = {checks.short(spread[name])} should be above 0")
     known = []
     for target in targets:
         vectors = np.array([vector(r, features) for r in target.responses])

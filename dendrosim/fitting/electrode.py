@@ -7,6 +7,7 @@ from typing import Any
 
 from brian2 import ohm, volt
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.model.quantities import quantity
 
@@ -51,13 +52,14 @@ def read_electrode(series_resistance: Any, junction: Any) -> Electrode:
             raise DendrosimError(f"{error}; valid: {ESTIMATE!r}, or '12 Mohm'") from None
         if not 0 <= series <= MOST_SERIES:
             raise DendrosimError(
-                f"series_resistance = {series_resistance!r} should be from 0 to "
+                f"series_resistance = {checks.short(series_resistance)} should be from 0 to "
                 f"{MOST_SERIES * 1e-6:.0f} Mohm"
             )
     potential = 0.0 if junction is None else float(_one(junction, "junction", volt))
     if not abs(potential) <= MOST_JUNCTION:
         raise DendrosimError(
-            f"junction = {junction!r} should be within {MOST_JUNCTION * 1e3:.0f} mV of 0"
+            f"junction = {checks.short(junction)} should be within "
+            f"{MOST_JUNCTION * 1e3:.0f} mV of 0"
         )
     return Electrode(series, potential)
 
@@ -65,5 +67,5 @@ def read_electrode(series_resistance: Any, junction: Any) -> Electrode:
 def _one(value: Any, name: str, like: Any) -> Any:
     found = quantity(value, name, like=like)
     if found.ndim:
-        raise DendrosimError(f"{name} = {value!r} should be one value")
+        raise DendrosimError(f"{name} = {checks.short(value)} should be one value")
     return found

@@ -65,8 +65,14 @@ class Free:
 
     @property
     def text(self) -> str:
-        """The range as text."""
+        """The range as text, equal for equal ranges."""
         return f"{self.low!r}..{self.high!r} {unit_text(self.dim)}"
+
+    @property
+    def range_shown(self) -> str:
+        """The range for a message: in the usual unit, as a user would write it."""
+        numbers = f"{self.shown(self.low):.6g}..{self.shown(self.high):.6g}"
+        return with_unit(numbers, self.unit)
 
     def value(self, x: Array) -> Array:
         """Return SI values at positions from 0 (low) to 1 (high)."""
@@ -89,6 +95,11 @@ class Free:
     def shown(self, value: Any) -> Any:
         """Return an SI value, or an array of them, in the usual unit."""
         return value / float(parse_unit(self.unit))
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Return a number with its unit; a number without one stands alone."""
+    return number if unit == "1" else f"{number} {unit}"
 
 
 def read_free(
@@ -158,26 +169,26 @@ def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol], fac
             for protocol in protocols:
                 set_value(model, protocol, key, with_dim(bound, own.dim))
         except DendrosimError as error:
-            raise DendrosimError(f"{key} from {made.text}: {error}") from None
+            raise DendrosimError(f"{key} from {made.range_shown}: {error}") from None
     return made
 
 
 def _bounds(key: str, given: Any, own: Quantity) -> tuple[float, float]:
     """Read ``"0.05..0.3 mS/cm**2"``, or a pair of quantities."""
-    where = key
+    said = f"{key} = {checks.short(given)}"
     if isinstance(given, str):
         low, dots, rest = given.partition("..")
         number, _, unit = rest.strip().partition(" ")
         if not dots:
-            raise DendrosimError(f"{where} = {given!r} should be a range, '0.05..0.3 mS/cm**2'")
+            raise DendrosimError(f"{said} should be a range, '0.05..0.3 mS/cm**2'")
         parts = [f"{low.strip()} {unit}".strip(), f"{number} {unit}".strip()]
     elif checks.is_row(given) and len(given) == 2:
         parts = list(given)
     else:
-        raise DendrosimError(f"{where} = {checks.short(given)} should be a range: '0.05..0.3 mS'")
-    first, last = (float(quantity(part, where, like=own.dim)) for part in parts)
+        raise DendrosimError(f"{said} should be a range: '0.05..0.3 mS'")
+    first, last = (float(quantity(part, key, like=own.dim)) for part in parts)
     if not first < last:
-        raise DendrosimError(f"{where} = {given!r} should go from a lower to a higher value")
+        raise DendrosimError(f"{said} should go from a lower to a higher value")
     return first, last
 
 

@@ -17,14 +17,13 @@ from dendrosim.fitting.cell import hyperpolarised
 from dendrosim.fitting.costs import read_cost
 from dendrosim.fitting.features import FEATURES
 from dendrosim.fitting.free import read_free
-from dendrosim.fitting.problem import Problem
+from dendrosim.fitting.problem import Problem, values_at, with_values
 from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.search import History, search
 from dendrosim.fitting.targets import Target, recorded_stimulus
 from dendrosim.model.model import Model
-from dendrosim.model.quantities import UNITS, with_dim
+from dendrosim.model.quantities import UNITS, describe, with_dim
 from dendrosim.simulation.value_names import full_name
-from dendrosim.sweeps.axes import set_value
 
 #: Candidates per generation and generations of the search, before least squares.
 POPULATION, GENERATIONS = 16, 20
@@ -85,7 +84,7 @@ def passive_stage(
     if not quiet:
         raise DendrosimError(
             "passive values are fitted to sweeps below the holding current without spikes, and "
-            "the fitted data have none; add such sweeps of a recorded cell"
+            "the fitted data have none; add such sweeps of a recorded cell, or leave passive out"
         )
     found = read_free(
         passive, stage.model, [t.protocol for t in [*quiet, *stage.judged]], "passive", WIDE
@@ -100,8 +99,11 @@ def passive_stage(
     errors = None
     if refined is not None:
         x, (errors, _) = refined.x, report.standard_errors(refined)
-    changes = {one.key: with_dim(float(one.value(x[k])), one.dim) for k, one in enumerate(found)}
     notes = report.value_notes(found, x, errors)
+    if errors is None:
+        notes.append(
+            "The passive values have no standard errors: a candidate of the least squares diverged."
+        )
     left = float(problem.costs(x[None])[0])
     if left > POOR:
         notes.append(
@@ -110,8 +112,9 @@ def passive_stage(
             "potential there, such as a current that is active at rest."
         )
     return replace(
-        _changed(stage, changes), values=report.value_table(found, x, errors), notes=tuple(notes)
-    )
+        _changed(stage, values_at(found, x)), values=report.value_table(found, x, errors),
+        notes=(*stage.notes, *notes),
+    )  # fmt: skip
 
 
 def _at_rest(stage: Stage) -> Stage:
@@ -134,8 +137,7 @@ def _at_rest(stage: Stage) -> Stage:
 def _with_area(stage: Stage, names: Sequence[str]) -> Stage:
     """Start the search of an area at the cell's capacitance by the model's specific one."""
     target = next((t for t in stage.targets if t.clamp is not None), None)
-    specific = [p.value for p in stage.model.parameters.values() if p.value.dim is _CAPACITANCE]
-    if target is None or len(specific) != 1 or specific[0].ndim:
+    if target is None:
         return stage
     number, own = recorded_stimulus(target.protocol)
     key = f"stimuli.{number}.area"
@@ -144,30 +146,25 @@ def _with_area(stage: Stage, names: Sequence[str]) -> Stage:
     keys = [full_name(str(name), [stage.model], target.protocol, "free: ") for name in names]
     if key not in keys:
         return stage
-    if target.cell is None:  # no hyperpolarising step: the area of the protocol is the start
-        return stage
+    specific = [p.value for p in stage.model.parameters.values() if p.value.dim is _CAPACITANCE]
+    why = None
+    if target.cell is None:
+        why = "no sweep of the file has a hyperpolarising step, which gives the cell's capacitance"
+    elif len(specific) != 1 or specific[0].ndim:
+        why = f"{stage.model.name} has no single capacitance per area"
+    if target.cell is None or why is not None:
+        note = f"The search of area began at the protocol's {describe(own.values['area'])}: {why}."
+        return replace(stage, notes=(*stage.notes, note))
     area = with_dim(target.cell.capacitance / float(specific[0]), (meter**2).dim)
     return _changed(stage, {key: area})
 
 
 def _changed(stage: Stage, changes: Mapping[str, Any]) -> Stage:
     """Return a stage with other values in its model and in every protocol."""
-    model = stage.model
 
     def moved(targets: Sequence[Target]) -> list[Target]:
-        found = []
-        for target in targets:
-            protocol = target.protocol
-            for key, value in changes.items():
-                if key.startswith("stimuli."):
-                    _, protocol = set_value(model, protocol, key, value)
-            found.append(replace(target, protocol=protocol))
-        return found
+        _, protocols = with_values(stage.model, [t.protocol for t in targets], changes)
+        return [replace(t, protocol=p) for t, p in zip(targets, protocols, strict=True)]
 
-    own: dict[str, Any] = {"parameters": {}, "initial": {}}
-    for key, value in changes.items():
-        kind, _, name = key.partition(".")
-        if kind in own:
-            own[kind][name] = value
-    model = model.with_(**own)
+    model, _ = with_values(stage.model, [], changes)
     return replace(stage, model=model, targets=moved(stage.targets), judged=moved(stage.judged))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from brian2 import Quantity
 from numpy.typing import NDArray
 
 from dendrosim.fitting.costs import Cost
@@ -14,7 +16,6 @@ from dendrosim.fitting.targets import Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import with_dim
 from dendrosim.simulation.protocol import Protocol
-from dendrosim.sweeps.axes import set_value
 
 Array = NDArray[np.float64]
 
@@ -43,11 +44,40 @@ class Problem:
 
     def fitted(self, x: Array) -> tuple[Model, list[Protocol]]:
         """Return the model and the protocols of the targets at a position."""
-        model, protocols = self.model, []
-        for target in self.targets:
-            model, protocol = self.model, target.protocol
-            for k, one in enumerate(self.free):
-                value = with_dim(float(one.value(x[k])), one.dim)
-                model, protocol = set_value(model, protocol, one.key, value)
-            protocols.append(protocol)
-        return model, protocols
+        return with_values(
+            self.model, [target.protocol for target in self.targets], values_at(self.free, x)
+        )
+
+
+def values_at(free: Sequence[Free], x: Array) -> dict[str, Quantity]:
+    """Return the values at a position by their full names."""
+    return {one.key: with_dim(float(one.value(x[k])), one.dim) for k, one in enumerate(free)}
+
+
+def with_values(
+    model: Model, protocols: Sequence[Protocol], values: Mapping[str, Any]
+) -> tuple[Model, list[Protocol]]:
+    """Return a model and protocols with other values.
+
+    Parameters
+    ----------
+    values
+        Full name to value: of parameters and initial states of the model, and of stimuli, which
+        every protocol has.
+
+    Raises
+    ------
+    DendrosimError
+        If a value is invalid.
+    """
+    of_model: dict[str, dict[str, Any]] = {"parameters": {}, "initial": {}}
+    of_stimuli: dict[int, dict[str, Any]] = {}
+    for key, value in values.items():
+        kind, _, name = key.partition(".")
+        if kind in of_model:
+            of_model[kind][name] = value
+        else:
+            number, _, name = name.partition(".")
+            of_stimuli.setdefault(int(number), {})[name] = value
+    changed = model.with_(parameters=of_model["parameters"], initial=of_model["initial"])
+    return changed, [one.with_(stimuli=of_stimuli) for one in protocols]

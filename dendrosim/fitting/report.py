@@ -20,7 +20,7 @@ from dendrosim.fitting.features import (
     spreads,
     vector,
 )
-from dendrosim.fitting.free import Free, labels
+from dendrosim.fitting.free import Free, labels, with_unit
 from dendrosim.fitting.refine import Refined
 from dendrosim.fitting.targets import Target
 
@@ -31,6 +31,9 @@ NEAR = 0.01
 LOOSE = 0.25
 #: Two optima are different if a value differs by more than this part of its range.
 APART = 0.05
+#: A combination of values is shown as a change of the first by this part of its range, and without
+#: values that have less than this share in it.
+SHOWN_CHANGE, SHARE, MILLION = 0.1, 0.2, 1e6
 
 
 def value_table(free: Sequence[Free], x: Array, errors: Array | None) -> pd.DataFrame:
@@ -67,19 +70,51 @@ def standard_errors(refined: Refined) -> tuple[Array, float]:
     else:
         n_effective = n
     variance = power / n * n_effective / max(n_effective - p, 1)
-    singular = np.linalg.svd(refined.jacobian, compute_uv=False)
+    _, singular, directions = np.linalg.svd(refined.jacobian, full_matrices=False)
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
-    normal = refined.jacobian.T @ refined.jacobian * (n_effective / n)
-    covariance = variance * np.linalg.pinv(normal)
-    return np.sqrt(np.maximum(np.diag(covariance), 0)), condition
+    # a pseudo-inverse would leave out a direction that the data do not determine at all, and the
+    # errors of its values would be small
+    least = max(float(singular[0]) * np.finfo(float).eps, 1e-150)
+    parts = directions / np.maximum(singular, least)[:, None]
+    return np.sqrt(variance * (n / n_effective) * np.sum(parts**2, axis=0)), condition
 
 
-def weakest(refined: Refined, free: Sequence[Free]) -> str:
-    """Return the combination of values that the data determine least, as text."""
+def apart_note(refined: Refined, free: Sequence[Free], condition: float) -> str:
+    """Return a sentence on the combination of values that the data do not tell apart.
+
+    The combination is the direction in which the potential changes least.  The sentence shows it as
+    a change of the values, the first by `SHOWN_CHANGE` of its range.
+    """
     direction = np.linalg.svd(refined.jacobian)[2][-1]
-    order = np.argsort(-np.abs(direction))
-    parts = [f"{direction[k]:+.2f} {free[k].name}" for k in order if abs(direction[k]) > 0.2]
-    return " ".join(parts)
+    order = [k for k in np.argsort(-np.abs(direction)) if abs(direction[k]) > SHARE]
+    first = order[0]
+    # towards the middle of the range, so that the example stays inside
+    sign = np.sign(direction[first]) * (1 if refined.x[first] <= 0.5 else -1)
+    there = refined.x + SHOWN_CHANGE * sign * direction / abs(direction[first])
+    names, moves = labels(free), []
+    for k in order:
+        one = free[k]
+        old, new = (one.shown(float(one.value(x[k]))) for x in (refined.x, there))
+        moves.append(f"{names[k]} from {old:.4g} to {with_unit(f'{new:.4g}', one.unit)}")
+    listed = [names[k] for k in order]
+    head = (
+        f"The data hardly determine {listed[0]}"
+        if len(listed) == 1
+        else f"The data hardly tell {_and(listed)} apart"
+    )
+    times = f"{condition:,.0f}" if condition < MILLION else "more than a million"
+    less = (
+        f"changes the potential {times} times less than the combination of values on which it "
+        "depends most (this ratio is the condition number)"
+        if np.isfinite(condition)
+        else "does not change the potential at all"
+    )
+    together = " together" if len(listed) > 1 else ""
+    return f"{head}: moving {_and(moves)}{together} {less}."
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def protocol_table(
@@ -145,7 +180,7 @@ def value_notes(free: Sequence[Free], x: Array, errors: Array | None) -> list[st
         if not one.low <= one.own <= one.high:
             notes.append(
                 f"{one.name}: the model's {one.shown(one.own):.4g} lies outside the range, so the "
-                f"search began at {one.shown(one.start):.4g} {one.unit}."
+                f"search began at {with_unit(f'{one.shown(one.start):.4g}', one.unit)}."
             )
         for bound, near in (("lowest", x[k] <= NEAR), ("highest", x[k] >= 1 - NEAR)):
             if near:

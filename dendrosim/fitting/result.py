@@ -14,6 +14,7 @@ import pandas as pd
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.fitting.free import with_unit
 from dendrosim.fitting.report import records
 from dendrosim.model.model import Model
 from dendrosim.tables import aligned
@@ -60,6 +61,9 @@ class Fit:
     cell
         Properties of a recorded cell and of the fitted model, measured in the same way on the
         hyperpolarising sweeps; None without such sweeps.
+    errors_note
+        Which values the standard errors belong to if least squares were not used, or why there are
+        none; empty if they belong to the values after least squares.
     """
 
     model: Model
@@ -74,6 +78,7 @@ class Fit:
     protocols: tuple[Protocol, ...] = ()
     passive: pd.DataFrame | None = None
     cell: pd.DataFrame | None = None
+    errors_note: str = ""
     _shown: tuple[tuple[str, Target, list[Response] | None], ...] = ()
     _problem: Problem | None = None
 
@@ -84,7 +89,8 @@ class Fit:
     def __repr__(self) -> str:
         """Short: model, values and cost."""
         values = ", ".join(
-            f"{name} = {row['value']:.6g} {row['unit']}" for name, row in self.values.iterrows()
+            f"{name} = {with_unit(format(row['value'], '.6g'), row['unit'])}"
+            for name, row in self.values.iterrows()
         )
         return f"<Fit of {self.model.name}: {values}; cost {self.cost:.3g}>"
 
@@ -95,14 +101,17 @@ class Fit:
         """Return the report as text for a terminal."""
         width = checks.whole(width, "width", least=20)
         lines = [f"{self.model.name}: cost {self.cost:.4g}"]
-        tables = [("", self.values.reset_index(), 1), ("", self.table, 2)]
+        values = self.values.reset_index()
+        tables = [("", values, 1), ("", self.table, 2)]
         if self.cell is not None:
             tables.insert(0, ("the cell and the model:", self.cell.reset_index(), 1))
         if self.passive is not None:
             tables.insert(0, ("passive values:", self.passive.reset_index(), 1))
         for title, table, keys in tables:
-            columns = {str(name): values.tolist() for name, values in table.items()}
+            columns = {str(name): column.tolist() for name, column in table.items()}
             lines += ["", *([title] if title else []), *aligned(columns, width, keys=keys)]
+            if table is values and self.errors_note:
+                lines += ["", *textwrap.wrap(self.errors_note, width)]
         for note in self.notes:
             lines += ["", *textwrap.wrap(note, width)]
         return "\n".join(lines)
@@ -116,7 +125,7 @@ class Fit:
             "optima": records(self.optima),
             "passive": None if self.passive is None else records(self.passive.reset_index()),
             "cell": None if self.cell is None else records(self.cell.reset_index()),
-            "notes": list(self.notes), "meta": dict(self.meta),
+            "standard errors": self.errors_note, "notes": list(self.notes), "meta": dict(self.meta),
         }  # fmt: skip
 
     def posterior(

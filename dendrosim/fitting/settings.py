@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.files import replacing
 from dendrosim.fitting.costs import Cost
@@ -21,6 +20,7 @@ from dendrosim.fitting.targets import Target
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
 from dendrosim.simulation.run_description import describe_stimuli
+from dendrosim.sweeps.differences import differences
 
 FORMAT = 1
 
@@ -63,10 +63,9 @@ def check_folder(folder: Path, meta: Mapping[str, Any]) -> None:
         raise DendrosimError(f"{path} is not the settings of a fit ({error})") from None
     # more generations or seeds go on with the same candidates
     free = ("generations", "seeds")
-    different = [key for key in wanted if key not in free and there.get(key) != wanted[key]]
-    if different:
-        key = different[0]
-        raise DendrosimError(
-            f"{folder} holds another fit: {key} is {checks.short(there.get(key))} there and "
-            f"{checks.short(wanted[key])} here. Give another folder"
-        )
+    fixed = [key for key in wanted if key not in free]
+    found = list(
+        differences({key: there.get(key) for key in fixed}, {key: wanted[key] for key in fixed})
+    )
+    if found:
+        raise DendrosimError(f"{folder} holds another fit: {'; '.join(found)}. Give another folder")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, at, did_you_mean
 from dendrosim.model.equations import check_equations, dimension_of
 from dendrosim.model.expressions import Expression, check_names
 from dendrosim.model.names import is_name
 from dendrosim.model.parts import Scales
-from dendrosim.model.quantities import DENSITY, UNITS, describe, parse_unit, quantity, unit_text
+from dendrosim.model.quantities import DENSITY, UNITS, parse_unit, quantity, unit_text
 from dendrosim.model.syntax import CONSTANTS
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _check_signs(model: Model) -> None:
         what = _UNSIGNED.get(parameter.value.dim)
         if what and np.any(np.asarray(parameter.value) < 0):
             raise DendrosimError(
-                f"parameters.{name} = {describe(parameter.value)} is {what} below 0"
+                f"parameters.{name} = {checks.short(parameter.value)} is {what} below 0"
             )
 
 

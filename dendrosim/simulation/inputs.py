@@ -11,12 +11,13 @@ import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension
 
+from dendrosim import checks
 from dendrosim.devices.signals import Sampled
 from dendrosim.errors import DendrosimError, DendrosimWarning, at
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.optional import scales_of
-from dendrosim.model.quantities import DENSITY, describe, parse_unit, unit_text
+from dendrosim.model.quantities import DENSITY, display_unit, parse_unit, unit_text
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.shapes import SHAPES, TIME, WINDOW, spread
 from dendrosim.simulation.stimuli import Stimulus
@@ -204,8 +205,9 @@ def _check_area(stimulus: Stimulus, model: Model, place: str) -> None:
             whole = np.asarray(area * parameter.value)
             if np.any(whole < SMALLEST_CELL) or np.any(whole > LARGEST_CELL):
                 warnings.warn(
-                    f"{place}: area = {describe(area)} makes {model.name} a cell of "
-                    f"{describe(area * parameter.value)}, of its {describe(parameter.value)}; "
+                    f"{place}: area = {checks.short(area)} makes {model.name} a cell of "
+                    f"{checks.short(area * parameter.value)}, of its "
+                    f"{checks.short(parameter.value)}; "
                     "recorded cells have 5 to 500 pF",
                     DendrosimWarning, stacklevel=2,
                 )  # fmt: skip
@@ -226,7 +228,8 @@ def _stimulus_text(
         zero = value.dim is DIMENSIONLESS and not np.any(value)
         if value.dim is not wanted and not (zero and wanted is dim):
             raise DendrosimError(
-                f"{place}: {key} = {describe(value)!r} goes into an input in {unit_text(wanted)}"
+                f"{place}: {key} = {checks.short(value)} goes into an input "
+                f"{'without a unit' if wanted is DIMENSIONLESS else f'in {display_unit(wanted)}'}"
             )
         names[key] = f"{name}_{key}"
         found.declare(names[key], value, wanted, key)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from brian2 import Quantity, second
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
-from dendrosim.model.quantities import describe
 from dendrosim.simulation.shapes import WINDOW
 from dendrosim.simulation.stimuli import Stimulus
 
@@ -26,21 +26,22 @@ def check_values(stimulus: Stimulus) -> None:
     values = stimulus.values
     if np.any(values["start"] < 0):
         raise DendrosimError(
-            f"start = {describe(values['start'])} is before the run, which begins at 0 ms"
+            f"start = {checks.short(values['start'])} is before the run, which begins at 0 ms"
         )
     if "stop" in values and not np.all(values["start"] < values["stop"]):
         raise DendrosimError(
-            f"start = {describe(values['start'])} is not before stop = {describe(values['stop'])}"
+            f"start = {checks.short(values['start'])} is not before "
+            f"stop = {checks.short(values['stop'])}"
         )
     if stimulus.shape == "chirp" and np.any(values["f_0"] == values["f_1"]):
         raise DendrosimError(
-            f"from f_0 = {describe(values['f_0'])} to f_1 = {describe(values['f_1'])} no "
+            f"from f_0 = {checks.short(values['f_0'])} to f_1 = {checks.short(values['f_1'])} no "
             "frequency changes; one frequency is the shape 'sine'"
         )
     if stimulus.shape == "pulse_train" and np.any(values["width"] > values["period"]):
         raise DendrosimError(
-            f"width = {describe(values['width'])} is longer than the period of "
-            f"{describe(values['period'])}, so the pulses would merge"
+            f"width = {checks.short(values['width'])} is longer than the period of "
+            f"{checks.short(values['period'])}, so the pulses would merge"
         )
 
 
@@ -62,8 +63,8 @@ def check_times(stimulus: Stimulus, duration: float, dt: float) -> None:
     stop = stimulus.values.get("stop", Quantity(duration, dim=second.dim))
     if not np.all(np.asarray(start) < duration):
         raise DendrosimError(
-            f"start = {describe(start)} is not before the end of the run at "
-            f"{describe(Quantity(duration, dim=second.dim))}"
+            f"start = {checks.short(start)} is not before the end of the run at "
+            f"{checks.short(Quantity(duration, dim=second.dim))}"
         )
     first, last = np.atleast_1d(start, stop)
     # the window opens at the step nearest to its start
@@ -71,13 +72,13 @@ def check_times(stimulus: Stimulus, duration: float, dt: float) -> None:
     opened = WINDOW({"t": times, "dt": dt, "start": np.asarray(first), "stop": np.asarray(last)})
     if not np.all(np.any(opened * (times < duration - 1e-9 * dt), axis=0)):
         raise DendrosimError(
-            f"no step of dt = {_ms(dt)} begins from start = {describe(start)} to "
-            f"stop = {describe(stop)}; give a shorter dt or a longer window"
+            f"no step of dt = {_ms(dt)} begins from start = {checks.short(start)} to "
+            f"stop = {checks.short(stop)}; give a shorter dt or a longer window"
         )
     width = stimulus.values.get("width")
     if width is not None and np.any(np.asarray(width) < dt * (1 - 1e-9)):
         raise DendrosimError(
-            f"width = {describe(width)} is shorter than one step of dt = {_ms(dt)}; give "
+            f"width = {checks.short(width)} is shorter than one step of dt = {_ms(dt)}; give "
             "a shorter dt or wider pulses"
         )
 

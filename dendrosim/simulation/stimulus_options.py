@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
-from dendrosim.model.quantities import describe, parse_unit, quantity
+from dendrosim.model.quantities import parse_unit, quantity
 from dendrosim.simulation.shapes import SHAPES, TIME
 
 #: Definition of a spike of a recorded cell, see `spike_detection.SpikeRule`.
@@ -87,9 +88,11 @@ def read_values(
 def _check_signs(values: Mapping[str, Quantity]) -> None:
     for key in _POSITIVE:
         if key in values and not np.all(values[key] > 0):
-            raise DendrosimError(f"{key} = {describe(values[key])} is not above 0")
+            raise DendrosimError(f"{key} = {checks.short(values[key])} is not above 0")
     if not np.all(values.get("sigma", 0) >= 0):
-        raise DendrosimError(f"sigma = {describe(values['sigma'])} is a standard deviation below 0")
+        raise DendrosimError(
+            f"sigma = {checks.short(values['sigma'])} is a standard deviation below 0"
+        )
     count = np.asarray(values.get("count", 1.0))
     if np.any(count < 1) or np.any(count != np.rint(count)):
         raise DendrosimError(f"count = {count} should be a whole number, 1 or larger")
@@ -109,14 +112,16 @@ def read_option(key: str, value: Any) -> Any:
     if key in ("channel", "command_channel"):
         number = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if value is not None and not isinstance(value, str) and not (number and value >= 0):
-            raise DendrosimError(f"{key} = {value!r} should be a name, or a number from 0")
+            raise DendrosimError(
+                f"{key} = {checks.short(value)} should be a name, or a number from 0"
+            )
         return int(value) if number else value
     if key == "sweeps":
         if value is None:
             return None
         sweeps = value if isinstance(value, list | tuple | range) else [value]
         if not sweeps or not all(isinstance(s, int) and not isinstance(s, bool) for s in sweeps):
-            raise DendrosimError(f"{key} = {value!r} should be a list of whole numbers")
+            raise DendrosimError(f"{key} = {checks.short(value)} should be a list of whole numbers")
         return list(sweeps)
     if key == "file" and isinstance(value, os.PathLike):
         value = str(value)
@@ -124,16 +129,18 @@ def read_option(key: str, value: Any) -> Any:
         value = value.tolist()
     if key == "seed" and isinstance(value, list | tuple | range) and value:
         if any(isinstance(one, list | tuple | range | np.ndarray) for one in value):
-            raise DendrosimError(f"{key} = {value!r} should be one row of whole numbers")
+            raise DendrosimError(
+                f"{key} = {checks.short(value)} should be one row of whole numbers"
+            )
         return [read_option(key, one) for one in value]
     if key == "seed" and isinstance(value, np.integer):
         value = int(value)
     words = {"seed": "a whole number from 0", "independent": "true or false", "file": "a path"}
     wrong_bool = isinstance(value, bool) and key != "independent"
     if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
-        raise DendrosimError(f"{key} = {value!r} should be {words[key]}")
+        raise DendrosimError(f"{key} = {checks.short(value)} should be {words[key]}")
     if key == "seed" and not (isinstance(value, int) and value >= 0):
-        raise DendrosimError(f"{key} = {value!r} should be a whole number from 0")
+        raise DendrosimError(f"{key} = {checks.short(value)} should be a whole number from 0")
     return value
 
 
@@ -142,5 +149,5 @@ def _of_spikes(key: str, value: Any) -> str:
     unit = SPIKE_RULE[key][1]
     found = quantity(value, key, like=parse_unit(unit))
     if found.ndim or (key != "spike_peak" and not found > 0):
-        raise DendrosimError(f"{key} = {value!r} should be one value above 0")
+        raise DendrosimError(f"{key} = {checks.short(value)} should be one value above 0")
     return value if isinstance(value, str) else f"{float(found)!r} {unit}"

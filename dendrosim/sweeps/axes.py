@@ -18,7 +18,7 @@ from brian2 import Quantity
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.model.model import Model
-from dendrosim.model.quantities import describe, quantity, unit_text, with_dim
+from dendrosim.model.quantities import display_unit, parse_unit, quantity, unit_text, with_dim
 from dendrosim.model.toml import as_model
 from dendrosim.pickling import Pickled
 from dendrosim.simulation.protocol import Protocol
@@ -96,6 +96,16 @@ class Axis(Pickled):
         if isinstance(self.values, Quantity):  # 14 digits: another unit may round differently
             return f"[{', '.join(f'{v:.14g}' for v in np.asarray(self.values))}] {self.unit}"
         return repr(list(self.labels or ()))
+
+    @property
+    def shown(self) -> str:
+        """The axis for a message: as a user would write it."""
+        if self.bounds is None:
+            return checks.short(self.values if self.labels is None else list(self.labels))
+        unit = display_unit(self.bounds)
+        low, high = np.asarray(self.bounds, dtype=float) / float(parse_unit(unit))
+        kind = f"{'log' if self.log else ''}uniform({low:.6g}, {high:.6g})"
+        return kind if unit == "1" else f"{kind} {unit}"
 
     def at(self, u: np.ndarray) -> np.ndarray:
         """Return the values at quantiles from 0 to 1: numbers in SI units, or positions in a list.
@@ -181,8 +191,8 @@ def _axis(
     named = re.match(r"\s*([A-Za-z_]\w*)\(", values) if isinstance(values, str) else None
     if named and named[1] not in ("linspace", "logspace", "uniform", "loguniform"):
         raise DendrosimError(
-            f"{where} = {values!r}: {named[1]} is not known; valid: linspace, logspace, uniform, "
-            "loguniform"
+            f"{where} = {checks.short(values)}: {named[1]} is not known; valid: linspace, "
+            "logspace, uniform, loguniform"
         )
     if match:
         axis = _distribution(key, match, values, where)
@@ -198,7 +208,8 @@ def _axis(
         raise DendrosimError(f"{where} = {checks.short(values)} holds a value twice")
     if axis.bounds is not None and not axis.of_neurons:
         raise DendrosimError(
-            f"{where} = {values!r} would need a run of its own for each point; give a list"
+            f"{where} = {checks.short(values)} would need a run of its own for each point; give a "
+            "list"
         )
     for model in models:
         for protocol in protocols:
@@ -208,13 +219,14 @@ def _axis(
 
 def _distribution(key: str, match: re.Match, text: str, where: str) -> Axis:
     kind, low, high, unit = match.groups()
+    said = f"{where} = {checks.short(text)}"
     bounds = [quantity(f"{part.strip()} {unit}".strip(), where) for part in (low, high)]
     if bounds[0].dim is not bounds[1].dim:
-        raise DendrosimError(f"{where} = {text!r} should have one unit, after the parenthesis")
+        raise DendrosimError(f"{said} should have one unit, after the parenthesis")
     if not bounds[0] < bounds[1]:
-        raise DendrosimError(f"{where} = {text!r} should go from a lower to a higher value")
+        raise DendrosimError(f"{said} should go from a lower to a higher value")
     if kind == "loguniform" and not bounds[0] > 0:
-        raise DendrosimError(f"{where} = {text!r} should begin above 0")
+        raise DendrosimError(f"{said} should begin above 0")
     numbers = with_dim([float(bound) for bound in bounds], bounds[0].dim)
     return Axis(key, None, numbers, kind == "loguniform")
 
@@ -255,11 +267,9 @@ def _try(axis: Axis, model: Model, protocol: Protocol, where: str) -> None:
             else:
                 set_value(model, protocol, axis.key, value)
         except DendrosimError as error:
-            raise DendrosimError(f"{where} = {_shown(value)}: {error}") from None
-
-
-def _shown(value: Any) -> str:
-    return describe(value) if isinstance(value, Quantity) else checks.short(value)
+            said = checks.short(value)
+            twice = said in str(error)  # the model names the value, too
+            raise DendrosimError(f"{where}{'' if twice else f' = {said}'}: {error}") from None
 
 
 def set_value(model: Model, protocol: Protocol, key: str, value: Any) -> tuple[Model, Protocol]:

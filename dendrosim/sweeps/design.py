@@ -135,7 +135,7 @@ def _listed(kind: str, axes: Sequence[Axis]) -> tuple[np.ndarray, ...]:
     for axis in axes:
         if axis.bounds is not None:
             raise DendrosimError(
-                f"{axis.key} is a distribution, {axis.text}: design = {kind!r} needs a list such "
+                f"{axis.key} is a distribution, {axis.shown}: design = {kind!r} needs a list such "
                 "as linspace(1, 15, 41) mS/cm**2; to draw from it, choose design = 'sobol'"
             )
     lists = [axis.listed for axis in axes]

@@ -85,18 +85,29 @@ def compile_programs(plan: SweepPlan) -> int:
     DendrosimError
         If a program cannot be built, or if the first points cannot run.
     """
-    seen = set()
+    jobs = jobs_of(plan)
+    for job in jobs:
+        execute.compile_program(job, plan.settings["device"], plan.settings["threads"])
+    return len(jobs)
+
+
+def jobs_of(plan: SweepPlan) -> list[Any]:
+    """Return one job for each program of a sweep, from its first point, without compiling it.
+
+    Raises
+    ------
+    DendrosimError
+        If such a point cannot run, for example with a current in the unit of a conductance.
+    """
+    jobs: dict[str, Any] = {}
     values = plan.design.values(np.arange(plan.design.points))
     whole = [values[key] for key in ("model", "protocol", *_of_text(plan)) if key in values]
     kinds = np.unique(np.stack(whole), axis=1, return_index=True)[1] if whole else [0]
     for point in kinds:
         _, packed = next(plan.packs(np.array([point])))
         job, *_ = job_of(packed, **plan.run_settings(packed.model))
-        key = repr(job.structure)
-        if key not in seen:
-            seen.add(key)
-            execute.compile_program(job, plan.settings["device"], plan.settings["threads"])
-    return len(seen)
+        jobs.setdefault(repr(job.structure), job)
+    return list(jobs.values())
 
 
 def _of_text(plan: SweepPlan) -> list[str]:

@@ -120,6 +120,27 @@ def sweep(
         traces=traces, spikes=spikes, record_dt=record_dt, chunk=chunk, device=device,
         method=method, dt=dt, dtype=dtype, threads=threads,
     )  # fmt: skip
+    return run_sweep(plan, engine=engine, out=out, task=task, progress=progress)
+
+
+def run_sweep(
+    plan: SweepPlan, *, engine: Any = None, out: str | os.PathLike | None = None,
+    task: tuple[int, int] | None = None, progress: bool | None = None,
+) -> Sweep:  # fmt: skip
+    """Simulate the points of a plan.
+
+    Parameters
+    ----------
+    plan
+        From `plan_sweep`.
+    engine, out, task, progress
+        As of `sweep`.
+
+    Raises
+    ------
+    DendrosimError
+        As for `sweep`.
+    """
     engine = check_engine(engine)
     if out is None and task is not None:
         raise DendrosimError("task needs out, the store that all tasks share")
@@ -146,7 +167,7 @@ def _swept(plan: SweepPlan, path: Path, engine: Any, task: Any, progress: bool |
         warnings.warn(
             f"this task has nothing to do, because the sweep has only {plan.chunks} run(s); a "
             "smaller chunk makes more",
-            DendrosimWarning, stacklevel=3,
+            DendrosimWarning, stacklevel=4,
         )  # fmt: skip
     waiting = [k for k in chunks if not store.done(k)]
     before = sum(len(plan.points_of(k)) for k in set(chunks) - set(waiting))

@@ -22,6 +22,7 @@ import numpy as np
 
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
+from dendrosim.sweeps.differences import differences
 from dendrosim.sweeps.layout import TO_DO, lay_out, trace_name
 from dendrosim.sweeps.plan import SweepPlan
 
@@ -182,44 +183,18 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
     if not os.path.lexists(path):
         _create(path, plan, wanted)
     store = Store(path)
-    differences = list(_differences(store.manifest, wanted))
-    if differences:
-        raise DendrosimError(
-            f"{path} holds another sweep: {'; '.join(differences)}. Give another folder"
-        )
+    there = {key: store.manifest.get(key) for key in wanted}
+    # the size of a chunk changes no result
+    found = list(differences(there | {"chunk": wanted["chunk"]}, wanted))
+    if found:
+        raise DendrosimError(f"{path} holds another sweep: {'; '.join(found)}. Give another folder")
     return store
-
-
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what differs between two manifests; inside a table, the entry that differs."""
-    for key in here:
-        own, other = here[key], there.get(key)
-        if (
-            json.dumps(own) == json.dumps(other) or key == "chunk"
-        ):  # the size of a chunk changes no result
-            continue
-        if isinstance(own, dict) and isinstance(other, dict):
-            for name in dict.fromkeys([*other, *own]):
-                if own.get(name) != other.get(name):
-                    yield (
-                        f"{key}: {name} is {_shortened(other.get(name))} there and "
-                        f"{_shortened(own.get(name))} here"
-                    )
-            if own.keys() == other.keys() and list(own) != list(other):
-                yield f"{key}: their order is another"
-        else:
-            yield f"{key} is {_shortened(other)} there and {_shortened(own)} here"
 
 
 def _manifest(plan: SweepPlan) -> dict[str, Any]:
     # as it is read back from the file
     own = {"format": FORMAT, **plan.manifest, "chunk": plan.chunk}
     return json.loads(json.dumps(own))
-
-
-def _shortened(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _create(path: Path, plan: SweepPlan, manifest: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import random
@@ -17,7 +18,7 @@ from scipy.stats import norm, truncnorm
 import dendrosim as ds
 from dendrosim.cli.commands import commands
 from dendrosim.fitting.free import read_free
-from dendrosim.fitting.posterior import report
+from dendrosim.fitting.posterior import infer, report
 from dendrosim.fitting.posterior.infer import effective_part
 from dendrosim.fitting.posterior.narrowing import everything, narrow, tempered
 
@@ -139,6 +140,23 @@ def test_a_seed_gives_the_same_samples_and_nothing_else_changes(
     assert not first.samples.equals(posterior(small, seed=6, **options).samples)
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_bar_moves_while_the_network_trains_and_says_so(small, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def bar(show, what):
+        yield lambda fraction, stage: told.append((fraction, stage))
+
+    monkeypatch.setattr(infer, "staged_bar", bar)
+    p = posterior(small, n=64, samples=100, checked=20)
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    epochs = [(f, s) for f, s in told if "training the density estimate, epoch" in s]
+    assert len(epochs) == p.meta["epochs"] == int(epochs[-1][1].split()[-1])
+    assert len({fraction for fraction, _ in epochs}) == len(epochs)
+    assert told[0][1] == "round 1" and told[-1][1] == "checking samples"
 
 
 def test_the_files_and_the_text_say_the_same(small, tmp_path):

@@ -77,7 +77,8 @@ def test_passive_values_come_first_and_are_those_of_the_cell(cell):
     values = fit.passive["value"]
     assert_allclose(values["g_L"], 0.06, rtol=1e-3)
     assert_allclose(values["E_L"], -68, atol=0.01)
-    assert_allclose(values["area"], AREA, rtol=1e-3)
+    assert_allclose(values["area"], AREA * 1e12, rtol=1e-3)
+    assert fit.passive["unit"]["area"] == "um**2"
     assert_allclose(fit.values["value"]["g_c"], 1.0, rtol=1e-2)
     # the fast charging of the soma is no series resistance of the model
     assert_allclose(fit.cell["model"], fit.cell["cell"], rtol=5e-3)
@@ -93,6 +94,14 @@ def test_an_electrode_that_was_not_corrected_is_told(cell):
                  dt="0.1 ms", refine=False, progress=False)  # fmt: skip
     (note,) = [n for n in fit.notes if "series resistance" in n]
     assert re.search("jumps by 1.[2-6] mV.*about 1[2-6] Mohm", note)
+
+
+def test_a_fit_without_the_steps_of_its_file_says_so(cell):
+    fit = ds.fit(PASSIVE, cell, ["g_L"], protocol=played(cell, sweeps=[3, 4]), population=4,
+                 generations=1, dt="0.1 ms", refine=False, progress=False)  # fmt: skip
+    (note,) = [n for n in fit.notes if "are not compared" in n]
+    assert "no fitted sweep is one of the file's hyperpolarising steps" in note
+    assert "Mohm" in note and fit.cell is None
 
 
 def test_hyperpolarised_sweeps_are_those_below_the_holding_current(cell):

@@ -209,9 +209,9 @@ def test_anything_else_is_refused(value, told):
 @pytest.mark.parametrize(
     ("value", "like", "told"),
     [
-        ("10", brian2.mV, "'10' has no unit, but the unit volt is needed"),
-        ("10 mV", brian2.second, "has the unit volt, but the unit second is needed"),
-        ("10 mV", quantity("1"), "has the unit volt, but no unit is needed"),
+        ("10", brian2.mV, "'10' has no unit, but the unit mV is needed"),
+        ("10 mV", brian2.second, "has the unit mV, but the unit ms is needed"),
+        ("10 mV", quantity("1"), "has the unit mV, but no unit is needed"),
         ("0", brian2.mV, "is needed"),
         ([1 * brian2.mV], quantity("1"), "no unit is needed"),
     ],

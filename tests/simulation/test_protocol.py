@@ -548,7 +548,7 @@ def test_a_stimulus_that_just_fits_is_planned():
         ("pulse_train", {"width": "0 ms", "period": "2 ms", "count": "2"}, "width = 0 ms"),
         ("paired_pulse", {"width": "1 ms", "interval": "-2 ms"}, "interval = -2 ms"),
         ("alpha", {"tau": "0 ms"}, "tau = 0 ms is not above 0"),
-        ("alpha", {"tau": "5 mV"}, "tau: '5 mV' has the unit volt"),
+        ("alpha", {"tau": "5 mV"}, "tau: '5 mV' has the unit mV"),
     ],
 )
 def test_a_wrong_value_of_a_shape_is_told(shape, values, told):

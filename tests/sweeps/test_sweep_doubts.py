@@ -69,6 +69,24 @@ def test_wrong_words_are_told(words, told, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--set", "bet=[0.8, 0.9]"], "did you mean 'beta'"),
+        (["--set", "beta=[0.8, 0.9] mV"], "has the unit mV, but no unit is needed"),
+        (["--set", "amplitude=[1, 2] mS"], "amplitude = 1 mS goes into an input without a unit"),
+        (["--set", "beta=[0.8, 0.9]", "--measure", "rat"], "did you mean 'rate'"),
+        (["--set", "beta=[0.8, 0.9]", "--trace", "u"], "no variable 'u'"),
+        (["--set", "beta=[0.8, 0.9]", "--task", "3"], "should be K/N"),
+        (["--set", "beta=[0.8, 0.9]", "--set", "amplitude=0.5"], "give --out FOLDER"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_sweep_is_told_before_its_output_is_missing(words, told, capsys):
+    assert main(["sweep", "lif", "constant", "--device", "numpy", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_model_beside_its_axis_is_refused():
     other = ds.load_model("lif").with_(parameters={"beta": "0.5"})
     with pytest.raises(ds.DendrosimError, match="would be ignored"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dendrosim.figures.style import COLOURS, GREY, STYLE, literal, pretty
+from dendrosim.figures.style import COLOURS, GREY, STYLE, literal, plain_ticks, pretty
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,16 +105,7 @@ def _legend(figure: Figure, panels: np.ndarray) -> None:
 
 
 def _scaled(panel: Any, axis: str, bins: np.ndarray, log: bool) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    if log:
-        panel.set(**{f"{axis}scale": "log"})
-        own = getattr(panel, f"{axis}axis")
-        own.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        own.set_major_formatter(lambda value, _: f"{value:g}")
-        own.set_minor_locator(NullLocator())
-    else:
-        panel.locator_params(axis=axis, nbins=4)
+    plain_ticks(panel, axis, bins[0], bins[-1], log=log)
     panel.set(**{f"{axis}lim": (bins[0], bins[-1])})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from dendrosim.fitting.posterior.narrowing import Proposal, narrow, normalised
 from dendrosim.fitting.posterior.result import Posterior
 from dendrosim.fitting.posterior.scores import Scores, score
 from dendrosim.fitting.problem import Problem
-from dendrosim.progress import progress_bar
+from dendrosim.progress import staged_bar
 from dendrosim.sweeps.design import check_power_of_two
 
 Array = NDArray[np.float64]
@@ -31,6 +32,8 @@ SPARE = 10
 #: Samples further from the centre of the candidates than this, in their standard deviations, are
 #: where the network has seen nothing.
 FURTHEST = 6.0
+#: The bar shows half of the training after so many epochs, of which there are 60 to some hundreds.
+HALF = 80
 
 
 class Settings(NamedTuple):
@@ -97,7 +100,7 @@ def infer(
     DendrosimError
         If all candidates diverge, or have the same features.
     """
-    with progress_bar(progress, f"posterior of {problem.model.name}") as tell:
+    with staged_bar(progress, f"posterior of {problem.model.name}") as tell:
         run = _run(problem, settings, _Parts(tell))
     frame = pd.DataFrame({
         name: one.shown(one.value(run.x[:, k]))
@@ -156,18 +159,21 @@ def _run(problem: Problem, settings: Settings, told: _Parts) -> _Run:
     rng = np.random.default_rng(draws)
     found = narrow(lambda x: _round(problem, x, told).misfit, len(problem.free), n, rng)
     proposal = found.proposal
-    told.part(0.3, 0.6)
+    told.part(0.3, 0.6, "candidates of the density estimate")
     t = proposal.draw(n, rng)
     scores = score(problem, proposal.positions(t), told)
     varies, alive = _used(scores), scores.alive
     # a candidate that diverged is far from the target in every feature: were it left out, the
     # network would not know that there are no samples around it
     z = np.where(alive[:, None], scores.z, WORST)[:, varies]
-    learnt = neural_or_refuse().learn(t, z, SPARE * samples, int(of_network.generate_state(1)[0]))
+    told.part(0.6, 0.9, "training the density estimate")
+    learnt = neural_or_refuse().learn(
+        t, z, SPARE * samples, int(of_network.generate_state(1)[0]), told.epoch
+    )
     kept = _kept(learnt.t, proposal, samples, np.random.default_rng(choice))
     t, log_density = learnt.t[kept], learnt.log_density[kept]
     x = proposal.positions(t)
-    told.part(0.9, 1.0)
+    told.part(0.9, 1.0, "checking samples")
     again = score(problem, x[:checked], told)
     # prior, likelihood and density of the network, of which the prior over proposal is a part
     log_weights = -again.misfit - (0.5 * np.sum(t**2, axis=1) + log_density)[:checked]
@@ -181,23 +187,34 @@ def _run(problem: Problem, settings: Settings, told: _Parts) -> _Run:
 class _Parts:
     """The progress of work in parts of one bar."""
 
-    def __init__(self, tell: Any) -> None:
-        self.tell, self.first, self.last = tell, 0.0, 0.1
+    def __init__(self, tell: Callable[[float, str], None] | None) -> None:
+        self.tell, self.rounds = tell, 1
+        self.part(0.0, 0.1, "round 1")
 
-    def part(self, first: float, last: float) -> None:
-        """Begin a part of the bar."""
-        self.first, self.last = first, last
+    def part(self, first: float, last: float, stage: str) -> None:
+        """Begin a part of the bar, named by its stage."""
+        self.first, self.last, self.stage = first, last, stage
+        self(0.0)
 
     def __call__(self, done: float) -> None:
         """Show how much of the part is done."""
         if self.tell is not None:
-            self.tell(self.first + (self.last - self.first) * done)
+            self.tell(self.first + (self.last - self.first) * done, self.stage)
+
+    def next_round(self) -> None:
+        """Begin another round; how many will come is not known: each takes a part of the rest."""
+        self.rounds += 1
+        self.part(self.last, self.last + 0.3 * (0.3 - self.last), f"round {self.rounds}")
+
+    def epoch(self, number: int) -> None:
+        """Show an epoch of the training; how many will come is not known either."""
+        self.stage = f"training the density estimate, epoch {number}"
+        self(1 - 0.5 ** (number / HALF))
 
 
 def _round(problem: Problem, x: Array, told: _Parts) -> Scores:
-    """Score a round; how many will come is not known, so each takes a part of the bar's rest."""
     scores = score(problem, x, told)
-    told.part(told.last, told.last + 0.3 * (0.3 - told.last))
+    told.next_round()
     return scores
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +49,9 @@ class Learnt(NamedTuple):
     epochs: int
 
 
-def learn(t: Array, z: Array, samples: int, seed: int) -> Learnt:
+def learn(
+    t: Array, z: Array, samples: int, seed: int, tell: Callable[[int], None] | None = None
+) -> Learnt:
     """Train a network on candidates, and sample its posterior at the target.
 
     Parameters
@@ -63,6 +65,8 @@ def learn(t: Array, z: Array, samples: int, seed: int) -> Learnt:
         Number of samples.
     seed
         Of weights, noise, batches and samples.
+    tell
+        Called with the number of each epoch, from 1.
 
     Notes
     -----
@@ -75,7 +79,7 @@ def learn(t: Array, z: Array, samples: int, seed: int) -> Learnt:
         data = torch.cat([features, torch.randn_like(features)], dim=1)
         builder = posterior_nn(
             "mdn", z_score_theta="none", z_score_x="none", hidden_features=HIDDEN,
-            num_components=COMPONENTS, embedding_net=_Noisy(features),
+            num_components=COMPONENTS, embedding_net=_Noisy(features, tell),
         )  # fmt: skip
         size = numbers.shape[1]
         prior = torch.distributions.Independent(
@@ -101,13 +105,22 @@ def learn(t: Array, z: Array, samples: int, seed: int) -> Learnt:
 class _Noisy(torch.nn.Module):
     """Adds noise of one spread to features, standardises them, and mixes them in one layer."""
 
-    def __init__(self, features: torch.Tensor) -> None:
+    def __init__(self, features: torch.Tensor, tell: Callable[[int], None] | None) -> None:
         super().__init__()
+        self.tell, self.epochs = tell, 0
         self.mean: torch.Tensor
         self.size: torch.Tensor
         self.register_buffer("mean", features.mean(0))
         self.register_buffer("size", torch.sqrt(features.var(0) + 1))
         self.layer = torch.nn.Linear(features.shape[1], HIDDEN)
+
+    def train(self, mode: bool = True) -> _Noisy:
+        """Tell the epoch: sbi, which has no callback, sets the mode at the start of each."""
+        if mode:
+            self.epochs += 1
+            if self.tell is not None:
+                self.tell(self.epochs)
+        return super().train(mode)
 
     def forward(self, data: torch.Tensor) -> torch.Tensor:
         """Return shape (candidates, `HIDDEN`) for features and fixed noise side by side."""

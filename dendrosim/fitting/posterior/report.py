@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dendrosim.fitting.free import Free
+from dendrosim.fitting.free import Free, with_unit
 from dendrosim.fitting.posterior.scores import SHOWN, Scores, feature_table
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.report import NEAR
@@ -145,7 +145,7 @@ def fitted_notes(free: Sequence[Free], samples: pd.DataFrame, fitted: pd.Series)
         for said, beyond in (("below", samples[name] <= value), ("above", samples[name] >= value)):
             if beyond.mean() < BEYOND:
                 notes.append(
-                    f"The fitted value of {name}, {value:.4g} {one.unit}, is {said} "
+                    f"The fitted value of {name}, {with_unit(f'{value:.4g}', one.unit)}, is {said} "
                     f"{1 - beyond.mean():.1%} of its samples: the search may have ended early, "
                     "or the posterior is rough."
                 )

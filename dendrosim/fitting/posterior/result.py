@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dendrosim import checks
+from dendrosim.fitting.free import with_unit
 from dendrosim.fitting.report import records
 from dendrosim.tables import aligned
 
@@ -61,7 +62,7 @@ class Posterior:
     def __repr__(self) -> str:
         """Short: model and the middle 90 % of each value."""
         values = ", ".join(
-            f"{name} = {row['5 %']:.4g} to {row['95 %']:.4g} {row['unit']}"
+            f"{name} = {row['5 %']:.4g} to {with_unit(format(row['95 %'], '.4g'), row['unit'])}"
             for name, row in self.table.iterrows()
         )
         return f"<Posterior of {self.meta['model']}: {values}>"
