@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dendrosim.errors import DendrosimError
 from dendrosim.fitting.search import History, search
 from dendrosim.measures import coincidence_factor
 from dendrosim.model.model import Model
@@ -127,8 +128,10 @@ def fit_adaptive(
     Raises
     ------
     DendrosimError
-        If the neuron does not fire under the protocols of the fit.
+        If the neuron does not fire under the protocols of the fit, or if there is none.
     """
+    if not fit:
+        raise DendrosimError("fit needs at least one protocol")
     targets = [timing_of(model, one, device, dt) for one in fit]
     check_targets(targets, model.name)
     others = [timing_of(model, one, device, dt) for one in unseen]

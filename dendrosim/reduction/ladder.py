@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Protocols of another kind than the noise of the fit.
 OTHERS = ("fi_curve", "dendritic_step", "ramp", "chirp")
+#: Files that `Ladder.save` writes, besides a model of each reduction.
+FILES = ("rungs.csv", "table.csv", "ladder.png")
 #: Precisions of the coincidence factor (s).
 PRECISIONS = (2e-3, 4e-3)
 #: Longest interval within a burst (s), the same for all rungs.

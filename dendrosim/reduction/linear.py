@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import expm
 
 from dendrosim.errors import DendrosimError
+from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import UNITS
 from dendrosim.reduction.dynamics import Dynamics
@@ -17,6 +18,8 @@ VOLT = UNITS["volt"].dim
 PLACES = ("dendrite", "soma")
 # distance of the holding potential below threshold if rest is not stable, in volt
 BELOW_THRESHOLD = 5e-3
+# below this potential no cell rests, in volt
+LOWEST = -0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,7 @@ def threshold_of(model: Model, threshold: Any) -> float:
     """
     if threshold is not None:
         given = threshold
+        _refuse_spike(model, given)
         rest = stable_rest(model)
         if given <= rest:
             raise DendrosimError(
@@ -53,6 +57,24 @@ def threshold_of(model: Model, threshold: Any) -> float:
             "threshold; give threshold='-55 mV'"
         )
     return found
+
+
+def _refuse_spike(model: Model, given: float) -> None:
+    """Refuse a threshold at which the neuron has long fired, or that no cell gets down to."""
+    if given < LOWEST:
+        raise DendrosimError(
+            f"{model.name}: threshold = {given * 1e3:g} mV is below {LOWEST * 1e3:g} mV, where no "
+            "cell rests"
+        )
+    condition, soma = model.threshold, model.potentials["soma"]
+    if not isinstance(condition, Expression) or condition.names & set(model.states) != {soma}:
+        return
+    others = {name: np.asarray(value) for name, value in {**UNITS, **model.values()}.items()}
+    if bool(condition({**others, soma: np.asarray(given)})):
+        raise DendrosimError(
+            f"{model.name}: at threshold = {given * 1e3:g} mV it is within a spike already "
+            f"({condition.text}); give a lower potential"
+        )
 
 
 def stable_rest(model: Model) -> float:
