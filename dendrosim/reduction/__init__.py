@@ -1,4 +1,4 @@
-"""Reduction of a biophysical neuron to a discrete two-compartment neuron."""
+"""Reductions of a biophysical neuron: linear, adaptive and with its spikes cut; their ladder."""
 
 import lazy_loader
 

@@ -18,13 +18,19 @@ from numpy.typing import NDArray
 
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.search import History, search
-from dendrosim.measures import coincidence_factor
 from dendrosim.model.model import Model
 from dendrosim.model.optional import dt_of
 from dendrosim.model.toml import load_model
 from dendrosim.progress import progress_bar
 from dendrosim.reduction.reduced import Reduction
-from dendrosim.reduction.timing import Timing, check_targets, inside, timing_costs, timing_of
+from dendrosim.reduction.timing import (
+    Timing,
+    check_targets,
+    inside,
+    mean_gamma,
+    timing_costs,
+    timing_of,
+)
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.run import simulate
 
@@ -221,9 +227,7 @@ def _row(
     }  # fmt: skip
     for precision in PRECISIONS:
         pairs = zip(target.trains, own, strict=True)
-        found = [coincidence_factor(a, b, precision, target.length) for a, b in pairs]
-        defined = [value for value in found if np.isfinite(value)]
-        row[f"coincidence, {precision * 1e3:g} ms"] = float(np.mean(defined or [np.nan]))
+        row[f"coincidence, {precision * 1e3:g} ms"] = mean_gamma(pairs, precision, target.length)
     return row
 
 

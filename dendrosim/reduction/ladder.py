@@ -19,7 +19,7 @@ from dendrosim.files import make_folder, path_text, replacing
 from dendrosim.fitting.costs import potential_error
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.responses import Runs, respond
-from dendrosim.measures import bursts, coincidence_factor, isi
+from dendrosim.measures import bursts, isi
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
@@ -27,6 +27,7 @@ from dendrosim.pickling import Pickled
 from dendrosim.reduction.drive import noise_around_rheobase
 from dendrosim.reduction.reduction import reduce
 from dendrosim.reduction.saved import save_model
+from dendrosim.reduction.timing import mean_gamma
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 from dendrosim.simulation.run import simulate
@@ -43,6 +44,8 @@ FILES = ("rungs.csv", "table.csv", "ladder.png")
 PRECISIONS = (2e-3, 4e-3)
 #: Longest interval within a burst (s), the same for all rungs.
 WITHIN = 20e-3
+#: Step of the second spike cut, in steps of the neuron.
+LONGER = 5
 #: Neurons and duration of the runs that are timed.
 NEURONS, TIMED = 1024, "200 ms"
 
@@ -111,21 +114,29 @@ class Ladder(Pickled):
 
 def ladder(
     model: Model | str | os.PathLike, dt: Any = "0.5 ms", *, fit: Any = None, unseen: Any = None,
-    others: Any = OTHERS, device: str = "cpp", seed: int = 0, progress: bool | None = None,
+    others: Any = OTHERS, reductions: Mapping[str, Any] | None = None, timed: bool = True,
+    device: str = "cpp", seed: int = 0, progress: bool | None = None,
 ) -> Ladder:  # fmt: skip
     """Reduce a neuron in three ways and compare all of them.
+
+    The spike cut runs at the neuron's step, and once more at five times that step.
 
     Parameters
     ----------
     model
         A continuous model with a soma and a dendrite, or its name or path.
     dt
-        Step of the discrete rungs; the spike cut keeps that of the neuron.
+        Step of the discrete rungs.
     fit, unseen
         Protocols that the rungs are fitted to, and others of the same kind that they are judged on;
         by default noise around the rheobase, with two seeds.
     others
         Protocols of another kind to judge them on.
+    reductions
+        Name to a model: rungs that exist already, from which nothing is made; ``"adaptive"`` and
+        ``"linear"`` replace those that would be fitted.
+    timed
+        Whether to measure the processor time of each rung, which compiles one more program each.
     device, progress
         As in `simulate`.
     seed
@@ -149,19 +160,9 @@ def ladder(
     if unseen is None:
         unseen = [noise_around_rheobase(model, device, seed=1)] if fit is None else ()
     groups = {"fit": fits, "unseen": _listed(unseen, "unseen"), "other": _listed(others, "others")}
-    cut = reduce(model, model.dt, to="spike_cut", fit=fits, device=device)
-    adaptive = reduce(
-        model, step, to="adaptive", fit=fits, device=device, seed=seed, progress=progress
-    )
-    linear = reduce(model, step, fit=fits, device=device, seed=seed, progress=progress)
-    # the map of the cut has a mean and slopes for each outcome
-    measured = int((np.abs(cut.jump.slopes) > 0).sum() + len(cut.jump.outcomes))
-    searched = len(adaptive.coefficients) - 1, len(linear.coefficients)
-    models = {model.name: model, "spike_cut": cut.model, "adaptive": adaptive.model,
-              "linear": linear.model}  # fmt: skip
-    numbers = (0, measured, *searched)
+    models, numbers, notes = _rungs(model, step, fits, reductions, device, seed, progress)
     rungs = pd.DataFrame(
-        [_size(one, n, device) for one, n in zip(models.values(), numbers, strict=True)],
+        [_size(one, n, device, timed) for one, n in zip(models.values(), numbers, strict=True)],
         index=pd.Index(models, name="rung"),
     )
     rows, shown = [], None
@@ -178,9 +179,40 @@ def ladder(
                 k = int(np.argsort([len(r.inside) for r in whole])[len(whole) // 2])
                 shown = protocol, {name: own[k] for name, own in found.items()}
     assert shown is not None  # fits has a protocol
-    notes = tuple(f"{name}: {n}" for name, one in (("spike_cut", cut), ("adaptive", adaptive),
-                  ("linear", linear)) for n in one.notes)  # fmt: skip
-    return Ladder(models, rungs, pd.DataFrame(rows), notes, shown)
+    return Ladder(models, rungs, pd.DataFrame(rows), tuple(notes), shown)
+
+
+def _rungs(
+    model: Model, step: Quantity, fits: Sequence[Protocol], given: Mapping[str, Any] | None,
+    device: str, seed: int, progress: bool | None,
+) -> tuple[dict[str, Model], list[int], list[str]]:  # fmt: skip
+    """Return the models, how many numbers of each were measured or searched, and notes."""
+    known = {name: as_model(one) for name, one in (given or {}).items()}
+    if model.name in known or "ceiling" in known:
+        raise DendrosimError(
+            f"ladder: reductions may not be named {model.name} or ceiling: these are the neuron"
+        )
+    models, numbers, notes = {model.name: model}, [0], []
+    if "spike_cut" not in known:
+        assert model.dt is not None  # `spike_cut` refuses models without a step
+        cut = reduce(model, model.dt, to="spike_cut", fit=fits, device=device)
+        # the map of the cut has a mean and slopes for each outcome
+        measured = int((np.abs(cut.jump.slopes) > 0).sum() + len(cut.jump.outcomes))
+        models["spike_cut"] = cut.model
+        models["spike_cut_long_step"] = cut.model.with_(dt=LONGER * model.dt)
+        numbers += [measured, measured]
+        notes += [f"spike_cut: {note}" for note in cut.notes]
+    for to in ("adaptive", "linear"):
+        if to in known:
+            continue
+        found = reduce(model, step, to=to, fit=fits, device=device, seed=seed, progress=progress)
+        models[to] = found.model
+        numbers.append(len(found.coefficients) - (to == "adaptive"))  # rho is 0 there
+        notes += [f"{to}: {note}" for note in found.notes]
+    for name, one in known.items():
+        models[name] = one
+        numbers.append(len(one.parameters))
+    return models, numbers, notes
 
 
 def _listed(given: Any, name: str) -> list[Protocol]:
@@ -200,19 +232,24 @@ def _responses(
     return found
 
 
-def _size(model: Model, numbers: int, device: str) -> dict[str, float]:
+def _size(model: Model, numbers: int, device: str, timed: bool) -> dict[str, float]:
     """Return states, numbers, step and processor time of a rung."""
+    assert model.dt is not None  # reductions and their sources have a step
+    step = float(model.dt)
+    ns = _nanoseconds(model, step, device) if timed else np.nan
+    return {"states": len(model.states), "numbers": numbers, "step (ms)": step * 1e3,
+            "ns per step": ns, "us per ms": ns * 1e-3 / (step * 1e3)}  # fmt: skip
+
+
+def _nanoseconds(model: Model, step: float, device: str) -> float:
+    """Return the time of a neuron and step of a long run of many."""
     whole = {"start": "0 ms", "stop": TIMED}
     protocol = as_protocol("dendritic_step").with_(duration=TIMED, measure=whole, **whole)
     seconds = []
     for _ in range(2):
         run = simulate(model, protocol, n=NEURONS, record=[], device=device, progress=False)
         seconds.append(run.meta["run_seconds"])
-    assert model.dt is not None  # reductions and their sources have a step
-    steps = run.duration / float(model.dt)
-    ns = min(seconds) / (run.n * steps) * 1e9
-    return {"states": len(model.states), "numbers": numbers, "step (ms)": float(model.dt) * 1e3,
-            "ns per step": ns, "us per ms": ns * 1e-3 / (float(model.dt) * 1e3)}  # fmt: skip
+    return min(seconds) / (run.n * run.duration / step) * 1e9
 
 
 def _judged(own: Sequence[Response], whole: Sequence[Response]) -> dict[str, float]:
@@ -237,7 +274,7 @@ def _judged(own: Sequence[Response], whole: Sequence[Response]) -> dict[str, flo
 def _apart(a: np.ndarray, b: np.ndarray) -> float:
     from scipy.stats import ks_2samp
 
-    return float(ks_2samp(a, b).statistic) if len(a) and len(b) else np.nan
+    return float(ks_2samp(a, b, method="asymp").statistic) if len(a) and len(b) else np.nan
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Duration that is drawn, in s; the part with most spikes.
 DRAWN = 1.0
 #: Precision of the coincidence factor (s), and the drawn potentials (mV).
-PRECISION, LOW, HIGH = 4e-3, -85.0, 30.0
+PRECISION, LOW, HIGH = 4e-3, -90.0, 60.0
 
 
 def ladder_figure(ladder: Ladder) -> Figure:
@@ -40,7 +40,7 @@ def ladder_figure(ladder: Ladder) -> Figure:
                 one.set_ylabel("mV")
             drawn = own.train[(own.train >= first) & (own.train <= first + DRAWN)]
             at = one.get_xaxis_transform()
-            one.plot((drawn - first) * 1e3, np.full(len(drawn), 0.93), "|", color=colour, ms=5,
+            one.plot((drawn - first) * 1e3, np.full(len(drawn), 0.97), "|", color=colour, ms=5,
                      mew=0.9, transform=at)  # fmt: skip
             row = ladder.rungs.loc[name]
             one.set_title(literal(f"{name}: {row['states']:.0f} states"), color=colour,

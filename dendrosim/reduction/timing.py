@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,20 @@ def check_targets(targets: Sequence[Timing], name: str) -> None:
             f"{name} never fires under {listed}, so there is no spike to time; give a protocol "
             "under which it fires, such as noise around its rheobase"
         )
+
+
+def mean_gamma(pairs: Iterable[tuple[Array, Array]], precision: float, length: float) -> float:
+    """Return the mean coincidence factor of pairs of reference and train.
+
+    Pairs that are both silent are left out.  It is nan if no pair is left, or if a train fires so
+    often that its factor is undefined.
+    """
+    found = [
+        coincidence_factor(reference, train, precision, length)
+        for reference, train in pairs
+        if len(reference) or len(train)
+    ]
+    return float(np.mean(found)) if found else np.nan
 
 
 def timing_cost(train: Array, reference: Array, length: float) -> float:

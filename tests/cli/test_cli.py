@@ -116,6 +116,19 @@ def test_reduce_prints_what_it_saves(capsys, here):
     assert "alpha_2" in out(capsys, "show", "r.toml")
 
 
+def test_reduce_cuts_spikes(capsys, here):
+    (here / "strong.toml").write_text(
+        'duration = "2 second"\n[[stimuli]]\ninto = "dendrite"\nshape = "ou"\n'
+        'mean = "1 uA/cm**2"\nsigma = "0.8 uA/cm**2"\ntau = "10 ms"\nseed = 1\n'
+    )
+    cut = ["reduce", "kepecs_wang_2000", "--to", "spike_cut", "--fit", "strong.toml"]
+    text = out(capsys, *cut, "--out", "cut.toml")
+    assert "t_spike" in text and "sd left" in text
+    table = json.loads(out(capsys, *cut, "--json"))
+    assert table["spikes"] > 30 and table["table"][0]["state"] == "t_spike"
+    assert "v_d_before" in (here / "cut.toml").read_text()
+
+
 @pytest.mark.filterwarnings("default::dendrosim.errors.DendrosimWarning")
 def test_compare_on_a_real_recording(capsys, here):
     """Done-item 4 of the main job, with the fast-spiking cell; numpy would take minutes."""
@@ -204,6 +217,12 @@ BAD = {
     "negative seed": ["run", "mine.toml", "ou_noise", "--seed", "-1"],
     "reduction of a discrete model": ["reduce", "lif"],
     "unknown reduction": ["reduce", "kepecs_wang_2000", "--method", "magic"],
+    "unknown rung": ["reduce", "kepecs_wang_2000", "--to", "magic"],
+    "a method of a cut": ["reduce", "kepecs_wang_2000", "--to", "spike_cut", "--method", "exact"],
+    "one rung of a ladder": ["reduce", "kepecs_wang_2000", "--ladder", "--to", "adaptive"],
+    "a seed of no search": ["reduce", "kepecs_wang_2000", "--seed", "1"],
+    "a recording for nothing": ["reduce", "kepecs_wang_2000", "--recording", "cell.abf"],
+    "a threshold within a spike": ["reduce", "kepecs_wang_2000", "--threshold", "55 mV"],
 }  # fmt: skip
 
 
