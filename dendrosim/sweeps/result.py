@@ -11,6 +11,7 @@ import numpy as np
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.sweeps.integrity import BROKEN
 from dendrosim.sweeps.layout import FAILED, STATUS, TO_DO
 from dendrosim.sweeps.store import Store
 from dendrosim.sweeps.units import in_usual_unit
@@ -57,7 +58,7 @@ class Sweep:
     @property
     def counts(self) -> dict[str, int]:
         """Number of points by status: to_do, done, diverged, failed."""
-        numbers = np.bincount(self._store.status[:], minlength=len(STATUS))
+        numbers = np.bincount(self._store.statuses(), minlength=len(STATUS))
         return dict(zip(STATUS, numbers.tolist(), strict=True))
 
     @property
@@ -97,8 +98,10 @@ class Sweep:
         try:
             opened = xr.open_zarr(self.path, chunks=None)
             found = opened.drop_vars("quantiles", errors="ignore").load()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise DendrosimError(f"{self.path}: a file is damaged ({error})") from None
+        except BROKEN as error:  # a chunk that is not finished may be damaged as well
+            raise DendrosimError(
+                f"{self.path}: a file is damaged ({error}); the same sweep again computes it"
+            ) from None
         if not unstack or self.manifest["design"] != "grid":
             return found
         names = [*self.axes, *(["repeat"] if self.manifest["repeats"] > 1 else [])]
@@ -144,7 +147,7 @@ class Sweep:
         point = checks.whole(point, "point", most=self._store.status.shape[0] - 1)
         if not self.manifest["spikes"]:
             raise DendrosimError(f"{self.path}: this sweep did not keep spikes (spikes=True)")
-        status = int(self._store.status[point])
+        status = int(self._store.statuses()[point])
         if status in (TO_DO, FAILED):
             raise DendrosimError(
                 f"{self.path}: point {point} is {STATUS[status].replace('_', ' ')}"
@@ -158,6 +161,7 @@ class Sweep:
 
     def quantiles(self) -> np.ndarray:
         """Return where each drawn combination lies in the ranges, from 0 to 1: (sets, axes)."""
+        self._store.check_axes()
         return self._store.group["quantiles"][:]
 
     def sensitivity(self, measure: str) -> pd.DataFrame:
