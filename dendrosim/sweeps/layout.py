@@ -145,5 +145,5 @@ def trace_times(plan: SweepPlan) -> np.ndarray | None:
     if not plan.traces:
         return None
     _, first = next(plan.packs(np.arange(1)))
-    step = float(plan.run_settings(first.model)["record_dt"])
+    step = plan.trace_step(first.model)
     return np.arange(int(np.ceil(float(first.base.duration) / step - 1e-9))) * step
