@@ -60,6 +60,7 @@ def conclude(
             shown += [(role, t, r) for t, r in
                       zip(targets, problem.respond(x[None], targets)[0], strict=True)]  # fmt: skip
     notes += doubts.spike_notes(shown) + doubts.sample_notes(problem.targets)
+    notes += doubts.criterion_notes(problem.targets)
     model, protocols = problem.fitted(x)
     own = [replace(t, protocol=p) for t, p in zip(problem.targets, protocols, strict=True)]
     cell = cell_table(model, own, problem.runs)

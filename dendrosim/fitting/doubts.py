@@ -73,6 +73,20 @@ def spike_notes(
     return notes
 
 
+def criterion_notes(targets: Iterable[Target]) -> list[str]:
+    """Return a sentence for each recording with another number of spikes for the model."""
+    notes = []
+    for target in targets:
+        count = sum(len(r.train) for r in target.responses)
+        if target.rises is not None and target.rises != count:
+            notes.append(
+                f"{target.name}: the recording has {target.rises} fast rise(s), and {count} "
+                "crossing(s) of the model's threshold; what the model would call a spike is "
+                "compared."
+            )
+    return notes
+
+
 def sample_notes(targets: Iterable[Target]) -> list[str]:
     """Return a sentence for each target whose samples are too far apart for spikes."""
     notes = []

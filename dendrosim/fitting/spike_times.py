@@ -7,7 +7,7 @@ The two times differ by a few tenths of a millisecond, which a fit would correct
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,23 @@ def spike_times(
         return np.asarray(first + found.onsets * dt, dtype=float)
     times = crossings(v, dt, first, own)
     return _of_rises(times, found, first, dt) if _trembles(v, dt, own.level) else times
+
+
+def spikes_of(
+    v: Array, dt: float, first: float, own: Threshold | None, found: Sequence[Found] | None = None
+) -> tuple[list[Array], int]:
+    """Return the `spike_times` of each column of potentials, and the number of fast rises in all.
+
+    Parameters
+    ----------
+    v
+        Potentials in V, shape (samples, columns).
+    dt, first, own, found
+        As in `spike_times`; one `found` for each column.
+    """
+    rises = [find_spikes(one, dt) for one in v.T] if found is None else found
+    trains = [spike_times(one, dt, first, own, rise) for one, rise in zip(v.T, rises, strict=True)]
+    return trains, sum(len(rise.onsets) for rise in rises)
 
 
 def _trembles(v: Array, dt: float, level: float) -> bool:

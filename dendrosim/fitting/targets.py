@@ -21,7 +21,7 @@ from dendrosim.fitting.electrode import Electrode
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.fitted import Fitted
 from dendrosim.fitting.responses import Runs, respond
-from dendrosim.fitting.spike_times import spike_times
+from dendrosim.fitting.spike_times import spikes_of
 from dendrosim.fitting.tables import read_table
 from dendrosim.model.model import Model
 from dendrosim.model.toml import as_model
@@ -53,6 +53,8 @@ class Target:
         Properties of the cell from all sweeps of its file; None if they cannot be estimated.
     known_spikes
         Whether a simulation tells the spikes, and not the recorded potential.
+    rises
+        Number of fast rises of a recorded potential, see `find_spikes`; None for a simulation.
     """
 
     protocol: Protocol
@@ -61,6 +63,7 @@ class Target:
     series_resistance: float = 0.0
     cell: CellProperties | None = None
     known_spikes: bool = False
+    rises: int | None = None
 
     @property
     def name(self) -> str:
@@ -224,14 +227,9 @@ def _of_cell(
     first, every = round(start / clamp.dt), max(1, round(TRACE_STEP / clamp.dt))
     times = np.arange(first, len(clamp.voltage), every) * clamp.dt
     v = clamp.voltage - series * clamp.command - electrode.junction
-    trains = [np.asarray(train, float) for train in clamp.spike_times()]
-    if fitted.threshold is not None:
-        trains = [
-            spike_times(one, clamp.dt, 0.0, fitted.threshold, found)
-            for one, found in zip(v.T, clamp.found, strict=True)
-        ]
+    trains, rises = spikes_of(v, clamp.dt, 0.0, fitted.threshold, clamp.found)
     responses = _responses(trains, times, np.array(v[first::every], np.float64), protocol)
-    return Target(protocol, responses, clamp, series, cell)
+    return Target(protocol, responses, clamp, series, cell, rises=rises)
 
 
 def refuse_shared_sweeps(targets: Sequence[Target], judged: Sequence[Target]) -> None:
@@ -294,6 +292,6 @@ def _of_table(path: Path, protocol: Protocol, what: str, fitted: Fitted) -> Targ
     """Return the traces of a table."""
     times, v = read_table(path, protocol, what, fitted.rest)
     dt = float(np.diff(times).mean())
-    trains = [spike_times(one, dt, float(times[0]), fitted.threshold) for one in v.T]
+    trains, rises = spikes_of(v, dt, float(times[0]), fitted.threshold)
     times, v = fitted.thinned(times, v)
-    return Target(protocol, _responses(trains, times, v, protocol))
+    return Target(protocol, _responses(trains, times, v, protocol), rises=rises)

@@ -98,7 +98,9 @@ class Sweep:
         try:
             opened = xr.open_zarr(self.path, chunks=None)
             found = opened.drop_vars("quantiles", errors="ignore").load()
-        except BROKEN as error:  # a chunk that is not finished may be damaged as well
+        except BROKEN as error:
+            self._store.check(read=True)
+            # a chunk that is not finished may be damaged as well
             raise DendrosimError(
                 f"{self.path}: a file is damaged ({error}); the same sweep again computes it"
             ) from None
@@ -154,8 +156,12 @@ class Sweep:
             )
         self._store.check()
         k, row = divmod(point, self.manifest["chunk"])
-        counts = self._store.group[f"spike_times/count_{k}"][:]
-        times = self._store.group[f"spike_times/time_{k}"]
+        try:
+            counts = self._store.group[f"spike_times/count_{k}"][:]
+            times = self._store.group[f"spike_times/time_{k}"][:]
+        except BROKEN:
+            self._store.check(read=True)
+            raise
         ends = np.cumsum(counts.ravel()).reshape(counts.shape)
         return [times[end - n : end] for end, n in zip(ends[row], counts[row], strict=True)]
 

@@ -96,20 +96,23 @@ class Store:
         finished = ((own > TO_DO) & (own < len(STATUS))).all()
         return bool(finished) and not any(self.wrong(k))
 
-    def wrong(self, k: int) -> Iterator[tuple[str, str]]:
-        """Yield the arrays of which a finished chunk has no file, or a damaged one, and which."""
+    def wrong(self, k: int, read: bool = True) -> Iterator[tuple[str, str]]:
+        """Yield the arrays of which a finished chunk has no file, or a damaged one, and which.
+
+        Damage is noticed when a file is read, which takes time for large traces.
+        """
         for name in self.results:
             array = self.arrays[name]
             key = ".".join([str(k), *["0"] * (array.ndim - 1)])
             if not (self.path / name / key).is_file():
                 yield name, "lacks the file"
-            elif not is_whole(array, slice(k * self.chunk, (k + 1) * self.chunk)):
+            elif read and not is_whole(array, slice(k * self.chunk, (k + 1) * self.chunk)):
                 yield name, f"has a damaged file, {name}/{key},"
         if self.manifest["spikes"]:
             for name in (f"spike_times/{part}_{k}" for part in ("count", "time")):
                 if not _is_whole(self.path / name):
                     yield name, "lacks the file"
-                elif not is_whole(self.group[name], slice(None)):
+                elif read and not is_whole(self.group[name], slice(None)):
                     yield name, "has a damaged file"
 
     def statuses(self) -> np.ndarray:
@@ -135,8 +138,13 @@ class Store:
             )
         return found
 
-    def check(self) -> None:
+    def check(self, read: bool = False) -> None:
         """Refuse a store whose axes or finished chunks lack files, or have damaged ones.
+
+        Parameters
+        ----------
+        read
+            Whether to read every file of results, too, for damage.
 
         Raises
         ------
@@ -147,7 +155,7 @@ class Store:
         status, chunk = self.statuses(), self.chunk
         for k in range(-(-len(status) // chunk)):
             own = status[k * chunk : (k + 1) * chunk]
-            for name, what in self.wrong(k) if (own != TO_DO).all() else ():
+            for name, what in self.wrong(k, read) if (own != TO_DO).all() else ():
                 raise DendrosimError(
                     f"{self.path}: {name} {what} of points {k * chunk} to "
                     f"{k * chunk + len(own) - 1}; the same sweep again computes them"

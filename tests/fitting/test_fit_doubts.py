@@ -230,3 +230,11 @@ def test_a_value_on_a_plateau_is_one_of_many(options):
     one = lif(data=target, free={"beta": "0.8999..0.9001"}, **options)
     assert any("beta is one value of many" in note for note in one.notes)
     assert one.cost == 0
+
+
+def test_a_recording_with_other_spikes_for_the_model_is_told(run, tmp_path):
+    """A slow wave above the threshold is a spike of the model, and no fast rise."""
+    times, v = run.traces["time"].values, run.traces["v_s"].values[:, 0]
+    v = v + 60e-3 * np.exp(-(((times - 0.085) / 4e-3) ** 2))
+    one = fitted(written(tmp_path / "cell.csv", times, v))
+    assert any("fast rise(s), and" in note for note in one.notes)

@@ -82,7 +82,8 @@ def test_a_damaged_result_is_told_and_computed_again(whole, store, name, damage)
     damage(store / name)
     if not (name == "status/1" and damage is DAMAGE[0]):  # then the points are to do
         with pytest.raises(DendrosimError, match="the same sweep again computes"):
-            ds.load_sweep(store).to_xarray()
+            for read in (ds.load_sweep(store).to_xarray, lambda: ds.load_sweep(store).spikes(3)):
+                read()
     again = swept(store)
     assert again.to_xarray().identical(ds.load_sweep(whole).to_xarray())
     for own, wanted in zip(again.spikes(3), ds.load_sweep(whole).spikes(3), strict=True):

@@ -41,7 +41,7 @@ def test_measures_of_the_potential_do_not_depend_on_the_step_of_kept_traces():
         np.testing.assert_allclose(other["time"][1], float(step.split()[0]) * 1e-3)
     kept = swept(axes, measures=names, record_dt="5 ms", traces=["v_s"]).to_xarray()["trace_v_s"]
     run = ds.simulate(KEPECS.with_(parameters={"g_c": "3 mS/cm**2"}), STEP, record_dt="5 ms")
-    np.testing.assert_array_equal(kept[1], run.traces["v_s"].values[:, 0])
+    np.testing.assert_allclose(kept[1], run.traces["v_s"].values[:, 0], atol=1e-12)
 
 
 def test_a_function_sees_the_kept_samples():
