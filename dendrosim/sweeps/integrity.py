@@ -74,3 +74,13 @@ def check_descriptions(path: Path) -> None:
                 f"{own} is damaged, so that the array cannot be read; give another folder, or a "
                 "copy of this one"
             ) from None
+
+
+def has_file(folder: Path) -> bool:
+    """Whether the array of a folder has its file; one without values has none."""
+    try:
+        shape = json.loads((folder / ".zarray").read_text())["shape"]
+    except (OSError, ValueError, KeyError):
+        return False
+    key = ".".join(["0"] * len(shape))
+    return 0 in shape or (folder / key).is_file()

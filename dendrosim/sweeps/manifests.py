@@ -1,10 +1,15 @@
-"""What differs between the manifests of two sweeps."""
+"""The manifest of a sweep, and what differs between two."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from dendrosim.sweeps.plan import SweepPlan
+
+#: 2: every chunk has a checksum and a file.  Finished sweeps of format 1 are read.
+FORMAT, READABLE = 2, (1, 2)
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
@@ -33,3 +38,10 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
 def _shortened(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def manifest_of(plan: SweepPlan) -> dict[str, Any]:
+    """Return the manifest of a plan as plain values."""
+    # as it is read back from the file
+    own = {"format": FORMAT, **plan.manifest, "chunk": plan.chunk}
+    return json.loads(json.dumps(own))

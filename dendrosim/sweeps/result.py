@@ -99,11 +99,8 @@ class Sweep:
             opened = xr.open_zarr(self.path, chunks=None)
             found = opened.drop_vars("quantiles", errors="ignore").load()
         except BROKEN as error:
-            self._store.check(read=True)
-            # a chunk that is not finished may be damaged as well
-            raise DendrosimError(
-                f"{self.path}: a file is damaged ({error}); the same sweep again computes it"
-            ) from None
+            self._store.check(read=True)  # names the file, unless its chunk is not finished
+            raise DendrosimError(f"{self.path}: a file is damaged ({error})") from None
         if not unstack or self.manifest["design"] != "grid":
             return found
         names = [*self.axes, *(["repeat"] if self.manifest["repeats"] > 1 else [])]
@@ -156,12 +153,7 @@ class Sweep:
             )
         self._store.check()
         k, row = divmod(point, self.manifest["chunk"])
-        try:
-            counts = self._store.group[f"spike_times/count_{k}"][:]
-            times = self._store.group[f"spike_times/time_{k}"][:]
-        except BROKEN:
-            self._store.check(read=True)
-            raise
+        counts, times = self._store.spikes(k)
         ends = np.cumsum(counts.ravel()).reshape(counts.shape)
         return [times[end - n : end] for end, n in zip(ends[row], counts[row], strict=True)]
 

@@ -28,15 +28,12 @@ from dendrosim.sweeps.integrity import (
     check_fixed,
     checksum,
     chunk_keys,
+    has_file,
     is_whole,
 )
 from dendrosim.sweeps.layout import STATUS, TO_DO, lay_out, trace_name
-from dendrosim.sweeps.manifests import differences
+from dendrosim.sweeps.manifests import FORMAT, READABLE, differences, manifest_of
 from dendrosim.sweeps.plan import SweepPlan
-
-#: 2: every chunk has a checksum and a file.  Finished sweeps of format 1 are read.
-FORMAT, READABLE = 2, (1, 2)
-
 
 #: zarr's settings are of the process, so one thread writes at a time.
 _writing = threading.Lock()
@@ -110,7 +107,7 @@ class Store:
                 yield name, f"has a damaged file, {name}/{key},"
         if self.manifest["spikes"]:
             for name in (f"spike_times/{part}_{k}" for part in ("count", "time")):
-                if not _is_whole(self.path / name):
+                if not has_file(self.path / name):
                     yield name, "lacks the file"
                 elif read and not is_whole(self.group[name], slice(None)):
                     yield name, "has a damaged file"
@@ -160,6 +157,22 @@ class Store:
                     f"{self.path}: {name} {what} of points {k * chunk} to "
                     f"{k * chunk + len(own) - 1}; the same sweep again computes them"
                 )
+
+    def spikes(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of spikes of a finished chunk, and all of its spike times in s.
+
+        Raises
+        ------
+        DendrosimError
+            If a file is damaged.
+        """
+        try:
+            found = (self.group[f"spike_times/{part}_{k}"][:] for part in ("count", "time"))
+            counts, times = found
+        except BROKEN:
+            self.check(read=True)
+            raise
+        return counts, times
 
     def check_axes(self) -> None:
         """Refuse a store whose axes, seeds or times lack files, or have damaged ones.
@@ -229,16 +242,6 @@ class Store:
         self.status[start : start + len(values["status"])] = values["status"]
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether the array of a folder has its file; one without values has none."""
-    try:
-        shape = json.loads((folder / ".zarray").read_text())["shape"]
-    except (OSError, ValueError, KeyError):
-        return False
-    key = ".".join(["0"] * len(shape))
-    return 0 in shape or (folder / key).is_file()
-
-
 def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
     """Open the store of a plan, or create it under a temporary name and rename it.
 
@@ -248,7 +251,7 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
         If there is something else, a store of another sweep, or if it cannot be written.
     """
     path = Path(path_text(path, "sweep"))
-    wanted = _manifest(plan)
+    wanted = manifest_of(plan)
     if not os.path.lexists(path):
         _create(path, plan, wanted)
     store = Store(path)
@@ -257,12 +260,6 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
         raise DendrosimError(f"{path} holds another sweep: {'; '.join(other)}. Give another folder")
     store.check_axes()
     return store
-
-
-def _manifest(plan: SweepPlan) -> dict[str, Any]:
-    # as it is read back from the file
-    own = {"format": FORMAT, **plan.manifest, "chunk": plan.chunk}
-    return json.loads(json.dumps(own))
 
 
 def _create(path: Path, plan: SweepPlan, manifest: Mapping[str, Any]) -> None:
