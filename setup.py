@@ -39,6 +39,7 @@ BASE = [
     "filelock>=3.12",  # processes that need one compiled program wait for each other
     "safetensors>=0.4",
     "zarr>=3.1",  # the store of a sweep
+    "numcodecs>=0.15",  # the checksums of its chunks
     "joblib>=1.4",  # its processes
     "cma>=4.0",  # the optimiser of a fit
 ]

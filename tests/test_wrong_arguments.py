@@ -656,7 +656,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(infer, "infer", lambda *_: None)
     known = {}
 
-    def responses(model, protocol, values, points, runs):
+    def responses(model, protocol, values, points, runs, times=None):
         if not known:
             known[0] = respond(model, protocol, {}, 1, runs)
         return known[0] * points

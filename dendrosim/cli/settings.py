@@ -44,6 +44,7 @@ def prepare(
     DendrosimError
         If a setting is not NAME=VALUE, or its name fits no place or several places.
     """
+    from dendrosim.model.gates import check_gate
     from dendrosim.model.toml import load_model
     from dendrosim.simulation.protocol_files import load_protocol
     from dendrosim.simulation.value_names import full_name
@@ -55,11 +56,17 @@ def prepare(
         how = how.with_(file=recording)
     changes: dict[str, Any] = {}
     stimuli: dict[int, dict[str, Any]] = {}
+    seen: dict[str, str] = {}
     for setting in settings:
         name, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not name or not value:
             raise DendrosimError(f"--set {setting!r} is not NAME=VALUE")
-        kind, *rest = full_name(name, models, how, "--set ").split(".")
+        full = full_name(name, models, how, "--set ")
+        if full in seen:
+            also = "" if seen[full] == name else f", as {seen[full]} and as {name}"
+            raise DendrosimError(f"--set {full} is given twice{also}")
+        seen[full] = name
+        kind, *rest = full.split(".")
         if kind == "protocol":
             changes["duration"] = value
         elif kind == "measure":
@@ -70,6 +77,9 @@ def prepare(
         else:
             change: dict[str, Any] = {kind: {rest[0]: value}}  # parameters or initial
             models = [m.with_(**change) if rest[0] in getattr(m, kind) else m for m in models]
+            for model in models if kind == "initial" else ():
+                if rest[0] in model.initial:
+                    check_gate(model, rest[0], model.initial[rest[0]])
     # apply all at once: grids must have equal lengths, and each change may set a new length
     return models, how and how.with_(stimuli=stimuli, **changes)
 

@@ -66,6 +66,7 @@ def sweep(
     plot: str | None, figure: str | None, out: str | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Run MODEL under PROTOCOL at many parameter sets, and measure each point."""
+    from dendrosim.sweeps.effects import refuse_without_results
     from dendrosim.sweeps.estimate import estimate
     from dendrosim.sweeps.planning import jobs_of, plan_sweep
     from dendrosim.sweeps.run import run_sweep
@@ -93,9 +94,11 @@ def sweep(
     if as_json:
         print_json({"points": result.counts, "axes": list(result.axes), "path": out,
                      "table": result.to_dataframe().reset_index().to_dict("records")})  # fmt: skip
+        refuse_without_results(result)
         return
     for line in _lines(result, out):
         click.echo(line)
+    refuse_without_results(result)
 
 
 def _drawn(plan: SweepPlan, plot: str | None, figure: str | None) -> tuple[str, str | None] | None:
@@ -144,6 +147,9 @@ def _prepared(
     model: str, protocol: str, recording: str | None, fixed: list[str], axes: dict[str, Any]
 ) -> tuple[Model, Protocol]:
     """Load model and protocol with the fixed values, which hold on their axes, too."""
+    from dendrosim.simulation.value_names import full_name
+    from dendrosim.sweeps.axes import WHOLE
+
     models = _listed(axes.get("model"), model)
     protocols = _listed(axes.get("protocol"), protocol)
     neurons, hows = [], []
@@ -153,6 +159,14 @@ def _prepared(
             if name == models[0]:
                 hows.append(how)
         neurons.append(neuron)
+    for setting in fixed:  # an axis of the same value would replace it
+        name = setting.partition("=")[0].strip()
+        full = full_name(name, neurons[:1], hows[0], "--set ")
+        for axis in axes:
+            if axis not in WHOLE and full_name(axis, neurons[:1], hows[0], "--set ") == full:
+                raise DendrosimError(
+                    f"--set {full} is given twice, as {name} and as the axis {axis}"
+                )
     if "model" in axes:
         axes["model"] = neurons
     if "protocol" in axes:
@@ -218,6 +232,7 @@ def _size(size: float) -> str:
 def _lines(result: Sweep, out: str | None) -> Iterator[str]:
     """Yield the printed summary: points by status, and each measure over all points."""
     from dendrosim.cli.show import table
+    from dendrosim.sweeps.effects import without_effect
     from dendrosim.sweeps.units import in_usual_unit
 
     found = result.to_xarray(unstack=False)
@@ -241,5 +256,7 @@ def _lines(result: Sweep, out: str | None) -> Iterator[str]:
             place = ", ".join(f"{name} = {value:.6g}" if isinstance(value, float)
                               else f"{name} = {value}" for name, value in own)  # fmt: skip
             yield f"  point {point} ({place}): {row['error'] or 'diverged'}"
+    for name in without_effect(result):
+        yield f"note: no measure changes along {name}; has it an effect in this protocol?"
     if out:
         yield f"results are in {out}: ds.load_sweep({out!r}) or xarray.open_zarr({out!r})"

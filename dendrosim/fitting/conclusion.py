@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dendrosim.fitting import doubts, report
 from dendrosim.fitting import refine as least_squares
-from dendrosim.fitting import report
 from dendrosim.fitting.cell import cell_notes, cell_table
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.free import Free, with_unit
@@ -36,29 +36,39 @@ def conclude(
     """Return the result of a fit from the histories of its searches."""
     bests = {seed: history.best for seed, history in histories.items()}
     x, cost = min(bests.values(), key=lambda best: best[1])
+    doubts.refuse_diverged(cost, histories, problem.free)
     notes: list[str] = []
+    searched = x
     x, cost, refined, errors_note = _refined(problem, x, cost, refine)
     errors, condition = None, np.nan
     if refined is not None:
         errors, condition = report.standard_errors(refined)
+        silent = doubts.without_effect(refined.jacobian)
+        errors = np.where(silent, np.nan, errors)
+        notes += doubts.effect_notes(problem.free, silent)
         if condition > DOUBTFUL:
             notes.append(report.apart_note(refined, problem.free, condition))
     notes += report.value_notes(problem.free, x, errors) + _doubts(problem, bests)
+    if x is searched:  # otherwise the potential has decided
+        notes += doubts.plateau_notes(problem, x, cost, histories)
+    notes += doubts.cost_notes(cost, problem.cost)
     roles = [("fit", problem.targets), ("unseen", stage.judged)]
     shown: list[tuple[str, Target, list[Response] | None]] = []
     for role, targets in roles:
         if targets:
             shown += [(role, t, r) for t, r in
                       zip(targets, problem.respond(x[None], targets)[0], strict=True)]  # fmt: skip
+    notes += doubts.spike_notes(shown) + doubts.sample_notes(problem.targets)
+    notes += doubts.criterion_notes(problem.targets)
     model, protocols = problem.fitted(x)
     own = [replace(t, protocol=p) for t, p in zip(problem.targets, protocols, strict=True)]
     cell = cell_table(model, own, problem.runs)
     notes += [*stage.notes, *cell_notes(problem.targets, cell)]
     return Fit(
         model, report.value_table(problem.free, x, errors),
-        report.protocol_table(shown), _history(histories), _optima(problem.free, bests), cost,
-        float(condition), tuple(notes), meta, tuple(protocols), stage.values,
-        cell, errors_note, tuple(shown), problem,
+        report.protocol_table(shown, problem.cost), _history(histories),
+        _optima(problem.free, bests), cost, float(condition), tuple(notes), meta,
+        tuple(protocols), stage.values, cell, errors_note, tuple(shown), problem,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -118,11 +118,14 @@ class Cost:
         Features of cost ``"features"``.
     known
         Features of each target.
+    spread
+        Given spreads of features, in SI units.
     """
 
     weights: Mapping[str, float]
     features: Mapping[str, Feature]
     known: tuple[FeatureTarget, ...]
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, targets: Sequence[Target], responses: Every) -> float:
         """Return the cost of a candidate, given its responses under each protocol."""
@@ -183,7 +186,8 @@ def read_cost(
         own = np.array([spreads(v, features, spread) for v in vectors])
         known.append(FeatureTarget(features, vectors, own))
     _refuse_blind(weights, targets)
-    return Cost(weights, features, tuple(known))
+    given = {name: float(value) for name, value in spread.items()}
+    return Cost(weights, features, tuple(known), given)
 
 
 def _refuse_blind(weights: Mapping[str, float], targets: Sequence[Target]) -> None:

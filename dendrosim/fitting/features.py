@@ -193,7 +193,12 @@ def read_features(names: Sequence[str] | None) -> dict[str, Feature]:
     if names is None:
         return dict(FEATURES)
     found = {}
-    for name in checks.texts(names, "features"):
+    wanted = checks.texts(names, "features")
+    if not wanted:
+        raise DendrosimError(
+            f"features = [] compares nothing; valid: {', '.join(FEATURES)}, or a feature of eFEL"
+        )
+    for name in wanted:
         if name in FEATURES:
             found[name] = FEATURES[name]
             continue

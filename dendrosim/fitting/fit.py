@@ -25,7 +25,13 @@ from dendrosim.fitting.result import Fit
 from dendrosim.fitting.search import OPTIMISERS
 from dendrosim.fitting.searches import searches
 from dendrosim.fitting.settings import check_folder, settings_of
-from dendrosim.fitting.targets import Target, is_model, refuse_shared_sweeps, targets_of
+from dendrosim.fitting.targets import (
+    Target,
+    is_model,
+    refuse_repeated,
+    refuse_shared_sweeps,
+    targets_of,
+)
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
@@ -186,13 +192,17 @@ def _stage(
     names = read_free(free, model, [*protocols, *others])
     if passive is not None:
         names += read_free(passive, model, [*protocols, *others], "passive")
-    targets = targets_of(data, protocols, runs, electrode=electrode)
+    keys = [one.key for one in names]
+    targets = targets_of(data, protocols, runs, "data", electrode, model, keys)
     judged: list[Target] = []
+    if unseen_data is not None and not others:
+        raise DendrosimError("unseen_data needs unseen, the protocols that the data are of")
     if others:
         own = _unseen(data, unseen_data, others)
-        judged = targets_of(own, others, runs, "unseen", electrode)
+        judged = targets_of(own, others, runs, "unseen", electrode, model, keys)
     refuse_shared_sweeps(targets, judged)
-    return passive_stage(model, targets, judged, passive, [one.key for one in names], runs)
+    refuse_repeated(targets, judged)
+    return passive_stage(model, targets, judged, passive, keys, runs)
 
 
 def _seeds(seed: Any) -> list[int]:

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 #: A range that is not given goes from a quarter to four times the value, and that of a potential
 #: from so much below to so much above it (V): the zero of a potential has no meaning.
 QUARTER, AROUND = 4.0, 20e-3
+#: Values that no candidate can change: all of a fit run for the same time.
+FIXED = ("protocol.", "measure.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +136,9 @@ def read_free(
     ranges = free if isinstance(free, Mapping) else dict.fromkeys(checks.texts(free, what))
     found: dict[str, Free] = {}
     for name, given in ranges.items():
-        key = full_name(str(name), [model], protocols[0], f"{what}: ")
+        key = full_name(str(name), [model], protocols[0], f"{what}: ", FIXED)
         for protocol in protocols[1:]:
-            full_name(key, [model], protocol, f"{what}: ")
+            full_name(key, [model], protocol, f"{what}: ", FIXED)
         if key in found:
             raise DendrosimError(f"{what}: {key} is given twice")
         with at(what):
@@ -159,7 +161,8 @@ def _free(key: str, given: Any, model: Model, protocols: Sequence[Protocol], fac
         low, high = value - AROUND, value + AROUND
     elif given is None:
         if not value:
-            raise DendrosimError(f"{key} is 0, so it needs a range, such as '0..1 mS/cm**2'")
+            unit = "" if display_unit(own.dim) == "1" else f" {display_unit(own.dim)}"
+            raise DendrosimError(f"{key} is 0, so it needs a range, such as '0..1{unit}'")
         low, high = sorted((value / factor, value * factor))
     else:
         low, high = _bounds(key, given, own)

@@ -15,6 +15,7 @@ from dendrosim.fitting import refine as least_squares
 from dendrosim.fitting import report
 from dendrosim.fitting.cell import hyperpolarised
 from dendrosim.fitting.costs import read_cost
+from dendrosim.fitting.doubts import refuse_diverged
 from dendrosim.fitting.features import FEATURES
 from dendrosim.fitting.free import read_free
 from dendrosim.fitting.problem import Problem, values_at, with_values
@@ -94,7 +95,8 @@ def passive_stage(
     history = History(None, [one.key for one in found])
     search("cma", problem.costs, history, problem.start, population=POPULATION,
            generations=GENERATIONS, seed=0)  # fmt: skip
-    x, _ = history.best
+    x, best = history.best
+    refuse_diverged(best, {0: history}, found)
     refined = least_squares.refine(problem.respond, quiet, x)
     errors = None
     if refined is not None:

@@ -33,7 +33,7 @@ class Problem:
         """Return the responses of each candidate under each target's protocol."""
         values = {one.key: with_dim(one.value(x[:, k]), one.dim) for k, one in enumerate(self.free)}
         every = [
-            respond(self.model, target.protocol, values, len(x), self.runs)
+            respond(self.model, target.protocol, values, len(x), self.runs, target.times)
             for target in (self.targets if targets is None else targets)
         ]
         return [list(own) for own in zip(*every, strict=True)]

@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dendrosim.comparison.protocol_measures import mean_where_defined
-from dendrosim.fitting.costs import gamma, potential_error
+from dendrosim.fitting.costs import Cost, gamma, potential_error
 from dendrosim.fitting.features import (
     Feature,
     Response,
     distance,
-    read_features,
     spreads,
     vector,
 )
@@ -118,14 +117,14 @@ def _and(words: Sequence[str]) -> str:
 
 
 def protocol_table(
-    roles: Sequence[tuple[str, Target, Sequence[Response] | None]],
+    roles: Sequence[tuple[str, Target, Sequence[Response] | None]], cost: Cost
 ) -> pd.DataFrame:
     """Return one row per protocol: spikes, coincidence factor, errors of potential and features.
 
     The ceiling of the coincidence factor is that between sweeps of a recorded cell with equal
-    commands; nan without such sweeps.  The error of the features is in spreads, see `distance`.
+    commands; nan without such sweeps.  The error of the features is in spreads, see `distance`:
+    those of the fit, also where another cost was searched.
     """
-    features = read_features(None)
     rows = []
     for role, target, responses in roles:
         row: dict[str, object] = {"protocol": target.name, "role": role}
@@ -141,7 +140,7 @@ def protocol_table(
             "coincidence factor": mean_where_defined(gammas),
             "ceiling": _ceiling(target),
             "rms voltage error (mV)": float(np.sqrt(mean_where_defined(errors**2))) * 1e3,
-            "features (spreads)": _feature_error(pairs, features),
+            "features (spreads)": _feature_error(pairs, cost.features, cost.spread),
         }
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -151,12 +150,15 @@ def protocol_table(
 
 
 def _feature_error(
-    pairs: Sequence[tuple[Response, Response]], features: Mapping[str, Feature]
-) -> float:
+    pairs: Sequence[tuple[Response, Response]], features: Mapping[str, Feature],
+    spread: Mapping[str, float],
+) -> float:  # fmt: skip
     found = []
     for response, target in pairs:
         wanted = vector(target, features)
-        found.append(distance(vector(response, features), wanted, spreads(wanted, features, {})))
+        found.append(
+            distance(vector(response, features), wanted, spreads(wanted, features, spread))
+        )
     return float(np.sqrt(np.mean(np.square(found))))
 
 

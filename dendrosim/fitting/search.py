@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dendrosim import checks
 from dendrosim.errors import DendrosimError
 from dendrosim.files import replacing
 
@@ -51,18 +52,31 @@ class History:
     def _read(self, path: Path) -> None:
         try:
             lines = path.read_text().splitlines()
-            if lines[0] != self._header():
-                raise ValueError("another header")
-            rows = np.array([[float(part) for part in line.split(",")] for line in lines[1:]])
-        except (OSError, ValueError, IndexError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise DendrosimError(f"{path} is not the history of this fit ({error})") from None
+        if not lines or lines[0] != self._header():
+            raise DendrosimError(
+                f"{path} is not the history of this fit: its first line is not {self._header()!r}"
+            )
+        rows = np.array([self._numbers(k, line) for k, line in enumerate(lines[1:], start=2)])
         if rows.size == 0:
             return
-        if rows.ndim != 2 or rows.shape[1] != len(self.names) + 2:
-            raise DendrosimError(f"{path} is not the history of this fit")
         for generation in np.unique(rows[:, 0]):
             own = rows[rows[:, 0] == generation]
             self.blocks.append((own[:, 1:-1], own[:, -1]))
+
+    def _numbers(self, k: int, line: str) -> list[float]:
+        """Return the numbers of a line."""
+        try:
+            found = [float(part) for part in line.split(",")]
+        except ValueError:
+            found = []
+        if len(found) != len(self.names) + 2 or not np.isfinite(found).all():
+            raise DendrosimError(
+                f"{self.path}: line {k}, {checks.short(line)}, is not {len(self.names) + 2} "
+                "numbers; without this file, the same call computes its candidates again"
+            )
+        return found
 
     def _header(self) -> str:
         return ",".join(["generation", *self.names, "cost"])
@@ -106,10 +120,15 @@ class History:
         return sum(len(costs) for _, costs in self.blocks[: self.recalled])
 
     @property
+    def candidates(self) -> tuple[Array, Array]:
+        """Positions and costs of all evaluated candidates."""
+        x = np.concatenate([x for x, _ in self.blocks[: self.recalled]])
+        return x, np.concatenate([costs for _, costs in self.blocks[: self.recalled]])
+
+    @property
     def best(self) -> tuple[Array, float]:
         """Position and cost of the best candidate."""
-        x = np.concatenate([x for x, _ in self.blocks[: self.recalled]])
-        costs = np.concatenate([costs for _, costs in self.blocks[: self.recalled]])
+        x, costs = self.candidates
         k = int(np.argmin(costs))
         return x[k], float(costs[k])
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dendrosim.errors import DendrosimError
 from dendrosim.files import replacing
 from dendrosim.fitting.costs import Cost
 from dendrosim.fitting.free import Free
 from dendrosim.fitting.responses import Runs
-from dendrosim.fitting.targets import Target
+from dendrosim.fitting.targets import Target, digest
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import describe
 from dendrosim.simulation.run_description import describe_stimuli
 from dendrosim.sweeps.differences import differences
 
-FORMAT = 1
+#: 2: candidates are sampled as their target, and the spikes of a recording are timed as theirs.
+FORMAT = 2
 
 
 def settings_of(
@@ -30,19 +28,15 @@ def settings_of(
     seeds: Sequence[int], optimiser: str, population: int, generations: int, runs: Runs,
 ) -> dict[str, Any]:  # fmt: skip
     """Return everything that affects the search, as plain values."""
-    data = hashlib.sha256()
-    for target in targets:
-        for r in target.responses:
-            for part in (r.train, r.times, r.v if r.v is not None else np.empty(0)):
-                data.update(np.ascontiguousarray(part).tobytes())
     return {
         "format": FORMAT, "model": model.name, "model values": model.hash[:16],
-        "data": data.hexdigest()[:16], "protocols": [t.name for t in targets],
+        "data": digest(targets), "protocols": [t.name for t in targets],
         "windows": [list(t.protocol.window) for t in targets],
         "stimuli": [describe_stimuli(t.protocol) for t in targets],
         "free": {one.key: one.text for one in free}, "cost": dict(cost.weights),
-        "features": list(cost.features), "optimiser": optimiser, "population": population,
-        "generations": generations, "seeds": list(seeds), "device": runs.device,
+        "features": list(cost.features), "spread": dict(sorted(cost.spread.items())),
+        "optimiser": optimiser, "population": population, "generations": generations,
+        "seeds": list(seeds), "device": runs.device,
         "method": runs.method, "dt": None if runs.dt is None else describe(runs.dt),
         "dtype": runs.dtype,
         "versions": {name: version(name) for name in ("dendrosim", "brian2", "numpy", "cma")},
@@ -50,10 +44,26 @@ def settings_of(
 
 
 def check_folder(folder: Path, meta: Mapping[str, Any]) -> None:
-    """Write the settings of a new fit, or refuse a folder with those of another one."""
+    """Write the settings of a new fit, or refuse a folder with those of another one.
+
+    Raises
+    ------
+    DendrosimError
+        If the folder holds another fit, candidates without settings, or files of something else.
+    """
     path = folder / "settings.json"
     wanted = json.loads(json.dumps(meta))
     if not path.is_file():
+        there = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+        if any(name.startswith("candidates_") for name in there):
+            raise DendrosimError(
+                f"{folder} holds candidates of a fit, but not its settings.json, so that their "
+                "ranges are not known; give another folder"
+            )
+        if there:
+            raise DendrosimError(
+                f"{folder} holds {there[0]}, which is not of a fit; give a new or an empty folder"
+            )
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=2) + "\n")
         return

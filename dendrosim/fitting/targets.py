@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,22 @@ from dendrosim import checks
 from dendrosim.current_clamp.passive import BASELINE, CellProperties, cell_properties
 from dendrosim.current_clamp.recorded import ClampRecording
 from dendrosim.errors import DendrosimError
-from dendrosim.files import is_file
 from dendrosim.fitting.electrode import Electrode
 from dendrosim.fitting.features import Response
+from dendrosim.fitting.fitted import Fitted
 from dendrosim.fitting.responses import Runs, respond
+from dendrosim.fitting.spike_times import spikes_of
+from dendrosim.fitting.tables import read_table
 from dendrosim.model.model import Model
 from dendrosim.model.toml import as_model
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.recording import Recording, load_recording, volts
 from dendrosim.simulation.run import TRACE_STEP
+from dendrosim.simulation.run_description import describe_stimuli
 from dendrosim.simulation.stimuli import Stimulus
 
 Array = NDArray[np.float64]
-#: A table that is so many times longer than its protocol has times in another unit.
-LONGER = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,10 @@ class Target:
         What was subtracted from its potential, in ohm.
     cell
         Properties of the cell from all sweeps of its file; None if they cannot be estimated.
+    known_spikes
+        Whether a simulation tells the spikes, and not the recorded potential.
+    rises
+        Number of fast rises of a recorded potential, see `find_spikes`; None for a simulation.
     """
 
     protocol: Protocol
@@ -56,16 +62,39 @@ class Target:
     clamp: ClampRecording | None = None
     series_resistance: float = 0.0
     cell: CellProperties | None = None
+    known_spikes: bool = False
+    rises: int | None = None
 
     @property
     def name(self) -> str:
         """Name of the protocol."""
         return self.protocol.name
 
+    @property
+    def identity(self) -> str:
+        """Text that is equal for the same data under the same stimuli."""
+        told = [describe_stimuli(self.protocol), float(self.protocol.duration)]
+        return f"{self.protocol.window} {told} {digest([self])}"
+
+    @property
+    def times(self) -> Array | None:
+        """Times of the potential in s, at which candidates are compared; None without one."""
+        return self.responses[0].times if self.responses[0].v is not None else None
+
+
+def digest(targets: Sequence[Target]) -> str:
+    """Return a hash of the data of targets."""
+    data = hashlib.sha256()
+    for target in targets:
+        for r in target.responses:
+            for part in (r.train, r.times, r.v if r.v is not None else np.empty(0)):
+                data.update(np.ascontiguousarray(part).tobytes())
+    return data.hexdigest()[:16]
+
 
 def targets_of(
     data: Any, protocols: Sequence[Protocol], runs: Runs, what: str = "data",
-    electrode: Electrode | None = None,
+    electrode: Electrode | None = None, model: Model | None = None, free: Collection[str] = (),
 ) -> list[Target]:  # fmt: skip
     """Return the targets of a fit: the data under each protocol.
 
@@ -78,6 +107,9 @@ def targets_of(
 
     electrode
         Corrections of a recorded cell; None for none.
+    model, free
+        The fitted model, whose threshold times the spikes of a recorded potential, and the full
+        names of its free values; None for the times of `find_spikes`.
 
     Raises
     ------
@@ -87,8 +119,9 @@ def targets_of(
     electrode = Electrode() if electrode is None else electrode
     if is_model(data):
         _refuse_corrections(electrode, data)
-        model = as_model(data)
-        return [_of_model(model, protocol, runs) for protocol in protocols]
+        own = as_model(data)
+        return [_of_model(own, protocol, runs) for protocol in protocols]
+    fitted = Fitted.of(model, runs, free)
     several = checks.is_row(data) and not isinstance(data, str)
     listed = list(data) if several else [data]
     if len(listed) != len(protocols):
@@ -96,7 +129,7 @@ def targets_of(
             f"{what}: {len(listed)} recording(s) for {len(protocols)} protocol(s); give one each"
         )
     pairs = zip(listed, protocols, strict=True)
-    return [_of_data(one, p, what, electrode) for one, p in pairs]
+    return [_of_data(one, p, what, electrode, fitted) for one, p in pairs]
 
 
 def is_model(data: Any) -> bool:
@@ -110,7 +143,7 @@ def _of_model(model: Model, protocol: Protocol, runs: Runs) -> Target:
     (found,) = respond(model, protocol, {}, 1, runs)
     if found is None:
         raise DendrosimError(f"{model.name} diverges under {protocol.name}; it cannot be a target")
-    return Target(protocol, tuple(found))
+    return Target(protocol, tuple(found), known_spikes=True)
 
 
 def _refuse_corrections(electrode: Electrode, data: Any) -> None:
@@ -121,14 +154,16 @@ def _refuse_corrections(electrode: Electrode, data: Any) -> None:
         )
 
 
-def _of_data(data: Any, protocol: Protocol, what: str, electrode: Electrode) -> Target:
+def _of_data(
+    data: Any, protocol: Protocol, what: str, electrode: Electrode, fitted: Fitted
+) -> Target:
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() == ".abf":
-        return _of_cell(Path(data), protocol, what, electrode)
+        return _of_cell(Path(data), protocol, what, electrode, fitted)
     _refuse_corrections(electrode, data)
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         if path.suffix.lower() == ".csv":
-            return _of_table(path, protocol, what)
+            return _of_table(path, protocol, what, fitted)
         data = load_recording(path)
     if isinstance(data, Model):
         raise DendrosimError(
@@ -152,7 +187,8 @@ def _of_data(data: Any, protocol: Protocol, what: str, electrode: Electrode) -> 
     v = volts(data)
     if v is not None and len(data.recorded) < data.n:
         raise DendrosimError(f"{what}: the traces of some neurons were not recorded")
-    return Target(protocol, _responses(data.trains, data.times, v, protocol))
+    times, v = fitted.thinned(data.times, v)
+    return Target(protocol, _responses(data.trains, times, v, protocol), known_spikes=True)
 
 
 def _responses(
@@ -166,7 +202,9 @@ def _responses(
     )
 
 
-def _of_cell(path: Path, protocol: Protocol, what: str, electrode: Electrode) -> Target:
+def _of_cell(
+    path: Path, protocol: Protocol, what: str, electrode: Electrode, fitted: Fitted
+) -> Target:
     """Return the sweeps of a current-clamp file that the protocol plays."""
     clamp = neuron_axis.clamp_recording(protocol, protocol.size)
     if clamp is None or Path(clamp.path).resolve() != path.resolve():
@@ -189,9 +227,9 @@ def _of_cell(path: Path, protocol: Protocol, what: str, electrode: Electrode) ->
     first, every = round(start / clamp.dt), max(1, round(TRACE_STEP / clamp.dt))
     times = np.arange(first, len(clamp.voltage), every) * clamp.dt
     v = clamp.voltage - series * clamp.command - electrode.junction
-    trains = [np.asarray(train, float) for train in clamp.spike_times()]
+    trains, rises = spikes_of(v, clamp.dt, 0.0, fitted.threshold, clamp.found)
     responses = _responses(trains, times, np.array(v[first::every], np.float64), protocol)
-    return Target(protocol, responses, clamp, series, cell)
+    return Target(protocol, responses, clamp, series, cell, rises=rises)
 
 
 def refuse_shared_sweeps(targets: Sequence[Target], judged: Sequence[Target]) -> None:
@@ -213,6 +251,30 @@ def refuse_shared_sweeps(targets: Sequence[Target], judged: Sequence[Target]) ->
         )
 
 
+def refuse_repeated(targets: Sequence[Target], judged: Sequence[Target]) -> None:
+    """Refuse data that are fitted twice, or both fitted and unseen.
+
+    Two recordings under one protocol are two targets; the same recording twice is none.
+
+    Raises
+    ------
+    DendrosimError
+    """
+    fitted: set[str] = set()
+    for target in targets:
+        if target.identity in fitted:
+            raise DendrosimError(
+                f"protocol: {target.name} is given twice with the same data; give it once"
+            )
+        fitted.add(target.identity)
+    for target in judged:
+        if target.identity in fitted:
+            raise DendrosimError(
+                f"unseen: {target.name} is fitted to the same data, so it is not unseen; choose "
+                "another protocol"
+            )
+
+
 def _sweeps(target: Target) -> list[tuple[str, int]]:
     """Return file and number of each sweep of a recorded target."""
     if target.clamp is None:
@@ -226,74 +288,10 @@ def recorded_stimulus(protocol: Protocol) -> tuple[int, Stimulus]:
     return next((k, s) for k, s in enumerate(protocol.stimuli) if s.shape == "recorded")
 
 
-def _of_table(path: Path, protocol: Protocol, what: str) -> Target:
-    """Return the traces of a table: time in s, then one potential in V per stimulus."""
-    import pandas as pd
-
-    from dendrosim.measures.spike_detection import find_spikes
-
-    if not is_file(path):
-        raise DendrosimError(f"{path}: there is no such file")
-    try:
-        table = pd.read_csv(path)
-        numbers = table.to_numpy(dtype=float)
-    except (OSError, ValueError) as error:
-        raise DendrosimError(f"{path}: is not a table of numbers ({error})") from None
-    if not any(_is_word(name) for name in table.columns):
-        raise DendrosimError(
-            f"{path}: the first line should name the columns, such as time,v; it holds numbers"
-        )
-    if numbers.shape[1] < 2:
-        raise DendrosimError(
-            f"{path}: has {numbers.shape[1]} column(s); it needs time and potential"
-        )
-    times, v = numbers[:, 0], numbers[:, 1:]
-    if not np.isfinite(numbers).all():
-        raise DendrosimError(f"{path}: line {_bad_line(numbers)} holds a value that is not finite")
-    steps = np.diff(times)
-    if len(times) < 3 or not 0 <= np.ptp(steps) < 1e-3 * steps.mean():
-        raise DendrosimError(f"{path}: the first column should be evenly spaced times in s")
-    if v.shape[1] != protocol.size:
-        raise DendrosimError(
-            f"{what}: {path} has {v.shape[1]} potential(s), but {protocol.name} has "
-            f"{protocol.size} stimuli"
-        )
-    if np.abs(v).max() > 0.5:
-        raise DendrosimError(
-            f"{path}: has potentials up to {np.abs(v).max():g} V, which no cell has; they should "
-            "be in volt"
-        )
-    _check_span(path, times, protocol)
-    dt = float(steps.mean())
-    trains = [times[0] + find_spikes(trace, dt).onsets * dt for trace in v.T]
-    return Target(protocol, _responses(trains, times, v, protocol))
-
-
-def _bad_line(numbers: NDArray) -> int:
-    """Return the first line of a file with a value that is not finite; the header is line 1."""
-    return int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0]) + 2
-
-
-def _check_span(path: Path, times: NDArray, protocol: Protocol) -> None:
-    """Refuse times that do not contain the measured window, or that are in another unit."""
-    start, stop = protocol.window
-    duration = float(protocol.duration)
-    step = float(times[1] - times[0])
-    shown = f"{path}: the times go from {times[0]:g} to {times[-1]:g} s"
-    if times[-1] - times[0] > LONGER * duration:
-        raise DendrosimError(
-            f"{shown}, but {protocol.name} lasts {duration:g} s; they should be in seconds"
-        )
-    if times[0] > start + step or times[-1] < stop - 2 * step:
-        raise DendrosimError(
-            f"{shown}, but {protocol.name} is measured from {start:g} to {stop:g} s; the table "
-            "should hold this window"
-        )
-
-
-def _is_word(name: str) -> bool:
-    try:
-        float(name)
-    except ValueError:
-        return True
-    return False
+def _of_table(path: Path, protocol: Protocol, what: str, fitted: Fitted) -> Target:
+    """Return the traces of a table."""
+    times, v = read_table(path, protocol, what, fitted.rest)
+    dt = float(np.diff(times).mean())
+    trains, rises = spikes_of(v, dt, float(times[0]), fitted.threshold)
+    times, v = fitted.thinned(times, v)
+    return Target(protocol, _responses(trains, times, v, protocol), rises=rises)

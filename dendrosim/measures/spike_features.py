@@ -25,6 +25,8 @@ WITHOUT_SPIKES = frozenset({
     "decay_time_constant_after_stim", "time_constant", "minimum_voltage", "maximum_voltage",
     "maximum_voltage_from_voltagebase", "Spikecount", "Spikecount_stimint", "depol_block_bool",
 })  # fmt: skip
+#: Of these, the features for which eFEL ignores the duration of the stimulus.
+OF_WHOLE_TRACE = frozenset({"Spikecount"})
 
 
 def efel_features(

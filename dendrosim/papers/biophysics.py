@@ -25,9 +25,12 @@ def still_bursts(variant: str) -> Found:
 def coefficients_of_the_derivation(signs: tuple[int, int] = (-1, 1)) -> Found:
     """Test whether the derivation of eqs 6-7 gives these signs of beta_1 and beta_2."""
     from dendrosim.model.toml import load_model
+    from dendrosim.reduction.reduced import Reduction
     from dendrosim.reduction.reduction import reduce
 
-    found = reduce(load_model("kepecs_wang_2000"), dt="0.1 ms", method="euler").coefficients
+    reduced = reduce(load_model("kepecs_wang_2000"), dt="0.1 ms", method="euler")
+    assert isinstance(reduced, Reduction)  # the linear one
+    found = reduced.coefficients
     told = ", ".join(f"{name} = {value:.4g}" for name, value in found.items())
     betas = np.sign([found["beta_1"], found["beta_2"]])
     return Found(bool(np.array_equal(betas, signs)), f"an Euler step of 0.1 ms gives {told}")

@@ -25,8 +25,10 @@ from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.pickling import Pickled
 from dendrosim.reduction.drive import noise_around_rheobase
+from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.reduction import reduce
 from dendrosim.reduction.saved import save_model
+from dendrosim.reduction.spike_cut import spike_cut
 from dendrosim.reduction.timing import mean_gamma
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
@@ -152,6 +154,8 @@ def ladder(
         As `reduce`.
     """
     model = as_model(model)
+    if model.dt is None:
+        raise DendrosimError(f"{model.name} has no time step of its own")
     execute.check_device(device, 1)
     step = time_step(dt, "ladder: dt")
     if fit is None and unseen is not None:
@@ -195,7 +199,7 @@ def _rungs(
     models, numbers, notes = {model.name: model}, [0], []
     if "spike_cut" not in known:
         assert model.dt is not None  # `spike_cut` refuses models without a step
-        cut = reduce(model, model.dt, to="spike_cut", fit=fits, device=device)
+        cut = spike_cut(model, fits, device=device)
         # the map of the cut has a mean and slopes for each outcome
         measured = int((np.abs(cut.jump.slopes) > 0).sum() + len(cut.jump.outcomes))
         models["spike_cut"] = cut.model
@@ -206,6 +210,7 @@ def _rungs(
         if to in known:
             continue
         found = reduce(model, step, to=to, fit=fits, device=device, seed=seed, progress=progress)
+        assert isinstance(found, Reduction)  # a spike cut is made above
         models[to] = found.model
         numbers.append(len(found.coefficients) - (to == "adaptive"))  # rho is 0 there
         notes += [f"{to}: {note}" for note in found.notes]
@@ -244,7 +249,9 @@ def _size(model: Model, numbers: int, device: str, timed: bool) -> dict[str, flo
 def _nanoseconds(model: Model, step: float, device: str) -> float:
     """Return the time of a neuron and step of a long run of many."""
     whole = {"start": "0 ms", "stop": TIMED}
-    protocol = as_protocol("dendritic_step").with_(duration=TIMED, measure=whole, **whole)
+    protocol = as_protocol("dendritic_step").with_(
+        duration=TIMED, measure=whole, start="0 ms", stop=TIMED
+    )
     seconds = []
     for _ in range(2):
         run = simulate(model, protocol, n=NEURONS, record=[], device=device, progress=False)
@@ -257,9 +264,8 @@ def _judged(own: Sequence[Response], whole: Sequence[Response]) -> dict[str, flo
     row: dict[str, float] = {}
     length = whole[0].stop - whole[0].start
     for precision in PRECISIONS:
-        found = [coincidence_factor(a.inside, b.inside, precision, length)
-                 for a, b in zip(whole, own, strict=True)]  # fmt: skip
-        row[f"Gamma, {precision * 1e3:g} ms"] = _mean(found)
+        pairs = ((a.inside, b.inside) for a, b in zip(whole, own, strict=True))
+        row[f"Gamma, {precision * 1e3:g} ms"] = mean_gamma(pairs, precision, length)
     row["rate (Hz)"] = float(np.mean([len(r.inside) for r in own]) / length)
     row["spikes per burst"] = _mean([
         bursts(r.inside, WITHIN).spikes_per_burst for r in own if len(r.inside)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity
@@ -48,9 +48,6 @@ from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.spike_cut import SpikeCut, spike_cut
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
-
-if TYPE_CHECKING:
-    pass
 
 METHODS = ("exact", "euler", "quasi_active")
 RUNGS = ("linear", "adaptive", "spike_cut")
@@ -123,41 +120,19 @@ def reduce(
     model = as_model(model)
     checks.one_of(to, RUNGS, "unknown reduction")
     if to == "spike_cut":
-        without = {"method": method, "threshold": threshold, "holding": holding, "fit_dt": fit_dt,
-                   "generations": generations, "population": population, "seed": seed,
-                   "unseen": tuple(unseen) or None}  # fmt: skip
-        for name, value in without.items():
-            if value is not None:
-                raise DendrosimError(
-                    f"reduce: {name} = {checks.short(value)} has no effect on 'spike_cut', which "
-                    "is measured and not searched"
-                )
-        cut = spike_cut(model, None if fit is None else _protocols(fit, "fit"), device=device)
-        return replace(cut, model=cut.model.with_(dt=time_step(dt)))
+        return _cut(
+            model, dt, fit, device, method=method, threshold=threshold, holding=holding,
+            fit_dt=fit_dt, generations=generations, population=population, seed=seed,
+            unseen=None if checks.is_row(unseen) and not len(unseen) else unseen,
+        )  # fmt: skip
     method = "exact" if method is None else method
     checks.one_of(method, METHODS, "unknown method")
-    given = {"generations": generations, "population": population, "seed": seed}
-    for name, value in given.items():
-        if value is not None and fit is None and to == "linear":
-            raise DendrosimError(
-                f"reduce: {name} = {checks.short(value)} has no effect without fit, because "
-                "nothing is searched"
-            )
-    generations, population = (
-        usual if value is None else value
-        for value, usual in zip((generations, population), SIZES[to], strict=True)
-    )
-    seed = 0 if seed is None else seed
-    if fit is not None:
-        fit = _protocols(fit, "fit")
-    unseen = _protocols(unseen, "unseen")
-    if unseen and fit is None and to == "linear":
+    sizes = _search_sizes(to, fit is not None, generations, population, seed)
+    fits = None if fit is None else _protocols(fit, "fit")
+    others = _protocols(unseen, "unseen")
+    if others and fits is None and to == "linear":
         raise DendrosimError("reduce: unseen has protocols, but fit has none, so nothing is fitted")
     execute.check_device(device, 1)
-    for name, value, least in (
-        ("generations", generations, 1), ("population", population, 4), ("seed", seed, 0)
-    ):  # fmt: skip
-        checks.whole(value, f"reduce: {name}", least=least)
     if fit_dt is not None:
         time_step(fit_dt, "reduce: fit_dt")
     if progress is not None:
@@ -171,16 +146,45 @@ def reduce(
     linear = linear_part(model, method, v_th, holding)
     coefficients, gains = (euler if method == "euler" else exact)(linear, step, model)
     reduction = _assemble(model, method, step, v_th, linear, coefficients, gains)
-    if fit is None and to == "linear":
+    if fits is None and to == "linear":
         return reduction
-    if fit is None:
-        fit = [noise_around_rheobase(model, device)]
-        unseen = unseen or [noise_around_rheobase(model, device, seed=1)]
+    if fits is None:
+        fits = [noise_around_rheobase(model, device)]
+        others = others or [noise_around_rheobase(model, device, seed=1)]
     fitted = fit_adaptive if to == "adaptive" else fit_reduction
     return fitted(
-        reduction, model, fit, unseen, device=device, dt=fit_dt, generations=generations,
-        population=population, seed=seed, progress=progress,
-    )  # fmt: skip
+        reduction, model, fits, others, device=device, dt=fit_dt, progress=progress, **sizes
+    )
+
+
+def _cut(model: Model, dt: Any, fit: Any, device: str, **without: Any) -> SpikeCut:
+    """Return the spike cut at a step; refuse what has no effect on it."""
+    for name, value in without.items():
+        if value is not None:
+            raise DendrosimError(
+                f"reduce: {name} = {checks.short(value)} has no effect on 'spike_cut', which "
+                "is measured and not searched"
+            )
+    cut = spike_cut(model, None if fit is None else _protocols(fit, "fit"), device=device)
+    return replace(cut, model=cut.model.with_(dt=time_step(dt)))
+
+
+def _search_sizes(
+    to: str, fitted: bool, generations: int | None, population: int | None, seed: int | None
+) -> dict[str, int]:
+    """Return generations, candidates and seed of the search; refuse them without a search."""
+    given = {"generations": generations, "population": population, "seed": seed}
+    usual = dict(zip(given, (*SIZES[to], 0), strict=True))
+    least = {"generations": 1, "population": 4, "seed": 0}
+    for name, value in given.items():
+        if value is not None and not fitted and to == "linear":
+            raise DendrosimError(
+                f"reduce: {name} = {checks.short(value)} has no effect without fit, because "
+                "nothing is searched"
+            )
+        if value is not None:
+            usual[name] = checks.whole(value, f"reduce: {name}", least=least[name])
+    return usual
 
 
 def _potential(value: Any, name: str) -> float | None:

@@ -29,14 +29,23 @@ def check_values(stimulus: Stimulus) -> None:
             f"start = {checks.short(values['start'])} is before the run, which begins at 0 ms"
         )
     if "stop" in values and not np.all(values["start"] < values["stop"]):
+        ends = np.broadcast_arrays(np.asarray(values["start"]), np.asarray(values["stop"]))
+        # the first that is wrong: a sweep has one value for each of many neurons
+        k = np.flatnonzero(np.ravel(ends[0] >= ends[1]))[0]
+        start, stop = (Quantity(np.ravel(own)[k], dim=second.dim) for own in ends)
         raise DendrosimError(
-            f"start = {checks.short(values['start'])} is not before "
-            f"stop = {checks.short(values['stop'])}"
+            f"start = {checks.short(start)} is not before stop = {checks.short(stop)}"
         )
     if stimulus.shape == "chirp" and np.any(values["f_0"] == values["f_1"]):
         raise DendrosimError(
             f"from f_0 = {checks.short(values['f_0'])} to f_1 = {checks.short(values['f_1'])} no "
             "frequency changes; one frequency is the shape 'sine'"
+        )
+    if stimulus.shape == "ou" and np.any(values["sample"] > values["tau"]):
+        raise DendrosimError(
+            f"sample = {checks.short(values['sample'])} is longer than tau = "
+            f"{checks.short(values['tau'])}, so that the noise has another time constant; give a "
+            "shorter sample"
         )
     if stimulus.shape == "pulse_train" and np.any(values["width"] > values["period"]):
         raise DendrosimError(
@@ -62,8 +71,9 @@ def check_times(stimulus: Stimulus, duration: float, dt: float) -> None:
     start = stimulus.values["start"]
     stop = stimulus.values.get("stop", Quantity(duration, dim=second.dim))
     if not np.all(np.asarray(start) < duration):
+        late = Quantity(np.max(np.asarray(start)), dim=second.dim)
         raise DendrosimError(
-            f"start = {checks.short(start)} is not before the end of the run at "
+            f"start = {checks.short(late)} is not before the end of the run at "
             f"{checks.short(Quantity(duration, dim=second.dim))}"
         )
     first, last = np.atleast_1d(start, stop)

@@ -29,7 +29,10 @@ def value_names(models: Sequence[Model], protocol: Protocol | None) -> Iterator[
             yield from (f"stimuli.{k}.{key}" for key in stimulus.keys)
 
 
-def full_name(name: str, models: Sequence[Model], protocol: Protocol | None, what: str = "") -> str:
+def full_name(
+    name: str, models: Sequence[Model], protocol: Protocol | None, what: str = "",
+    without: tuple[str, ...] = (),
+) -> str:  # fmt: skip
     """Return the full name of a value, such as ``stimuli.0.tau`` for ``tau``.
 
     Parameters
@@ -41,13 +44,15 @@ def full_name(name: str, models: Sequence[Model], protocol: Protocol | None, wha
         Owners of the values.
     what
         Beginning of an error message, such as ``"--set "``.
+    without
+        Beginnings of names that are not valid here, such as ``"measure."``.
 
     Raises
     ------
     DendrosimError
         If there is no such value, or if several values have this name.
     """
-    names = dict.fromkeys(value_names(models, protocol))
+    names = dict.fromkeys(n for n in value_names(models, protocol) if not n.startswith(without))
     if name in names:
         return name
     bare = {full: full.rpartition(".")[2] for full in names if not full.startswith(_WHOLE)}

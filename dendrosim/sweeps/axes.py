@@ -17,6 +17,7 @@ from brian2 import Quantity
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError
+from dendrosim.model.gates import check_gate
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import display_unit, parse_unit, quantity, unit_text, with_dim
 from dendrosim.model.toml import as_model
@@ -283,7 +284,10 @@ def set_value(model: Model, protocol: Protocol, key: str, value: Any) -> tuple[M
     kind, _, rest = key.partition(".")
     if kind in ("parameters", "initial"):
         own: dict[str, Any] = {kind: {rest: value}}
-        return model.with_(**own), protocol
+        changed = model.with_(**own)
+        if kind == "initial":
+            check_gate(changed, rest, changed.initial[rest])
+        return changed, protocol
     if kind == "protocol":
         return model, protocol.with_(duration=value)
     if kind == "measure":

@@ -6,11 +6,13 @@ This module runs in workers of every engine.  It needs the plan and the path of 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.simulation.recording import Recording
 from dendrosim.sweeps.layout import DIVERGED, DONE, FAILED, MESSAGE, trace_name
 from dendrosim.sweeps.measures import measured
 from dendrosim.sweeps.packing import Pack, run_pack
@@ -106,17 +108,34 @@ def _spikes(trains: np.ndarray | None, points: int, each: int) -> Values:
     return {"spike_times/count": counts, "spike_times/time": times}
 
 
+def _thinned(recording: Recording, every: int, step: float) -> Recording:
+    """Return a recording with every so many of its samples, which are then `step` (s) apart."""
+    if every == 1:
+        return recording
+    traces = recording.traces.isel(time=slice(None, None, every))
+    # as a run with this step has them, to the last bit
+    times = traces["time"].copy(data=np.arange(traces.sizes["time"]) * step)
+    return replace(recording, traces=traces.assign_coords(time=times))
+
+
 def _of_pack(plan: SweepPlan, packed: Pack) -> Values:
     settings = plan.run_settings(packed.model)
     recording = run_pack(
         packed, device=plan.settings["device"], threads=plan.settings["threads"], **settings
     )
-    values, diverged = measured(recording, packed, plan.measures)
+    samples = plan.samples(packed.model)
+    kept = _thinned(recording, samples.kept, plan.trace_step(packed.model, samples.kept))
+    own = [m for m in plan.measures if m.identity]  # functions see the kept traces
+    values, diverged = measured(
+        _thinned(recording, samples.measured, plan.trace_step(packed.model, samples.measured)),
+        packed, [m for m in plan.measures if not m.identity],
+    )  # fmt: skip
+    values |= measured(kept, packed, own)[0]
     status = np.where(np.isfinite(diverged), DIVERGED, DONE).astype(np.int8)
     result: Values = {**values, "diverged_at": diverged, "status": status}
     for name in plan.traces:
-        own = packed.by_point(np.asarray(recording.traces[name].values).T)
-        result[trace_name(name)] = own[:, 0] if packed.each == 1 else own
+        traces = packed.by_point(np.asarray(kept.traces[name].values).T)
+        result[trace_name(name)] = traces[:, 0] if packed.each == 1 else traces
     if plan.spikes:
         trains = recording.trains
         every = [[trains[n] for n in packed.neurons_of(p)] for p in range(packed.points)]

@@ -12,6 +12,8 @@ import numpy as np
 from dendrosim.model.quantities import display_unit, parse_unit
 from dendrosim.value_texts import short_row
 
+#: An entry that only the other table has.
+MISSING = object()
 #: Most characters of a value in a sentence.
 LONGEST = 80
 #: The texts of axes and ranges in settings, in SI units: all digits, so that equal ones are equal.
@@ -36,8 +38,14 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
     if pairs is None:
         yield f"{name} is {_shown(there)} there and {_shown(here)} here"
         return
-    for key, own, other in pairs:
-        yield from differences(own, other, f"{name}: {key}" if name else key)
+    for key, other, own in pairs:
+        if other is MISSING or own is MISSING:
+            where = "there" if own is MISSING else "here"
+            yield f"{name}: {key} is only {where}" if name else f"{key} is only {where}"
+        elif name == "measures" and json.dumps(own) != json.dumps(other):
+            yield f"{name}: {key} is another function"
+        else:
+            yield from differences(other, own, f"{name}: {key}" if name else key)
     if isinstance(here, Mapping) and there.keys() == here.keys() and list(there) != list(here):
         yield f"{name}: their order is another"
 
@@ -45,7 +53,10 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
 def _entries(there: Any, here: Any) -> list[tuple[str, Any, Any]] | None:
     """Return the entries of two tables, or of two lists of tables of a length; None for others."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
-        return [(key, there.get(key), here.get(key)) for key in dict.fromkeys([*there, *here])]
+        return [
+            (key, there.get(key, MISSING), here.get(key, MISSING))
+            for key in dict.fromkeys([*there, *here])
+        ]
     lists = isinstance(there, list) and isinstance(here, list) and len(there) == len(here)
     if not lists or not all(isinstance(own, Mapping) for own in [*there, *here]):
         return None

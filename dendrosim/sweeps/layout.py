@@ -9,6 +9,7 @@ import numpy as np
 from dendrosim.model.quantities import parse_unit, unit_text
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.plan import recordable
+from dendrosim.sweeps.integrity import checksum
 from dendrosim.sweeps.plan import SweepPlan
 
 #: Status of a point.
@@ -48,7 +49,7 @@ class _Arrays:
             for dim, n in zip(dims, shape, strict=True)
         )
         array = self.group.create_array(
-            name, shape=shape, dtype=dtype, chunks=chunks, fill_value=fill
+            name, shape=shape, dtype=dtype, chunks=chunks, fill_value=fill, filters=[checksum()]
         )
         array.attrs.update({"_ARRAY_DIMENSIONS": list(dims), **attrs})
         return array
@@ -144,5 +145,5 @@ def trace_times(plan: SweepPlan) -> np.ndarray | None:
     if not plan.traces:
         return None
     _, first = next(plan.packs(np.arange(1)))
-    step = float(plan.run_settings(first.model)["record_dt"])
+    step = plan.trace_step(first.model)
     return np.arange(int(np.ceil(float(first.base.duration) / step - 1e-9))) * step

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
 from dendrosim.measures import adaptation_index, cv_isi, efel_features, efel_names, gain, rheobase
-from dendrosim.measures.spike_features import WITHOUT_SPIKES
+from dendrosim.measures.spike_features import OF_WHOLE_TRACE, WITHOUT_SPIKES
 from dendrosim.model.quantities import parse_unit, unit_text
 from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
@@ -90,7 +90,7 @@ MEASURES = {
         Measure("spikes", "1", lambda run: run.shaped(map(len, run.inside)), "spikes"),
         Measure("rate", "hertz", lambda run: run.rates, "spikes per second"),
         Measure("first_spike_latency", "second", lambda run: run.latencies,
-                "from the onset of the stimulus to the first spike"),
+                "from the earliest onset of a stimulus in the window to the first spike"),
         Measure("burst_period", "second", lambda run: run.burst[0], "between beginnings of bursts"),
         Measure("spikes_per_burst", "1", lambda run: run.burst[1], "1 for tonic firing"),
         Measure("cv_isi", "1", lambda run: run.shaped(map(cv_isi, run.inside)),
@@ -202,6 +202,9 @@ def _efel(run: PackRun, name: str) -> Array:
     start, stop = run.window
     stop = min(stop, float(times[-1]))
     whole = name in WITHOUT_SPIKES
+    inside = (times >= start) & (times <= stop)
+    if name in OF_WHOLE_TRACE:  # eFEL ignores the stimulus there
+        times, v = times[inside], v[inside]
     values = [
         efel_features(times, v[:, k], [name], start=start, stop=stop, whole=whole)[name]
         if np.isfinite(v[:, k]).all()

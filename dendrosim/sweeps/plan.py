@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from dendrosim.sweeps.axes import set_value
 from dendrosim.sweeps.design import Design
 from dendrosim.sweeps.measures import Measure
 from dendrosim.sweeps.packing import Pack, pack
+
+
+class Samples(NamedTuple):
+    """Which steps of a run are recorded."""
+
+    every: int  #: steps from one recorded sample to the next
+    measured: int  #: of the recorded samples, every so many are measured
+    kept: int  #: of the recorded samples, every so many belong to the kept traces
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +110,43 @@ class SweepPlan(Pickled):
     def run_settings(self, model: Model) -> dict[str, Any]:
         """Return method, steps, type and recorded names of the runs of a model."""
         discrete = model.kind == "discrete"
-        given = None if discrete else self.settings["dt"]
-        step = model.dt if given is None else time_step(given)
         potential = any(measure.potential for measure in self.measures)
         soma = model.potentials.get("soma")
         record = list(dict.fromkeys([*([soma] if potential and soma else []), *self.traces]))
         return {
             "method": None if discrete else self.settings["method"],
-            "dt": given,
+            "dt": None if discrete else self.settings["dt"],
             "dtype": self.settings["dtype"],
             "record": record,
-            "record_dt": trace_step(step, self.record_dt) if record else None,
+            "record_dt": self._step(model) * self.samples(model).every if record else None,
             "room": self.room,
         }
+
+    def _step(self, model: Model) -> Any:
+        given = None if model.kind == "discrete" else self.settings["dt"]
+        return model.dt if given is None else time_step(given)
+
+    def samples(self, model: Model) -> Samples:
+        """Return which steps of a run are recorded, measured and kept.
+
+        The measures of the potential do not depend on the step of the kept traces.
+        """
+        step = self._step(model)
+        if step is None:
+            return Samples(1, 1, 1)
+        kept = round(float(trace_step(step, self.record_dt) / step))
+        usual = round(float(trace_step(step) / step))
+        if not any(measure.potential and not measure.identity for measure in self.measures):
+            usual = kept
+        every = math.gcd(kept, usual)
+        return Samples(every, usual // every, kept // every)
+
+    def trace_step(self, model: Model, every: int | None = None) -> float:
+        """Return the time between every so many recorded samples in s; None for the kept ones."""
+        step, own = self._step(model), self.samples(model)
+        if step is None:
+            return 0.0
+        return float(own.every * (own.kept if every is None else every) * step)
 
     @cached_property
     def each(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from dendrosim import checks
 from dendrosim.devices import execute
-from dendrosim.errors import DendrosimError
+from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
@@ -49,6 +50,7 @@ def plan_sweep(
     models = own.get("model") or (model,)
     _refuse_ignored(model, protocol, own)
     protocols = [_without_axes(p, found) for p in own.get("protocol") or (protocol,)]
+    _refuse_beyond(found, protocols)
     for one in models:
         _refuse_grids(one, protocols[0], own)
     check_step_and_method(models, dt, method)
@@ -74,6 +76,13 @@ def plan_sweep(
         None if record_dt is None else float(time_step(record_dt, "record_dt")),
     )  # fmt: skip
     _check_potential(plan, models)
+    if plan.noisy and not frozen and design in ("saltelli", "morris"):
+        warnings.warn(
+            f"each point of design = {design!r} has noise of its own, which counts as an effect of "
+            "every axis, so that the indices are too large; frozen=True gives all points the same "
+            "noise",
+            DendrosimWarning, stacklevel=3,
+        )  # fmt: skip
     return plan
 
 
@@ -160,6 +169,22 @@ def _refuse_ignored(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -
                 f"axes: the protocol of the sweep, {protocol.name} with its values, is not one of "
                 "the axis 'protocol', so it would be ignored; give one of them"
             )
+
+
+def _refuse_beyond(axes: Sequence[Axis], protocols: Sequence[Protocol]) -> None:
+    """Refuse ends of a stimulus after the end of the run, which are all the same one."""
+    if any(axis.key == "protocol.duration" for axis in axes):
+        return
+    end = min(float(protocol.duration) for protocol in protocols)
+    for axis in axes:
+        if axis.key.startswith("stimuli.") and axis.key.endswith(".stop"):
+            late = np.asarray(axis.source)[np.asarray(axis.source) > end * (1 + 1e-9)]
+            same = int(np.sum(np.asarray(axis.source) >= end * (1 - 1e-9)))
+            if late.size and (same > 1 or axis.bounds is not None):
+                raise DendrosimError(
+                    f"axes: {axis.key} goes to {late.max() * 1e3:g} ms, but the run ends at "
+                    f"{end * 1e3:g} ms, from where on all values are the same; end there"
+                )
 
 
 def _refuse_grids(model: Model, protocol: Protocol, axes: Mapping[str, Any]) -> None:

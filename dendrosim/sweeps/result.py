@@ -11,6 +11,7 @@ import numpy as np
 
 from dendrosim import checks
 from dendrosim.errors import DendrosimError, did_you_mean
+from dendrosim.sweeps.integrity import BROKEN
 from dendrosim.sweeps.layout import FAILED, STATUS, TO_DO
 from dendrosim.sweeps.store import Store
 from dendrosim.sweeps.units import in_usual_unit
@@ -57,7 +58,7 @@ class Sweep:
     @property
     def counts(self) -> dict[str, int]:
         """Number of points by status: to_do, done, diverged, failed."""
-        numbers = np.bincount(self._store.status[:], minlength=len(STATUS))
+        numbers = np.bincount(self._store.statuses(), minlength=len(STATUS))
         return dict(zip(STATUS, numbers.tolist(), strict=True))
 
     @property
@@ -97,7 +98,8 @@ class Sweep:
         try:
             opened = xr.open_zarr(self.path, chunks=None)
             found = opened.drop_vars("quantiles", errors="ignore").load()
-        except (OSError, RuntimeError, ValueError) as error:
+        except BROKEN as error:
+            self._store.check(read=True)  # names the file, unless its chunk is not finished
             raise DendrosimError(f"{self.path}: a file is damaged ({error})") from None
         if not unstack or self.manifest["design"] != "grid":
             return found
@@ -144,20 +146,20 @@ class Sweep:
         point = checks.whole(point, "point", most=self._store.status.shape[0] - 1)
         if not self.manifest["spikes"]:
             raise DendrosimError(f"{self.path}: this sweep did not keep spikes (spikes=True)")
-        status = int(self._store.status[point])
+        status = int(self._store.statuses()[point])
         if status in (TO_DO, FAILED):
             raise DendrosimError(
                 f"{self.path}: point {point} is {STATUS[status].replace('_', ' ')}"
             )
         self._store.check()
         k, row = divmod(point, self.manifest["chunk"])
-        counts = self._store.group[f"spike_times/count_{k}"][:]
-        times = self._store.group[f"spike_times/time_{k}"]
+        counts, times = self._store.spikes(k)
         ends = np.cumsum(counts.ravel()).reshape(counts.shape)
         return [times[end - n : end] for end, n in zip(ends[row], counts[row], strict=True)]
 
     def quantiles(self) -> np.ndarray:
         """Return where each drawn combination lies in the ranges, from 0 to 1: (sets, axes)."""
+        self._store.check_axes()
         return self._store.group["quantiles"][:]
 
     def sensitivity(self, measure: str) -> pd.DataFrame:

@@ -73,14 +73,17 @@ def sweep(
         Whether all parameter sets have the same noise, so that points differ by their values only.
     measures
         Names of measures (`MEASURES`), of eFEL's features, or functions of a `PointRun` that
-        return a number.  They are taken in the measured window of the protocol.
+        return a number.  They are taken in the measured window of the protocol.  The latency of
+        the first spike counts from the earliest onset of a stimulus; it is nan if that is not in
+        the window.
     traces
         Names of variables whose traces are kept; none by default.
     spikes
         Whether to keep all spike times, see `Sweep.spikes`.
     record_dt
-        Step of the recorded traces, rounded to the nearest multiple of the time step; near 0.1 ms
-        by default.
+        Step of the kept traces, and of those that a function of your own sees, rounded to the
+        nearest multiple of the time step; near 0.1 ms by default.  Other measures of the potential
+        are always taken near 0.1 ms.
     chunk
         Neurons per run; by default up to 1,024, and fewer so that there are four runs to share.  A
         point has one neuron for each value of the protocol's own grid.  Noise and recorded currents

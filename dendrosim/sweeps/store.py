@@ -23,11 +23,18 @@ import numpy as np
 from dendrosim.errors import DendrosimError
 from dendrosim.files import path_text
 from dendrosim.sweeps.differences import differences
-from dendrosim.sweeps.layout import TO_DO, lay_out, trace_name
+from dendrosim.sweeps.integrity import (
+    BROKEN,
+    check_descriptions,
+    check_fixed,
+    checksum,
+    chunk_keys,
+    has_file,
+    is_whole,
+)
+from dendrosim.sweeps.layout import STATUS, TO_DO, lay_out, trace_name
+from dendrosim.sweeps.manifests import FORMAT, READABLE, manifest_of
 from dendrosim.sweeps.plan import SweepPlan
-
-FORMAT = 1
-
 
 #: zarr's settings are of the process, so one thread writes at a time.
 _writing = threading.Lock()
@@ -59,15 +66,17 @@ class Store:
             self.manifest = json.loads(self.group.attrs["dendrosim_sweep"])
             self.status = self.group["status"]
         except (OSError, KeyError, ValueError, TypeError):
+            check_descriptions(self.path)
             raise DendrosimError(f"{path} is not the store of a sweep") from None
-        if self.manifest.get("format") != FORMAT:
+        if self.manifest.get("format") not in READABLE:
             raise DendrosimError(
                 f"{path} is a sweep in format {self.manifest.get('format')}, not {FORMAT}; it was "
                 "written by another version of dendrosim"
             )
-
+        check_descriptions(self.path)
+        self.arrays: dict[str, Any] = dict(self.group.arrays())
         expected = {*self.manifest["measures"], *map(trace_name, self.manifest["traces"])}
-        lost = expected - {name for name, _ in self.group.arrays()}
+        lost = {*expected, *self.fixed} - self.arrays.keys()
         if lost:
             raise DendrosimError(f"{path}: the array {min(lost)} of this sweep is missing")
 
@@ -77,49 +86,120 @@ class Store:
         return int(self.manifest["chunk"])
 
     def done(self, k: int) -> bool:
-        """Whether a chunk is finished, and all its files are there."""
+        """Whether a chunk is finished, and all its files are there and whole."""
         try:
             own = self.status[k * self.chunk : (k + 1) * self.chunk]
-        except (OSError, RuntimeError, ValueError):  # a damaged file
+        except BROKEN:
             return False
-        return bool((own != TO_DO).all()) and not self.missing(k)
+        finished = ((own > TO_DO) & (own < len(STATUS))).all()
+        return bool(finished) and not any(self.wrong(k))
 
-    def missing(self, k: int) -> list[str]:
-        """Return the names of the arrays of which a finished chunk has no file."""
-        found = []
-        for name, array in self.group.arrays():
-            dims = array.attrs["_ARRAY_DIMENSIONS"]
-            if dims[0] == "point" and name not in self.fixed:
-                key = ".".join([str(k), *["0"] * (len(dims) - 1)])
-                if not (self.path / name / key).is_file():
-                    found.append(name)
+    def wrong(self, k: int, read: bool = True) -> Iterator[tuple[str, str]]:
+        """Yield the arrays of which a finished chunk has no file, or a damaged one, and which.
+
+        Damage is noticed when a file is read, which takes time for large traces.
+        """
+        for name in self.results:
+            array = self.arrays[name]
+            key = ".".join([str(k), *["0"] * (array.ndim - 1)])
+            if not (self.path / name / key).is_file():
+                yield name, "lacks the file"
+            elif read and not is_whole(array, slice(k * self.chunk, (k + 1) * self.chunk)):
+                yield name, f"has a damaged file, {name}/{key},"
         if self.manifest["spikes"]:
-            names = (f"spike_times/{part}_{k}" for part in ("count", "time"))
-            found += [name for name in names if not _is_whole(self.path / name)]
-        return found
+            for name in (f"spike_times/{part}_{k}" for part in ("count", "time")):
+                if not has_file(self.path / name):
+                    yield name, "lacks the file"
+                elif read and not is_whole(self.group[name], slice(None)):
+                    yield name, "has a damaged file"
 
-    def check(self) -> None:
-        """Refuse a store whose finished chunks lack files.
+    def statuses(self) -> np.ndarray:
+        """Return the status of each point.
 
         Raises
         ------
         DendrosimError
-            With the first missing array.
+            If it cannot be read, or if there is no such status.
         """
-        status, chunk = self.status[:], self.chunk
+        for key, part in chunk_keys(self.status):
+            there = (self.path / "status" / key).is_file()
+            if there and not is_whole(self.status, part):
+                raise DendrosimError(
+                    f"{self.path}/status/{key} is damaged; the same sweep again computes its points"
+                )
+        found = self.status[:]
+        (unknown,) = np.nonzero((found < 0) | (found >= len(STATUS)))
+        if unknown.size:
+            raise DendrosimError(
+                f"{self.path}: point {unknown[0]} has status {found[unknown[0]]}, which does not "
+                f"exist (0 to {len(STATUS) - 1}); the same sweep again computes it"
+            )
+        return found
+
+    def check(self, read: bool = False) -> None:
+        """Refuse a store whose axes or finished chunks lack files, or have damaged ones.
+
+        Parameters
+        ----------
+        read
+            Whether to read every file of results, too, for damage.
+
+        Raises
+        ------
+        DendrosimError
+            With the first such file.
+        """
+        self.check_axes()
+        status, chunk = self.statuses(), self.chunk
         for k in range(-(-len(status) // chunk)):
             own = status[k * chunk : (k + 1) * chunk]
-            lost = self.missing(k) if (own != TO_DO).all() else []
-            if lost:
+            for name, what in self.wrong(k, read) if (own != TO_DO).all() else ():
                 raise DendrosimError(
-                    f"{self.path}: {lost[0]} lacks the file of points {k * chunk} to "
+                    f"{self.path}: {name} {what} of points {k * chunk} to "
                     f"{k * chunk + len(own) - 1}; the same sweep again computes them"
                 )
 
+    def spikes(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of spikes of a finished chunk, and all of its spike times in s.
+
+        Raises
+        ------
+        DendrosimError
+            If a file is damaged.
+        """
+        try:
+            found = (self.group[f"spike_times/{part}_{k}"][:] for part in ("count", "time"))
+            counts, times = found
+        except BROKEN:
+            self.check(read=True)
+            raise
+        return counts, times
+
+    def check_axes(self) -> None:
+        """Refuse a store whose axes, seeds or times lack files, or have damaged ones.
+
+        Raises
+        ------
+        DendrosimError
+        """
+        if self.manifest["format"] > 1:  # before, a chunk of zeros had no file
+            fixed = {n: a for n, a in self.arrays.items() if n not in self.results}
+            check_fixed(self.path, {n: a for n, a in fixed.items() if n != "status"})
+
     @property
     def fixed(self) -> set[str]:
-        """Names of the arrays that were written with the store."""
+        """Names of the coordinates of points, which were written with the store."""
         return set(self.status.attrs["coordinates"].split())
+
+    @property
+    def results(self) -> list[str]:
+        """Names of the arrays that are written chunk by chunk, without the status."""
+        return [
+            name
+            for name, array in self.arrays.items()
+            if array.attrs["_ARRAY_DIMENSIONS"][0] == "point"
+            and name not in {*self.fixed, "status"}
+        ]
 
     def write(self, k: int, values: Mapping[str, np.ndarray]) -> None:
         """Write the results of a chunk, and its status last.
@@ -144,30 +224,23 @@ class Store:
 
     def _empty(self, points: int) -> Iterator[tuple[str, np.ndarray]]:
         """Yield nan, or "", for each array with results."""
-        for name, array in self.group.arrays():
-            if array.attrs["_ARRAY_DIMENSIONS"][0] == "point" and name not in self.fixed:
-                fill = "" if array.dtype.kind == "U" else np.nan if array.dtype.kind == "f" else 0
-                yield name, np.full((points, *array.shape[1:]), fill, dtype=array.dtype)
+        for name in self.results:
+            array = self.arrays[name]
+            fill = "" if array.dtype.kind == "U" else np.nan if array.dtype.kind == "f" else 0
+            yield name, np.full((points, *array.shape[1:]), fill, dtype=array.dtype)
 
     def _write(self, k: int, start: int, values: Mapping[str, np.ndarray]) -> None:
         for name, array in values.items():
             if name.startswith("spike_times/"):
                 self.group["spike_times"].create_array(
-                    f"{name.removeprefix('spike_times/')}_{k}", data=array, overwrite=True
+                    f"{name.removeprefix('spike_times/')}_{k}",
+                    data=array,
+                    overwrite=True,
+                    filters=[checksum()],
                 )
             elif name != "status":
                 self.group[name][start : start + len(array)] = array
         self.status[start : start + len(values["status"])] = values["status"]
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether the array of a folder has its file; one without values has none."""
-    try:
-        shape = json.loads((folder / ".zarray").read_text())["shape"]
-    except (OSError, ValueError, KeyError):
-        return False
-    key = ".".join(["0"] * len(shape))
-    return 0 in shape or (folder / key).is_file()
 
 
 def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
@@ -179,7 +252,7 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
         If there is something else, a store of another sweep, or if it cannot be written.
     """
     path = Path(path_text(path, "sweep"))
-    wanted = _manifest(plan)
+    wanted = manifest_of(plan)
     if not os.path.lexists(path):
         _create(path, plan, wanted)
     store = Store(path)
@@ -188,13 +261,8 @@ def open_or_create(path: str | os.PathLike, plan: SweepPlan) -> Store:
     found = list(differences(there | {"chunk": wanted["chunk"]}, wanted))
     if found:
         raise DendrosimError(f"{path} holds another sweep: {'; '.join(found)}. Give another folder")
+    store.check_axes()
     return store
-
-
-def _manifest(plan: SweepPlan) -> dict[str, Any]:
-    # as it is read back from the file
-    own = {"format": FORMAT, **plan.manifest, "chunk": plan.chunk}
-    return json.loads(json.dumps(own))
 
 
 def _create(path: Path, plan: SweepPlan, manifest: Mapping[str, Any]) -> None:
@@ -206,7 +274,9 @@ def _create(path: Path, plan: SweepPlan, manifest: Mapping[str, Any]) -> None:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}-", dir=path.parent))
         inside = scratch / "store"
         group = zarr.create_group(inside, zarr_format=2)
-        lay_out(group, plan)
+        # a file for every chunk, also for one of zeros
+        with _writing, zarr.config.set({"array.write_empty_chunks": True}):
+            lay_out(group, plan)
         group.attrs["dendrosim_sweep"] = json.dumps(manifest)
         zarr.consolidate_metadata(inside, zarr_format=2)
         with contextlib.suppress(FileExistsError):  # another task has created it meanwhile

@@ -194,12 +194,11 @@ def test_a_folder_of_another_area_is_another_fit(cell, tmp_path):
                **options)  # fmt: skip
 
 
-def test_when_every_candidate_diverges_the_report_says_so(cell):
-    fit = ds.fit(PASSIVE, cell, {"g_L": "0.1..0.2 mS/cm**2"}, protocol=played(cell, sweeps=[0]),
-                 population=4, generations=1, dt="50 ms", method="euler", refine=False,
-                 progress=False)  # fmt: skip
-    assert fit.table["diverged"].all()
-    assert any("The model has no passive properties" in note for note in fit.notes)
+def test_when_every_candidate_diverges_no_value_is_returned(cell):
+    with pytest.raises(DendrosimError, match=r"all 4 candidates diverge.*another range of g_L"):
+        ds.fit(PASSIVE, cell, {"g_L": "0.1..0.2 mS/cm**2"}, protocol=played(cell, sweeps=[0]),
+               population=4, generations=1, dt="50 ms", method="euler", refine=False,
+               progress=False)  # fmt: skip
 
 
 def test_corrections_are_values():
