@@ -208,6 +208,8 @@ def _rungs(
         notes += [f"spike_cut: {note}" for note in cut.notes]
     for to in ("adaptive", "linear"):
         if to in known:
+            models[to] = known.pop(to)
+            numbers.append(len(models[to].parameters))
             continue
         found = reduce(model, step, to=to, fit=fits, device=device, seed=seed, progress=progress)
         assert isinstance(found, Reduction)  # a spike cut is made above

@@ -117,7 +117,7 @@ def test_candidates_are_sampled_as_their_target():
 
 def test_another_spread_is_another_fit(tmp_path):
     lif(out=tmp_path / "f")
-    with pytest.raises(DendrosimError, match=r"another fit: spread is \{\} there"):
+    with pytest.raises(DendrosimError, match=r"another fit: spread: spikes is only here"):
         lif(out=tmp_path / "f", spread={"spikes": 3})
 
 
