@@ -191,7 +191,7 @@ CASES = {
     "a list for a protocol": (run(protocol=["step"]), r"\['step'\] is not a protocol, nor the"),
     "no such place": (run(protocol=ds.load_protocol("step").with_(into="axon")), "no input 'axon'"),
     "a current in volt": (
-        run(protocol=ds.load_protocol("step").with_(amplitude="1 mV")), "amplitude = '1 mV'"
+        run(protocol=ds.load_protocol("step").with_(amplitude="1 mV")), "amplitude = 1 mV"
     ),
     "it begins after its end": (
         run(protocol=ds.load_protocol("constant").with_(start="9 s")), "is not before"

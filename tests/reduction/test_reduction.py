@@ -105,7 +105,7 @@ def test_euler_form_tends_to_the_exact_one_with_the_square_of_the_step(name):
 @pytest.mark.parametrize("name", BIOPHYSICAL)
 def test_exact_form_equals_the_passive_neuron_at_every_grid_point(name):
     """For currents into both places that are constant over a step, within the error of rk4."""
-    reduced = reduce(ds.load_model(name), "0.5 ms", threshold="50 mV", holding="-70 mV").model
+    reduced = reduce(ds.load_model(name), "0.5 ms", threshold="-26 mV", holding="-70 mV").model
     passive = ds.load_model(f"{name}:passive").with_(
         initial={"v_s": reduced.scales.rest["U_S"], "v_d": reduced.scales.rest["U_D"]},
     )
@@ -224,7 +224,7 @@ WEAK = ds.Protocol(
         (lambda m: reduce(m, "0.1 ms", method="exakt"), "did you mean 'exact'"),
         (lambda m: reduce(m, "1 ms", method="euler"), "too long for the Euler form"),
         (lambda m: reduce(m, "0.1 ms", holding="-20 mV"), "not below the threshold"),
-        (lambda m: reduce(m, "0.1 ms", threshold="3 ms"), "volt is needed"),
+        (lambda m: reduce(m, "0.1 ms", threshold="3 ms"), "mV is needed"),
         (lambda m: reduce(ds.load_model("lif"), "1 ms"), "has no dendrite"),
         (lambda m: reduce(ds.load_model("two_compartment"), "1 ms"), "is discrete"),
         (lambda m: reduce(m.variant("passive"), "0.1 ms"), "linear theory has no threshold"),
@@ -238,7 +238,9 @@ WEAK = ds.Protocol(
             lambda m: reduce(m, "0.1 ms", threshold="-70 mV"),
             "threshold = -70 mV is not above its rest",
         ),
-        (lambda m: reduce(m, "0.1 ms", threshold="-200 mV"), "not above its rest at -6"),
+        (lambda m: reduce(m, "0.1 ms", threshold="-200 mV"), "where no cell rests"),
+        (lambda m: reduce(m, "0.1 ms", threshold="-90 mV"), "not above its rest at -6"),
+        (lambda m: reduce(m, "0.1 ms", threshold="55 mV"), "within a spike already"),
     ],
 )
 def test_refusals_say_what_is_wrong(call, words):
