@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -49,6 +50,9 @@ def figure(model: ds.Model) -> Figure:
         page = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained")
         panels = page.subplots(2, 2).ravel()
         draw = _continuous if model.kind == "continuous" else _discrete
+        if model.kind == "discrete" and model.scales is not None:
+            # a fitted neuron, drawn like the others: per step and in its own units
+            model = replace(model, scales=None, areas={}).with_(dt="1 ms")
         draw(model, dict(zip(("step", "rate", "chirp", "pulses"), panels, strict=True)))
         return page
 
