@@ -56,11 +56,12 @@ def reduce_command(
     options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if fits or to != "linear":
         options["device"] = device
-    result = reduce(neuron, dt or "0.1 ms", to=to, fit=fits or None, unseen=others, **options)
+    dt = dt or "0.1 ms"
+    result = reduce(neuron, dt, to=to, fit=fits or None, unseen=others, **options)
     if out:
         result.save(out)
     show = _show_cut if to == "spike_cut" else _show
-    show(result, dt or "0.1 ms", as_json)
+    show(result, dt, as_json)
     for note in () if as_json else result.notes:
         click.echo(f"\n{note}")
 

@@ -83,7 +83,7 @@ def sweep(
         return
     part = None if task is None else _task(task)
     drawn = _drawn(plan, plot, figure)
-    jobs_of(plan)  # what is wrong with the sweep itself is told before a missing output
+    jobs_of(plan)  # report errors of the sweep itself before a missing output
     if out is None and figure is None and not as_json:
         raise DendrosimError("give --out FOLDER for the results, --figure or --json")
     engine = _client(dask, jobs) if dask else jobs

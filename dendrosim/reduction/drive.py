@@ -18,7 +18,7 @@ AMPLITUDES = np.round(np.logspace(-1.5, 1.5, 31), 6)
 MEANS, SIGMA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), 1.5
 
 
-def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> Protocol:
+def noise_around_rheobase(model: Model, device: str = "cpp") -> Protocol:
     """Return Ornstein-Uhlenbeck noise at several means around the rheobase of a model.
 
     Parameters
@@ -27,8 +27,6 @@ def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> P
         A model with an input in A/m^2, into the dendrite if it has one.
     device
         As in `simulate`.
-    seed
-        Seed of the noise.
 
     Raises
     ------
@@ -58,6 +56,6 @@ def noise_around_rheobase(model: Model, device: str = "cpp", seed: int = 0) -> P
     means = ", ".join(f"{found * mean:.6g}" for mean in MEANS)
     noise = Stimulus(
         place, "ou", mean=f"[{means}] uA/cm**2", sigma=f"{found * SIGMA:.6g} uA/cm**2",
-        tau="10 ms", sample="0.1 ms", seed=seed, independent=True,
+        tau="10 ms", sample="0.1 ms", seed=0, independent=True,
     )  # fmt: skip
     return Protocol("6 second", [noise], name="noise_around_rheobase")

@@ -12,6 +12,7 @@ import pandas as pd
 from brian2 import Quantity
 
 from dendrosim import checks
+from dendrosim.comparison.protocol_measures import mean_where_defined
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
 from dendrosim.figures.style import save_figure
@@ -162,7 +163,7 @@ def ladder(
         raise DendrosimError("ladder: unseen has protocols, but fit has none")
     fits = [noise_around_rheobase(model, device)] if fit is None else _listed(fit, "fit")
     if unseen is None:
-        unseen = [noise_around_rheobase(model, device, seed=1)] if fit is None else ()
+        unseen = [fits[0].with_(seed=1)] if fit is None else ()
     groups = {"fit": fits, "unseen": _listed(unseen, "unseen"), "other": _listed(others, "others")}
     models, numbers, notes = _rungs(model, step, fits, reductions, device, seed, progress)
     rungs = pd.DataFrame(
@@ -269,13 +270,13 @@ def _judged(own: Sequence[Response], whole: Sequence[Response]) -> dict[str, flo
         pairs = ((a.inside, b.inside) for a, b in zip(whole, own, strict=True))
         row[f"Gamma, {precision * 1e3:g} ms"] = mean_gamma(pairs, precision, length)
     row["rate (Hz)"] = float(np.mean([len(r.inside) for r in own]) / length)
-    row["spikes per burst"] = _mean([
+    row["spikes per burst"] = mean_where_defined([
         bursts(r.inside, WITHIN).spikes_per_burst for r in own if len(r.inside)
     ])  # fmt: skip
     row["ISI distance"] = _apart(*(np.concatenate([isi(r.inside) for r in one])
                                    for one in (own, whole)))  # fmt: skip
     errors = [potential_error(a, b) for a, b in zip(own, whole, strict=True)]
-    row["potential (mV)"] = 1e3 * _mean(errors)
+    row["potential (mV)"] = 1e3 * mean_where_defined(errors)
     return row
 
 
@@ -283,11 +284,6 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     from scipy.stats import ks_2samp
 
     return float(ks_2samp(a, b, method="asymp").statistic) if len(a) and len(b) else np.nan
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if np.isfinite(value)]
-    return float(np.mean(defined)) if defined else np.nan
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list]:

@@ -150,7 +150,7 @@ def reduce(
         return reduction
     if fits is None:
         fits = [noise_around_rheobase(model, device)]
-        others = others or [noise_around_rheobase(model, device, seed=1)]
+        others = others or [fits[0].with_(seed=1)]
     fitted = fit_adaptive if to == "adaptive" else fit_reduction
     return fitted(
         reduction, model, fits, others, device=device, dt=fit_dt, progress=progress, **sizes

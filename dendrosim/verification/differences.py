@@ -84,10 +84,10 @@ def differences(
             steps = np.where(in_samples, anywhere.any(2).argmax(1), x.shape[1])
             for sample in np.flatnonzero(steps < earlier):
                 place = k, int(sample), int(steps[sample])
-                for row in _first(network, x, runs[a], runs[b], place, marks, tie):
+                for where, switch, row in _first(network, x, runs[a], runs[b], place, marks, tie):
                     if not row["tie"] and examined < EXAMINED:
                         examined += 1
-                        row |= _amplified(network, x, runs[a], place, row)
+                        row |= _amplified(where, switch, runs[a], row)
                     rows.append({"a": a, "b": b} | row)
             earlier = np.minimum(earlier, steps)
         counts[a, b] = table
@@ -101,8 +101,11 @@ def _values(switch: Switch, output: str, run: NetworkOutput, k: int) -> np.ndarr
 def _first(
     network: Network, x: np.ndarray, a: NetworkOutput, b: NetworkOutput,
     place: tuple[int, int, int], marks: Sequence[np.ndarray], tie: float,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the neurons that differ first in a sample, each with its first differing variable."""
+) -> Iterator[tuple[Place, Switch, dict[str, Any]]]:  # fmt: skip
+    """Yield the neurons that differ first in a sample, each with its first differing variable.
+
+    The last of the three is the row of the table.
+    """
     k, sample, step = place
     layer = network.layers[k]
     model, table = layer.model, layer.values()
@@ -114,7 +117,7 @@ def _first(
             on_a = _values(switch, output_of(model), a, k)[sample, step, neuron]
             distances = [distance(where, switch, run) for run in (a, b)]
             allowed = max(tie, sum(_rounding(where, run) for run in (a, b)))
-            yield {
+            yield where, switch, {
                 "sample": sample, "step": step, "layer": k, "neuron": int(neuron),
                 "variable": switch.name, "on_a": bool(on_a),
                 "distance_a": distances[0], "distance_b": distances[1], "tolerance": allowed,
@@ -123,14 +126,9 @@ def _first(
 
 
 def _amplified(
-    network: Network, x: np.ndarray, run: NetworkOutput, place: tuple[int, int, int],
-    row: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    where: Place, switch: Switch, run: NetworkOutput, row: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the changes of a row if its neuron amplifies roundings as far as the difference."""
-    k, sample, step = place
-    layer = network.layers[k]
-    (switch,) = (one for one in switches(layer.model) if one.name == row["variable"])
-    where = Place(network, x, k, sample, step, row["neuron"], layer.values())
     allowed = amplified_rounding(where, switch, run)
     if not all(abs(row[f"distance_{side}"]) < allowed for side in "ab"):
         return {}

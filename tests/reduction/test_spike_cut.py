@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from noise_trials import noise
 from numpy.testing import assert_allclose
 from reference import kepecs_wang, spike_cut
 
@@ -14,22 +15,6 @@ from dendrosim.reduction import spike_cut as cut_of
 from dendrosim.reduction.drive import noise_around_rheobase
 
 KEPECS = ds.load_model("kepecs_wang_2000")
-#: Place, means and standard deviation (uA/cm^2) of the noise of each neuron.
-NOISE = {
-    "kepecs_wang_2000": ("dendrite", [0.35, 0.6, 0.85, 1.1], 0.8),
-    "pinsky_rinzel_1994": ("soma", [-0.2, 0.13, 0.46, 0.8], 1.0),
-}
-
-
-def noise(name, seed, duration="10 s"):
-    place, means, sigma = NOISE[name]
-    listed = ", ".join(map(str, means))
-    return ds.Protocol(
-        duration,
-        [ds.Stimulus(place, "ou", mean=f"[{listed}] uA/cm**2", sigma=f"{sigma} uA/cm**2",
-                     tau="10 ms", sample="0.1 ms", seed=seed)],
-        name="noise",
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
