@@ -5,11 +5,13 @@ it is the least-squares factor between the linear response and that of the bioph
 all neurons that never spike.  Threshold and resets are then fitted to the firing rates by
 differential evolution (Storn and Price 1997).  A population of candidates is one group of neurons
 with one value per neuron, so a generation is a single run of the compiled model.
+
+The resets are bounded: a spike at the threshold ends between -100 and 0 mV, as in a cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -17,19 +19,23 @@ from typing import Any
 import numpy as np
 
 from dendrosim.errors import DendrosimError
+from dendrosim.fitting.search import History, search
 from dendrosim.model.model import Model
 from dendrosim.model.optional import scales_of
 from dendrosim.progress import progress_bar
+from dendrosim.reduction.linear import LOWEST
 from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.targets import Array, Target, judge, rate_error, target_of, walk
 from dendrosim.simulation.protocol import Protocol
 
-#: Search ranges: threshold and somatic reset in units of the threshold from linear theory, the
-#: dendritic reset in units of the somatic one.  They are wide because the pause after a burst of
-#: Kepecs and Wang requires resets far outside the physiological range of potentials.
-BOUNDS = {"V_th": (0.1, 10.0), "rho": (0.1, 100.0), "gamma": (0.0, 10.0)}
-_IN_UNITS_OF = {"V_th": "thresholds of linear theory", "gamma": "somatic resets"}
-_IN_UNITS_OF["rho"] = _IN_UNITS_OF["V_th"]
+#: Search ranges: the threshold in units of that of linear theory; the somatic potential after a
+#: spike, as a part of the way from the lowest one to the threshold; and the drop of the dendrite,
+#: as a part of the same way.
+BOUNDS = {"V_th": (0.1, 10.0), "reset": (0.0, 0.99), "gamma": (0.0, 1.0)}
+#: Highest potential of a threshold and after a spike (V).
+HIGHEST = 0.0
+#: A value so near a bound, as a part of its range, is reported.
+NEAR = 0.01
 
 
 def fit_reduction(
@@ -92,46 +98,76 @@ def _search(
     seed: int, progress: bool | None,
 ) -> tuple[dict[str, float], tuple[str, ...]]:  # fmt: skip
     """Return threshold and resets with the best firing rates, and notes on values at a bound."""
-    from scipy.optimize import differential_evolution
+    space = _Space(reduction)
 
-    names = list(BOUNDS)
-    bounds = np.array([BOUNDS[name] for name in names])
-    logarithmic = bounds[:, 0] > 0
-    bounds[logarithmic] = np.log(bounds[logarithmic])
-
-    def decode(x: Array) -> dict[str, Array]:
-        values = np.where(logarithmic[:, None], np.exp(np.where(logarithmic[:, None], x, 0)), x)
-        result = dict(zip(names, values, strict=True))
-        result["gamma"] = result["gamma"] * result["rho"] * result["V_th"]
-        return result
-
-    def cost(x: Array) -> Array:
-        candidates = decode(x.reshape(len(names), -1))
+    def costs(x: Array) -> Array:
+        candidates = space.values(x)
         errors = (rate_error(reduction.model, t, candidates, device) for t in targets)
-        return sum(errors, start=np.zeros(x.shape[1:]))
+        return sum(errors, start=np.zeros(len(x)))
 
+    history = History(None, list(BOUNDS))
     with progress_bar(progress, f"fitting {reduction.model.name}") as tell:
-        done = iter(range(1, generations + 1))
-        result = differential_evolution(
-            cost, bounds, maxiter=generations, popsize=max(2, population // len(names)),
-            rng=np.random.default_rng(seed), polish=False, updating="deferred", vectorized=True,
-            x0=np.where(logarithmic, 0.0, bounds[:, 0]), tol=1e-3,
-            callback=lambda *_, **__: tell and tell(next(done, generations) / generations),
+        search(
+            "de", costs, history, space.start, population=population, generations=generations,
+            seed=seed, tell=lambda k: tell and tell(min(1.0, k / generations)),
         )  # fmt: skip
-    best = {name: float(v[0]) for name, v in decode(result.x[:, None]).items()}
-    return best, tuple(_at_bound(names, result.x, bounds))
+    x = history.best[0]
+    return {name: float(v[0]) for name, v in space.values(x[None]).items()}, space.at_bound(x)
 
 
-def _at_bound(names: Sequence[str], x: Array, bounds: Array) -> Iterator[str]:
-    """Yield a sentence for each value that ended within a hundredth of a bound."""
-    near = np.abs(x[:, None] - bounds) <= 0.01 * np.ptp(bounds, axis=1)[:, None]
-    for name, (low, high) in zip(names, near, strict=True):
-        if low or high:
-            bound = BOUNDS[name][0 if low else 1]
-            yield (
-                f"{name} was searched from {BOUNDS[name][0]:g} to {BOUNDS[name][1]:g} "
-                f"{_IN_UNITS_OF[name]} and ended near {bound:g}: the best value may lie beyond."
-            )
+class _Space:
+    """The values that are searched, at positions from 0 to 1."""
+
+    def __init__(self, reduction: Reduction) -> None:
+        scales = scales_of(reduction.model)
+        self.unit = float(scales.voltage)
+        self.soma, self.dendrite = (float(scales.rest[name]) for name in ("U_S", "U_D"))
+        self.coefficients = reduction.coefficients
+        # in units of the threshold of linear theory
+        low, high = BOUNDS["V_th"]
+        self.thresholds = low, max(1.0, min(high, (HIGHEST - self.soma) / self.unit))
+
+    @property
+    def start(self) -> Array:
+        """The position of the threshold of linear theory, and a reset of the soma to U = 0."""
+        low, high = self.thresholds
+        reset = (self.soma - LOWEST) / (self.soma + self.unit - LOWEST)
+        return np.array([np.log(1 / low) / np.log(high / low), reset / BOUNDS["reset"][1], 0.0])
+
+    def values(self, x: Array) -> dict[str, Array]:
+        """Return V_th, rho and gamma at positions, shape (candidates, 3)."""
+        low, high = self.thresholds
+        v_th = low * (high / low) ** x[:, 0]
+        # where a spike at the threshold would leave both without a reset
+        dendrite = (self.coefficients["alpha_1"] + self.coefficients["beta_1"]) * v_th
+        soma = self.coefficients["alpha_2"] * v_th + self.coefficients["beta_2"] * dendrite
+        gamma = _between("gamma", x[:, 2]) * (dendrite + (self.dendrite - LOWEST) / self.unit)
+        lowest, highest = ((v - self.soma) / self.unit for v in (LOWEST, HIGHEST))
+        after = np.minimum(lowest + _between("reset", x[:, 1]) * (soma - lowest), highest)
+        # the soma also feels the reset of the dendrite; eq. 7 has rho in units of the threshold
+        drop = np.maximum(soma - after - self.coefficients["beta_2"] * gamma, 0)
+        return {"V_th": v_th, "rho": drop / v_th, "gamma": gamma}
+
+    def at_bound(self, x: Array) -> tuple[str, ...]:
+        """Return a sentence for each value that ended at a bound of its range."""
+        v_th, reset, gamma = x
+        low, high = (f"{(self.soma + self.unit * v) * 1e3:.3g} mV" for v in self.thresholds)
+        ended = "ended near the bound of its range, {}: the best value may lie beyond."
+        lowest = f"{LOWEST * 1e3:g} mV: a better fit to the rates may need resets that no cell has."
+        told = {
+            f"The threshold {ended.format(low)}": v_th,
+            f"The threshold {ended.format(high)}": 1 - v_th,
+            f"The soma is reset from the threshold to {lowest}": reset,
+            "The somatic reset ended near 0, so the spike leaves the soma at the threshold.": 1
+            - reset,
+            f"The dendrite is reset by as much as from the threshold to {lowest}": 1 - gamma,
+        }
+        return tuple(text for text, distance in told.items() if distance <= NEAR)
+
+
+def _between(name: str, position: Array) -> Array:
+    low, high = BOUNDS[name]
+    return low + position * (high - low)
 
 
 def _gain(reduction: Reduction, targets: list[Target]) -> float:

@@ -125,12 +125,15 @@ def linear_part(model: Model, method: str, v_th: float, holding: Any) -> LinearP
 
 def _held(dynamics: Dynamics, v_th: float, holding: Any) -> tuple[np.ndarray, float]:
     if holding is not None:
-        potential = holding
-        if potential >= v_th:
+        if holding >= v_th:
             raise DendrosimError(
-                f"holding = {potential * 1e3:g} mV is not below the threshold {v_th * 1e3:g} mV"
+                f"holding = {holding * 1e3:g} mV is not below the threshold {v_th * 1e3:g} mV"
             )
-        return dynamics.held(potential)
+        if holding < LOWEST:
+            raise DendrosimError(
+                f"holding = {holding * 1e3:g} mV is below {LOWEST * 1e3:g} mV, where no cell rests"
+            )
+        return dynamics.held(holding)
     rest = dynamics.rest()
     soma = rest[dynamics.states.index(dynamics.model.potentials["soma"])]
     if dynamics.stable(rest, {}) and soma < v_th - 0.2 * BELOW_THRESHOLD:

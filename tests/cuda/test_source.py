@@ -29,8 +29,9 @@ pytestmark = pytest.mark.skipif(cuda_toolkit.find_toolkit() is None, reason="no 
 
 def job_of(name: str, **options):
     model = ds.load_model(name)
-    unit = " uA/cm**2" if model.kind == "continuous" else ""
     place = next(iter(model.inputs))
+    physical = model.kind == "continuous" or model.scales is not None
+    unit = " uA/cm**2" if physical else ""
     stimuli = [
         ds.Stimulus(place, "constant", amplitude=f"[0.5, 1, 2]{unit}"),
         ds.Stimulus(place, "ou", sigma=f"0.1{unit}"),
