@@ -70,7 +70,7 @@ def fit(
     from dendrosim.fitting import fit as find
     from dendrosim.fitting.posterior.infer import read_settings
 
-    ranges, first = _ranges(free, "--free"), _ranges(passive, "--passive")
+    given, first = ranges(free, "--free"), ranges(passive, "--passive")
     check_folder(out)
     if candidates is not None:
         read_settings(candidates)  # before the fit, which may take long
@@ -86,9 +86,10 @@ def fit(
         _, others = _prepared(model, unseen, unseen_to, None, settings, "--unseen")
     with goes_on(out):
         result = find(
-            neuron, targets, ranges, protocol=how, unseen=others, unseen_data=judges,
+            neuron, targets, given, protocol=how, unseen=others, unseen_data=judges,
             passive=first or None, cost=list(cost) or "features",
-            features=list(features) or None, seed=_whole(seeds, "--seeds"), out=out, **options,
+            features=list(features) or None, seed=whole_numbers(seeds, "--seeds"), out=out,
+            **options,
         )  # fmt: skip
     if not as_json:
         click.echo(result.text())
@@ -122,7 +123,7 @@ def _prepared(
             raise DendrosimError(f"{option} needs --protocol recorded and --to FILE.abf")
         if any(one.partition("=")[0].strip().rpartition(".")[2] == "sweeps" for one in settings):
             raise DendrosimError(f"{option} and --set sweeps name the sweeps twice; give one")
-        settings = [*settings, f"sweeps={_whole(sweeps, option)}"]
+        settings = [*settings, f"sweeps={whole_numbers(sweeps, option)}"]
     left, protocols = iter(files), []
     (neuron,), _ = prepare([model], None, None, [])  # settings need the protocols they belong to
     for name in names:
@@ -132,19 +133,21 @@ def _prepared(
     return neuron, protocols
 
 
-def _ranges(given: Sequence[str], option: str) -> dict[str, str | None]:
-    ranges: dict[str, str | None] = {}
+def ranges(given: Sequence[str], option: str) -> dict[str, str | None]:
+    """Return names and ranges of NAME or NAME=LOW..HIGH UNIT."""
+    found: dict[str, str | None] = {}
     for one in given:
         name, equals, text = (part.strip() for part in one.partition("="))
         if not name or (equals and not text):
             raise DendrosimError(f"{option} {one!r} is not NAME or NAME=LOW..HIGH UNIT")
-        if name in ranges:
+        if name in found:
             raise DendrosimError(f"{option} {name} is given twice")
-        ranges[name] = text or None
-    return ranges
+        found[name] = text or None
+    return found
 
 
-def _whole(text: str, option: str) -> list[int]:
+def whole_numbers(text: str, option: str) -> list[int]:
+    """Return the numbers of a list such as ``0,1,2``."""
     parts = text.split(",")
     if not all(part.strip().isdigit() for part in parts):
         raise DendrosimError(f"{option} {text!r} should be whole numbers, such as 0,1,2")

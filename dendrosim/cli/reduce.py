@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 @click.option("--holding", help='Somatic potential that U = 0 stands for, such as "-65 mV".')
 @click.option("--fit", multiple=True, help="Protocol to fit the reduction to.")
 @click.option("--unseen", multiple=True, help="Protocol to judge the fitted neuron on.")
-@click.option("--recording", help="ABF file that gives the current of protocol 'recorded'.")
-@click.option("--seed", type=int, help="Seed of the search.")
+@click.option("--recording", metavar="FILE", help="Recorded cell (.abf): with --to adaptive the "
+              "cell to reduce, with --fit recorded the current into MODEL.")  # fmt: skip
+@click.option("--sweeps", help="Fitted sweeps of the recorded cell: 0,2,6.")
+@click.option("--unseen-sweeps", help="Its sweeps that only judge the fit: 1,3,7.")
+@click.option("--passive", multiple=True, metavar="NAME[=LOW..HIGH UNIT]",
+              help="Value of MODEL that the cell's hyperpolarising sweeps tell; by default g_L, "
+              "E_L and area.")  # fmt: skip
+@click.option("--seeds", help="Seeds of separate searches: 0,1,2; the best is kept.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter.")
 @click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp.")
 @click.option("--out", help="Model file (.toml) to write; with --ladder, a folder.")
@@ -34,12 +40,28 @@ if TYPE_CHECKING:
 def reduce_command(
     model: str, dt: str | None, to: str, whole: bool, method: str | None, threshold: str | None,
     holding: str | None, fit: tuple[str, ...], unseen: tuple[str, ...], recording: str | None,
-    seed: int | None, settings: tuple[str, ...], device: str, out: str | None, as_json: bool,
+    sweeps: str | None, unseen_sweeps: str | None, passive: tuple[str, ...], seeds: str | None,
+    settings: tuple[str, ...], device: str, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Reduce MODEL to a simpler neuron; print its coefficients and how it compares."""
+    """Reduce MODEL to a simpler neuron; print its coefficients and how it compares.
+
+    With --to adaptive and a --recording, the cell of the recording is reduced: MODEL gives the two
+    compartments that the search begins with.
+    """
     from dendrosim.reduction.reduction import reduce
 
     (neuron,), _ = prepare([model], None, None, settings)
+    only_cells = {"--sweeps": sweeps, "--unseen-sweeps": unseen_sweeps,
+                  "--passive": " ".join(passive) or None}  # fmt: skip
+    if recording is not None and to == "adaptive" and not (fit or unseen or whole):
+        refused = {"--method": method, "--threshold": threshold, "--holding": holding}
+        _refuse(refused, "for a recorded cell")
+        check_writable(out, (".toml",))
+        found = _of_cell(neuron, recording, dt or "0.5 ms", sweeps, unseen_sweeps, passive, seeds,
+                         device)  # fmt: skip
+        _finish(found, dt or "0.5 ms", out, as_json, _show)
+        return
+    _refuse(only_cells, "without --to adaptive and a --recording to reduce")
     if recording is not None and not fit:
         raise DendrosimError(
             f"--recording {recording} has no effect without --fit recorded, because nothing is "
@@ -49,21 +71,53 @@ def reduce_command(
     if whole:
         ignored = {"--to": None if to == "linear" else to, "--method": method,
                    "--threshold": threshold, "--holding": holding}  # fmt: skip
-        _ladder(neuron, dt, fits, others, seed, device, out, as_json, ignored)
+        _ladder(neuron, dt, fits, others, seeds, device, out, as_json, ignored)
         return
     check_writable(out, (".toml",))
-    given = {"method": method, "threshold": threshold, "holding": holding, "seed": seed}
+    given = {"method": method, "threshold": threshold, "holding": holding, "seed": _seeds(seeds)}
     options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if fits or to != "linear":
         options["device"] = device
     dt = dt or "0.1 ms"
     result = reduce(neuron, dt, to=to, fit=fits or None, unseen=others, **options)
+    _finish(result, dt, out, as_json, _show_cut if to == "spike_cut" else _show)
+
+
+def _finish(result: Any, dt: str, out: str | None, as_json: bool, show: Any) -> None:
+    """Write and print a reduction."""
     if out:
         result.save(out)
-    show = _show_cut if to == "spike_cut" else _show
     show(result, dt, as_json)
     for note in () if as_json else result.notes:
         click.echo(f"\n{note}")
+
+
+def _of_cell(
+    neuron: Model, recording: str, dt: str, sweeps: str | None, unseen: str | None,
+    passive: tuple[str, ...], seeds: str | None, device: str,
+) -> Any:  # fmt: skip
+    """Return the reduction of a recorded cell."""
+    from dendrosim.cli.fit import ranges, whole_numbers
+    from dendrosim.reduction.cell import PASSIVE, reduce_cell
+
+    return reduce_cell(
+        recording, neuron, dt, passive=ranges(passive, "--passive") or PASSIVE, device=device,
+        seed=_seeds(seeds) or 0,
+        sweeps=None if sweeps is None else whole_numbers(sweeps, "--sweeps"),
+        unseen_sweeps=None if unseen is None else whole_numbers(unseen, "--unseen-sweeps"),
+    )  # fmt: skip
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    from dendrosim.cli.fit import whole_numbers
+
+    return None if text is None else whole_numbers(text, "--seeds")
+
+
+def _refuse(given: dict[str, str | None], why: str) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise DendrosimError(f"{name} {value} has no effect {why}")
 
 
 def _show(result: Any, dt: str, as_json: bool) -> None:
@@ -73,11 +127,13 @@ def _show(result: Any, dt: str, as_json: bool) -> None:
 
     scales = {name: describe(value) for name, value in result.scales.items()}
     report = None if result.report is None else result.report.to_dict("records")
+    searches = None if result.searches is None else result.searches.reset_index()
     if as_json:
         print_json({
             "model": result.source, "method": result.method, "dt": dt, "scales": scales,
             "coefficients": dict(result.coefficients), "threshold": describe(result.threshold),
             "held": describe(result.held), "report": report, "notes": list(result.notes),
+            "searches": None if searches is None else searches.to_dict("records"),
         })  # fmt: skip
         return
     click.echo(heading(f"{result.source}, {result.method}, dt {dt}"))
@@ -91,6 +147,10 @@ def _show(result: Any, dt: str, as_json: bool) -> None:
         name = f"{row['protocol']} ({row['role']})"
         click.echo(table((name, "value"), [(k, v) for k, v in row.items() if k not in
                                            ("protocol", "role")]))  # fmt: skip
+    if searches is not None and len(searches) > 1:
+        click.echo("\nseparate searches, of which the best is kept:")
+        rows = [tuple(row) for row in searches.itertuples(index=False)]
+        click.echo(table(tuple(searches.columns), rows))
 
 
 def _show_cut(result: Any, dt: str, as_json: bool) -> None:
@@ -107,20 +167,18 @@ def _show_cut(result: Any, dt: str, as_json: bool) -> None:
 
 
 def _ladder(
-    neuron: Model, dt: str | None, fit: list[Protocol], unseen: list[Protocol], seed: int | None,
+    neuron: Model, dt: str | None, fit: list[Protocol], unseen: list[Protocol], seeds: str | None,
     device: str, out: str | None, as_json: bool, ignored: dict[str, str | None],
 ) -> None:  # fmt: skip
     """Print the ladder, and write its folder."""
     from dendrosim.cli.options import check_folder
     from dendrosim.reduction.ladder import FILES, ladder
 
-    for name, value in ignored.items():
-        if value is not None:
-            raise DendrosimError(f"{name} {value} has no effect with --ladder, which makes all")
+    _refuse(ignored, "with --ladder, which makes all")
     check_folder(out, FILES)
     found = ladder(
         neuron, dt or "0.5 ms", fit=fit or None, unseen=unseen or None, device=device,
-        seed=seed or 0,
+        seed=_seeds(seeds) or 0,
     )  # fmt: skip
     if out:
         found.save(out)

@@ -23,7 +23,7 @@ from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.result import Fit
 from dendrosim.fitting.search import OPTIMISERS
-from dendrosim.fitting.searches import searches
+from dendrosim.fitting.searches import read_seeds, searches
 from dendrosim.fitting.settings import check_folder, settings_of
 from dendrosim.fitting.targets import (
     Target,
@@ -151,7 +151,7 @@ def fit(
     checks.one_of(optimiser, OPTIMISERS, "unknown optimiser")
     population = checks.whole(population, "population", least=4, most=MOST_CANDIDATES)
     generations = checks.whole(generations, "generations", least=1, most=MOST_GENERATIONS)
-    seeds, jobs = _seeds(seed), checks.whole(jobs, "jobs", least=1, most=MAX_JOBS)
+    seeds, jobs = read_seeds(seed), checks.whole(jobs, "jobs", least=1, most=MAX_JOBS)
     refine = checks.flag(refine, "refine")
     runs = Runs(device, method, None if dt is None else time_step(dt, "dt"), dtype, threads)
     electrode = read_electrode(series_resistance, junction)
@@ -203,15 +203,6 @@ def _stage(
     refuse_shared_sweeps(targets, judged)
     refuse_repeated(targets, judged)
     return passive_stage(model, targets, judged, passive, keys, runs)
-
-
-def _seeds(seed: Any) -> list[int]:
-    seeds = [checks.whole(one, "seed") for one in (seed if checks.is_row(seed) else [seed])]
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise DendrosimError(
-            f"seed = {checks.short(seed)} should have at least one seed, and none twice"
-        )
-    return seeds
 
 
 def _protocols(given: Any, what: str) -> list[Protocol]:

@@ -22,6 +22,7 @@ from dendrosim.fitting.problem import Problem, values_at, with_values
 from dendrosim.fitting.responses import Runs
 from dendrosim.fitting.search import History, search
 from dendrosim.fitting.targets import Target, recorded_stimulus
+from dendrosim.model.dynamics import Dynamics
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import UNITS, describe, with_dim
 from dendrosim.simulation.value_names import full_name
@@ -120,7 +121,10 @@ def passive_stage(
 
 
 def _at_rest(stage: Stage) -> Stage:
-    """Let the potentials of the model begin at the resting potential of the recorded cell."""
+    """Let the model begin at rest, at the resting potential of the recorded cell.
+
+    Gates that begin elsewhere may fire the model before the step, which no cell at rest does.
+    """
     target = next((t for t in stage.targets if t.clamp is not None), None)
     if target is None:
         return stage
@@ -133,7 +137,19 @@ def _at_rest(stage: Stage) -> Stage:
     states = [v for v in model.potentials.values() if model.dims[v] is volt.dim]
     if rest is None or model.kind == "discrete":
         return stage
-    return _changed(stage, {f"initial.{name}": with_dim(rest, volt.dim) for name in states})
+    initial = _gates(model, rest) | {name: with_dim(rest, volt.dim) for name in states}
+    return _changed(stage, {f"initial.{name}": value for name, value in initial.items()})
+
+
+def _gates(model: Model, rest: float) -> dict[str, Any]:
+    """Return the steady state of a model whose soma is held at a potential; empty without one."""
+    try:
+        dynamics = Dynamics(model)
+        state, _ = dynamics.held(rest)
+    except DendrosimError:  # a grid among its values, or no steady state
+        return {}
+    pairs = zip(dynamics.states, state, strict=True)
+    return {name: with_dim(float(value), model.dims[name]) for name, value in pairs}
 
 
 def _with_area(stage: Stage, names: Sequence[str]) -> Stage:

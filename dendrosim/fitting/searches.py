@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from dendrosim import checks
+from dendrosim.errors import DendrosimError
 from dendrosim.fitting.problem import Problem
 from dendrosim.fitting.search import History, search
 from dendrosim.progress import progress_bar
 from dendrosim.sweeps.engines import in_processes
 
 Tell = Callable[[int], None]
+
+
+def read_seeds(seed: Any) -> list[int]:
+    """Return the seeds of searches, given as one number or a list.
+
+    Raises
+    ------
+    DendrosimError
+        If there is none, or one twice.
+    """
+    seeds = [checks.whole(one, "seed") for one in (seed if checks.is_row(seed) else [seed])]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise DendrosimError(
+            f"seed = {checks.short(seed)} should have at least one seed, and none twice"
+        )
+    return seeds
 
 
 def searches(

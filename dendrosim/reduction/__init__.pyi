@@ -1,7 +1,8 @@
-from .dynamics import Dynamics as Dynamics
+from .cell import reduce_cell as reduce_cell
 from .fit import fit_reduction as fit_reduction
 from .ladder import Ladder as Ladder
 from .ladder import ladder as ladder
+from .linear import Dynamics as Dynamics
 from .reduced import Reduction as Reduction
 from .reduction import reduce as reduce
 from .spike_cut import SpikeCut as SpikeCut

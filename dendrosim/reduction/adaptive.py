@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dendrosim.comparison.protocol_measures import mean_where_defined
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting.search import History, search
 from dendrosim.model.model import Model
@@ -29,9 +30,7 @@ from dendrosim.reduction.timing import (
     inside,
     mean_gamma,
     timing_costs,
-    timing_of,
 )
-from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.run import simulate
 
 Array = NDArray[np.float64]
@@ -43,6 +42,7 @@ STARTS, SHORT, FEW, WIDE = 5, 40, 32, 0.12
 LONG, NARROW = 2, 0.06
 #: Precisions of the coincidence factor in the report (s).
 PRECISIONS = (2e-3, 4e-3)
+STRICT = f"coincidence, {PRECISIONS[1] * 1e3:g} ms"
 #: A value so near a bound, as a part of its range, is reported.
 NEAR = 0.01
 
@@ -105,25 +105,25 @@ def ranges(coefficients: dict[str, float], dt: float) -> tuple[Searched, ...]:
 
 
 def fit_adaptive(
-    linear: Reduction, model: Model, fit: Sequence[Protocol], unseen: Sequence[Protocol], *,
-    device: str, dt: Any, generations: int, population: int, seed: int, progress: bool | None,
+    linear: Reduction, name: str, targets: Sequence[Timing], unseen: Sequence[Timing], *,
+    device: str, generations: int, population: int, seeds: Sequence[int], progress: bool | None,
 ) -> Reduction:  # fmt: skip
-    """Fit the adaptive neuron to the spikes of a biophysical neuron.
+    """Fit the adaptive neuron to the spikes of a biophysical neuron or of a recorded cell.
 
     Parameters
     ----------
     linear
         Its linear reduction, whose coefficients the search begins around.
-    model
-        The biophysical neuron.
-    fit, unseen
-        Protocols for the fit, and for the evaluation afterwards.
-    device, dt
-        Device, and time step of the biophysical neuron; by default its own.
+    name
+        Name of the neuron, for messages.
+    targets, unseen
+        Its spikes under the protocols of the fit, and under those of the evaluation afterwards.
+    device
+        As in `simulate`.
     generations, population
         Generations and candidates of the long searches.
-    seed
-        Seed of the search.
+    seeds
+        Seeds of separate searches, of which the best is kept.
     progress
         Whether to show a bar.
 
@@ -136,25 +136,54 @@ def fit_adaptive(
     DendrosimError
         If the neuron does not fire under the protocols of the fit, or if there is none.
     """
-    if not fit:
+    if not targets:
         raise DendrosimError("fit needs at least one protocol")
-    targets = [timing_of(model, one, device, dt) for one in fit]
-    check_targets(targets, model.name)
-    others = [timing_of(model, one, device, dt) for one in unseen]
+    check_targets(targets, name)
     base = _started(linear)
     space = ranges(dict(linear.coefficients), float(dt_of(linear.model)))
-    with progress_bar(progress, f"fitting the adaptive neuron to {model.name}") as tell:
-        search_ = _Search(base, targets, space, device, tell, generations)
-        x = search_.run(population, seed)
-    values = {name: float(v[0]) for name, v in search_.values(x[None]).items()}
-    fitted = base.with_(parameters={name: repr(v) for name, v in values.items()})
+    with progress_bar(progress, f"fitting the adaptive neuron to {name}") as tell:
+        search_ = _Search(base, targets, space, device, tell, generations, len(seeds))
+        ends = [search_.run(population, seed) for seed in seeds]
+    models = [_with(base, search_.values(x[None])) for x, _ in ends]
+    best = int(np.argmin([cost for _, cost in ends]))
+    fitted, x = models[best], ends[best][0]
     report = pd.DataFrame([
-        row for role, listed in (("fit", targets), ("unseen", others)) for target in listed
-        for row in [_row(fitted, model, target, role, device, dt)]
+        _row(fitted, target, role, device)
+        for role, listed in (("fit", targets), ("unseen", unseen)) for target in listed
     ])  # fmt: skip
+    searches = pd.DataFrame([
+        {"seed": seed, "cost": cost} | _timed(model, targets, unseen, device)
+        for seed, model, (_, cost) in zip(seeds, models, ends, strict=True)
+    ]).set_index("seed")  # fmt: skip
+    notes = [*_diverging(report), *_at_bound(space, x)]
     return replace(
-        linear, model=fitted, method="adaptive", report=report, notes=tuple(_at_bound(space, x))
-    )
+        linear, model=fitted, method="adaptive", report=report, searches=searches,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _with(base: Model, values: dict[str, Array]) -> Model:
+    return base.with_(parameters={name: repr(float(v[0])) for name, v in values.items()})
+
+
+def _timed(
+    model: Model, fit: Sequence[Timing], unseen: Sequence[Timing], device: str
+) -> dict[str, float]:
+    """Return the coincidence factor of a model within 4 ms, under both groups of protocols."""
+    return {
+        f"coincidence, {role}": mean_where_defined(
+            [_row(model, target, role, device).get(STRICT, np.nan) for target in listed]
+        )
+        for role, listed in (("fit", fit), ("unseen", unseen)) if listed
+    }  # fmt: skip
+
+
+def _diverging(report: pd.DataFrame) -> list[str]:
+    lost = report[report["rate, fitted (Hz)"].isna()]
+    return [
+        f"The fitted neuron diverges under {row['protocol']} ({row['role']})."
+        for _, row in lost.iterrows()
+    ]
 
 
 def _started(linear: Reduction) -> Model:
@@ -174,13 +203,13 @@ class _Search:
 
     def __init__(
         self, model: Model, targets: Sequence[Timing], space: Sequence[Searched], device: str,
-        tell: Callable[[float], None] | None, generations: int,
+        tell: Callable[[float], None] | None, generations: int, searches: int,
     ) -> None:  # fmt: skip
         self.model, self.targets, self.space, self.device = model, targets, space, device
         self.tell, self.done = tell, 0
         self.generations = generations
         # in units of one generation of a short search
-        self.whole = POINTS // AT_ONCE + STARTS * SHORT + LONG * generations
+        self.whole = searches * (POINTS // AT_ONCE + STARTS * SHORT + LONG * generations)
 
     def values(self, x: Array) -> dict[str, Array]:
         """Return the values of parameters at positions, shape (candidates, parameters)."""
@@ -195,8 +224,8 @@ class _Search:
             self.tell(min(1.0, self.done / self.whole))
         return found
 
-    def run(self, population: int, seed: int) -> Array:
-        """Return the best position."""
+    def run(self, population: int, seed: int) -> tuple[Array, float]:
+        """Return the best position and its cost."""
         from scipy.stats import qmc
 
         x = qmc.Sobol(len(self.space), rng=np.random.default_rng(seed)).random(POINTS)
@@ -205,7 +234,7 @@ class _Search:
         ends = [self._from(x[k], FEW, SHORT, int(k), WIDE) for k in best]
         ends.sort(key=lambda end: end[1])
         last = [self._from(x, population, self.generations, seed, NARROW) for x, _ in ends[:LONG]]
-        return min([*ends, *last], key=lambda end: end[1])[0]
+        return min([*ends, *last], key=lambda end: end[1])
 
     def _from(
         self, start: Array, population: int, generations: int, seed: int, sigma: float
@@ -216,14 +245,19 @@ class _Search:
         return history.best
 
 
-def _row(
-    fitted: Model, model: Model, target: Timing, role: str, device: str, dt: Any
-) -> dict[str, Any]:
-    run = simulate(fitted, target.protocol, record=[], device=device, progress=False)
+def _row(fitted: Model, target: Timing, role: str, device: str) -> dict[str, Any]:
+    run = simulate(
+        fitted, target.protocol, record=[], device=device, diverged="nan", progress=False
+    )
+    if run.diverged:  # under protocols of another kind than those of the fit
+        return {"protocol": target.protocol.name, "role": role,
+                "rate (Hz)": float(target.rates.mean()), "rate, fitted (Hz)": np.nan}  # fmt: skip
     own = inside(run.trains, target.protocol)
+    rates = np.array([len(train) for train in own]) / target.length
     row: dict[str, Any] = {
         "protocol": target.protocol.name, "role": role, "rate (Hz)": float(target.rates.mean()),
-        "rate, fitted (Hz)": float(np.mean([len(train) for train in own]) / target.length),
+        "rate, fitted (Hz)": float(rates.mean()),
+        "rate error (Hz)": float(np.sqrt(np.mean((rates - target.rates) ** 2))),
     }  # fmt: skip
     for precision in PRECISIONS:
         pairs = zip(target.trains, own, strict=True)

@@ -20,6 +20,7 @@ from dendrosim.files import make_folder, path_text, replacing
 from dendrosim.fitting.costs import potential_error
 from dendrosim.fitting.features import Response
 from dendrosim.fitting.responses import Runs, respond
+from dendrosim.fitting.searches import read_seeds
 from dendrosim.measures import bursts, isi
 from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
@@ -118,7 +119,7 @@ class Ladder(Pickled):
 def ladder(
     model: Model | str | os.PathLike, dt: Any = "0.5 ms", *, fit: Any = None, unseen: Any = None,
     others: Any = OTHERS, reductions: Mapping[str, Any] | None = None, timed: bool = True,
-    device: str = "cpp", seed: int = 0, progress: bool | None = None,
+    device: str = "cpp", seed: int | Sequence[int] = 0, progress: bool | None = None,
 ) -> Ladder:  # fmt: skip
     """Reduce a neuron in three ways and compare all of them.
 
@@ -143,7 +144,8 @@ def ladder(
     device, progress
         As in `simulate`.
     seed
-        Seed of the search.
+        Seed of the searches; of several, the adaptive neuron is searched with each, and the best is
+        kept.
 
     Returns
     -------
@@ -165,7 +167,9 @@ def ladder(
     if unseen is None:
         unseen = [fits[0].with_(seed=1)] if fit is None else ()
     groups = {"fit": fits, "unseen": _listed(unseen, "unseen"), "other": _listed(others, "others")}
-    models, numbers, notes = _rungs(model, step, fits, reductions, device, seed, progress)
+    models, numbers, notes = _rungs(
+        model, step, fits, reductions, device, read_seeds(seed), progress
+    )
     rungs = pd.DataFrame(
         [_size(one, n, device, timed) for one, n in zip(models.values(), numbers, strict=True)],
         index=pd.Index(models, name="rung"),
@@ -189,7 +193,7 @@ def ladder(
 
 def _rungs(
     model: Model, step: Quantity, fits: Sequence[Protocol], given: Mapping[str, Any] | None,
-    device: str, seed: int, progress: bool | None,
+    device: str, seeds: list[int], progress: bool | None,
 ) -> tuple[dict[str, Model], list[int], list[str]]:  # fmt: skip
     """Return the models, how many numbers of each were measured or searched, and notes."""
     known = {name: as_model(one) for name, one in (given or {}).items()}
@@ -212,7 +216,10 @@ def _rungs(
             models[to] = known.pop(to)
             numbers.append(len(models[to].parameters))
             continue
-        found = reduce(model, step, to=to, fit=fits, device=device, seed=seed, progress=progress)
+        found = reduce(
+            model, step, to=to, fit=fits, device=device, progress=progress,
+            seed=seeds if to == "adaptive" else seeds[:1],
+        )  # fmt: skip
         assert isinstance(found, Reduction)  # a spike cut is made above
         models[to] = found.model
         numbers.append(len(found.coefficients) - (to == "adaptive"))  # rho is 0 there

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.linalg import expm
 
 from dendrosim.errors import DendrosimError
+from dendrosim.model.dynamics import Dynamics as Dynamics
 from dendrosim.model.expressions import Expression
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import UNITS
-from dendrosim.reduction.dynamics import Dynamics
 
 VOLT = UNITS["volt"].dim
 PLACES = ("dendrite", "soma")

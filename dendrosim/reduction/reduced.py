@@ -41,6 +41,9 @@ class Reduction(Pickled):
     report
         After a fit: a DataFrame with one row per protocol, its role (``fit`` or ``unseen``) and
         errors.
+    searches
+        After a fit of the adaptive neuron: a DataFrame with one row per seed, its cost and the
+        coincidence factor within 4 ms.  Searches that end far apart have not found the best values.
     notes
         Remarks on a fit, one sentence each, such as a value at a bound of its search range.
     """
@@ -52,6 +55,7 @@ class Reduction(Pickled):
     source: str
     report: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    searches: pd.DataFrame | None = None
 
     @property
     def coefficients(self) -> Mapping[str, float]:

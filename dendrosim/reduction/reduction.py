@@ -27,6 +27,7 @@ from brian2 import Quantity
 from dendrosim import checks
 from dendrosim.devices import execute
 from dendrosim.errors import DendrosimError
+from dendrosim.fitting.searches import read_seeds
 from dendrosim.model.expressions import parse_number
 from dendrosim.model.model import Model
 from dendrosim.model.parts import Scales, time_step
@@ -46,6 +47,7 @@ from dendrosim.reduction.linear import (
 )
 from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.spike_cut import SpikeCut, spike_cut
+from dendrosim.reduction.timing import timing_of
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
 
@@ -70,7 +72,7 @@ def reduce(
     fit_dt: Any = None,
     generations: int | None = None,
     population: int | None = None,
-    seed: int | None = None,
+    seed: int | Sequence[int] | None = None,
     progress: bool | None = None,
 ) -> Reduction | SpikeCut:
     """Reduce a biophysical two-compartment neuron.
@@ -104,7 +106,8 @@ def reduce(
         Device and time step for the biophysical neuron in the fit; by default its own step.
     generations, population, seed, progress
         Settings of the search: by default 30 generations of 48 candidates for ``"linear"``, 100 of
-        64 for ``"adaptive"``, and seed 0.
+        64 for ``"adaptive"``, and seed 0.  ``"adaptive"`` takes several seeds and keeps the best
+        search.
 
     Returns
     -------
@@ -127,7 +130,8 @@ def reduce(
         )  # fmt: skip
     method = "exact" if method is None else method
     checks.one_of(method, METHODS, "unknown method")
-    sizes = _search_sizes(to, fit is not None, generations, population, seed)
+    sizes = search_sizes(to, fit is not None, generations, population)
+    seeds = _seeds(seed, to, fit is not None)
     fits = None if fit is None else _protocols(fit, "fit")
     others = _protocols(unseen, "unseen")
     if others and fits is None and to == "linear":
@@ -151,10 +155,18 @@ def reduce(
     if fits is None:
         fits = [noise_around_rheobase(model, device)]
         others = others or [fits[0].with_(seed=1)]
-    fitted = fit_adaptive if to == "adaptive" else fit_reduction
-    return fitted(
-        reduction, model, fits, others, device=device, dt=fit_dt, progress=progress, **sizes
-    )
+    if to == "adaptive":
+        targets, unseen_targets = (
+            [timing_of(model, one, device, fit_dt) for one in listed] for listed in (fits, others)
+        )
+        return fit_adaptive(
+            reduction, model.name, targets, unseen_targets, device=device, progress=progress,
+            seeds=seeds, **sizes,
+        )  # fmt: skip
+    return fit_reduction(
+        reduction, model, fits, others, device=device, dt=fit_dt, progress=progress,
+        seed=seeds[0], **sizes,
+    )  # fmt: skip
 
 
 def _cut(model: Model, dt: Any, fit: Any, device: str, **without: Any) -> SpikeCut:
@@ -169,22 +181,38 @@ def _cut(model: Model, dt: Any, fit: Any, device: str, **without: Any) -> SpikeC
     return replace(cut, model=cut.model.with_(dt=time_step(dt)))
 
 
-def _search_sizes(
-    to: str, fitted: bool, generations: int | None, population: int | None, seed: int | None
+def search_sizes(
+    to: str, fitted: bool, generations: int | None, population: int | None
 ) -> dict[str, int]:
-    """Return generations, candidates and seed of the search; refuse them without a search."""
-    given = {"generations": generations, "population": population, "seed": seed}
-    usual = dict(zip(given, (*SIZES[to], 0), strict=True))
-    least = {"generations": 1, "population": 4, "seed": 0}
-    for name, value in given.items():
-        if value is not None and not fitted and to == "linear":
-            raise DendrosimError(
-                f"reduce: {name} = {checks.short(value)} has no effect without fit, because "
-                "nothing is searched"
-            )
+    """Return generations and candidates of the search; refuse them without a search."""
+    given = {"generations": (generations, 1), "population": (population, 4)}
+    usual = dict(zip(given, SIZES[to], strict=True))
+    for name, (value, least) in given.items():
         if value is not None:
-            usual[name] = checks.whole(value, f"reduce: {name}", least=least[name])
+            _refuse_without_search(name, value, to, fitted)
+            usual[name] = checks.whole(value, f"reduce: {name}", least=least)
     return usual
+
+
+def _seeds(given: Any, to: str, fitted: bool) -> list[int]:
+    """Return the seeds of the searches; refuse them without a search."""
+    if given is None:
+        return [0]
+    _refuse_without_search("seed", given, to, fitted)
+    seeds = read_seeds(given)
+    if to == "linear" and len(seeds) > 1:
+        raise DendrosimError(
+            f"reduce: seed = {checks.short(given)}: the linear neuron is searched once; give one"
+        )
+    return seeds
+
+
+def _refuse_without_search(name: str, value: Any, to: str, fitted: bool) -> None:
+    if not fitted and to == "linear":
+        raise DendrosimError(
+            f"reduce: {name} = {checks.short(value)} has no effect without fit, because nothing is "
+            "searched"
+        )
 
 
 def _potential(value: Any, name: str) -> float | None:

@@ -28,6 +28,8 @@ COVERED = 0.5
 LEAST = -0.2
 #: Weight of an error of the spike count by a factor of e, and the largest error that counts.
 COUNT, MOST = 0.5, 3.0
+#: Cost of a train that is hopeless, or of a neuron that diverges: it may fire well before.
+WORST = 1 - LEAST + COUNT * MOST
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ def timing_cost(train: Array, reference: Array, length: float) -> float:
     """
     apart = abs(np.log((len(train) + 1) / (len(reference) + 1)))
     if apart >= MOST:  # it is hopeless, and its coincidences take long to count
-        return 1 - LEAST + COUNT * MOST
+        return WORST
     chance = 2 * max(len(reference), 1) / length
     factors = [
         coincidence_factor(reference, train, width, length)
@@ -141,15 +143,16 @@ def timing_costs(
         As in `simulate`.
     """
     points = len(next(iter(values.values())))
-    own = {f"parameters.{name}": Quantity(value) for name, value in values.items()}
+    given = {f"parameters.{name}": Quantity(value) for name, value in values.items()}
     costs: list[Array] = []
     for target in targets:
-        packed = pack(model, target.protocol, own, points=points)
+        packed = pack(model, target.protocol, given, points=points)
         run = run_pack(packed, device=device, threads=1, method=None, dt=None, dtype="float64",
                        record=[], record_dt=None)  # fmt: skip
-        trains = inside(run.trains, target.protocol)
+        trains, lost = inside(run.trains, target.protocol), set(run.diverged)
         for k, reference in enumerate(target.trains):
-            found = [timing_cost(trains[packed.neurons_of(p)[k]], reference, target.length)
-                     for p in range(points)]  # fmt: skip
+            own = [int(packed.neurons_of(p)[k]) for p in range(points)]
+            found = [WORST if n in lost else timing_cost(trains[n], reference, target.length)
+                     for n in own]  # fmt: skip
             costs.append(np.array(found))
     return np.mean(costs, axis=0)

@@ -22,8 +22,8 @@ import dendrosim as ds
 import dendrosim.integrators
 from dendrosim.integrators.slopes import EquationTrees, symbol
 from dendrosim.integrators.slopes import partial as derivative
+from dendrosim.model.dynamics import Dynamics
 from dendrosim.model.expressions import parse_expression
-from dendrosim.reduction.dynamics import Dynamics
 
 EXPONENTIAL = ("rush_larsen", "rush_larsen2")
 RATES = ("a_1", "a_2", "b_1", "b_2")

@@ -16,8 +16,8 @@ from dendrosim.devices.compiler import compiler
 from dendrosim.learn.kernels.support import SUPPORT, library
 from dendrosim.learn.step.functions import exprel as torch_exprel
 from dendrosim.model import exprel
+from dendrosim.model.dual import DUAL_FUNCTIONS, Dual
 from dendrosim.model.syntax import FUNCTIONS
-from dendrosim.reduction.dual import DUAL_FUNCTIONS, Dual
 
 SIZES = np.concatenate(
     [np.logspace(-300, -20, 60), np.logspace(-20, -3, 60), np.logspace(-3, np.log10(700), 400),

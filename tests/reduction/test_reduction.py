@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dendrosim as ds
+from dendrosim.model.dual import DUAL_FUNCTIONS, Dual, parts
+from dendrosim.model.dynamics import Dynamics
 from dendrosim.model.expressions import parse_expression
 from dendrosim.model.quantities import unit_text
 from dendrosim.model.syntax import FUNCTIONS
 from dendrosim.reduction import fit
-from dendrosim.reduction.dual import DUAL_FUNCTIONS, Dual, parts
-from dendrosim.reduction.dynamics import Dynamics
 from dendrosim.reduction.reduction import reduce
 from dendrosim.reduction.targets import walk
 

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.optimize import root
 
 from dendrosim.errors import DendrosimError
+from dendrosim.model.dual import DUAL_FUNCTIONS, Dual, parts
 from dendrosim.model.model import Model
 from dendrosim.model.quantities import UNITS
-from dendrosim.reduction.dual import DUAL_FUNCTIONS, Dual, parts
 
 Array = np.ndarray
 
