@@ -102,8 +102,10 @@ def _question(name: str) -> str:
     script = ROOT / "benchmarks" / f"{name}.py"
     if not script.is_file():
         return ""
-    told = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-    return f"{told.splitlines()[0]} `python benchmarks/{name}.py --full`"
+    text = script.read_text(encoding="utf-8")
+    told = ast.get_docstring(ast.parse(text)) or ""
+    options = " --full" if '"--full"' in text else ""
+    return f"{told.splitlines()[0]} `python benchmarks/{name}.py{options}`"
 
 
 def _machine(told: Mapping[str, Any]) -> str:
