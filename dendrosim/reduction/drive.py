@@ -18,22 +18,25 @@ AMPLITUDES = np.round(np.logspace(-1.5, 1.5, 31), 6)
 MEANS, SIGMA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), 1.5
 
 
-def noise_around_rheobase(model: Model, device: str = "cpp") -> Protocol:
+def noise_around_rheobase(model: Model, device: str = "cpp", place: str | None = None) -> Protocol:
     """Return Ornstein-Uhlenbeck noise at several means around the rheobase of a model.
 
     Parameters
     ----------
     model
-        A model with an input in A/m^2, into the dendrite if it has one.
+        A model with an input in A/m^2.
     device
         As in `simulate`.
+    place
+        Where the noise goes in; by default the dendrite, if there is one.
 
     Raises
     ------
     DendrosimError
         If its inputs have another unit, or if no constant current makes it fire.
     """
-    place = "dendrite" if "dendrite" in model.inputs else next(iter(model.inputs))
+    if place is None:
+        place = "dendrite" if "dendrite" in model.inputs else next(iter(model.inputs))
     if model.dims[model.inputs[place]] is not DENSITY:
         raise DendrosimError(
             f"{model.name}: the input into {place} is no current density, so the noise that "
@@ -58,4 +61,4 @@ def noise_around_rheobase(model: Model, device: str = "cpp") -> Protocol:
         place, "ou", mean=f"[{means}] uA/cm**2", sigma=f"{found * SIGMA:.6g} uA/cm**2",
         tau="10 ms", sample="0.1 ms", seed=0, independent=True,
     )  # fmt: skip
-    return Protocol("6 second", [noise], name="noise_around_rheobase")
+    return Protocol("6 second", [noise], name=f"noise_into_{place}")

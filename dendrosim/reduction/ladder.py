@@ -19,7 +19,6 @@ from dendrosim.figures.style import save_figure
 from dendrosim.files import make_folder, path_text, replacing
 from dendrosim.fitting.costs import potential_error
 from dendrosim.fitting.features import Response
-from dendrosim.fitting.responses import Runs, respond
 from dendrosim.fitting.searches import read_seeds
 from dendrosim.measures import bursts, isi
 from dendrosim.model.model import Model
@@ -32,9 +31,10 @@ from dendrosim.reduction.reduction import reduce
 from dendrosim.reduction.saved import save_model
 from dendrosim.reduction.spike_cut import spike_cut
 from dendrosim.reduction.timing import mean_gamma
+from dendrosim.simulation import neuron_axis
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
-from dendrosim.simulation.run import simulate
+from dendrosim.simulation.run import simulate, trace_step
 from dendrosim.tables import aligned
 
 if TYPE_CHECKING:
@@ -241,10 +241,18 @@ def _listed(given: Any, name: str) -> list[Protocol]:
 def _responses(
     model: Model, protocol: Protocol, device: str, dt: Quantity | None = None
 ) -> list[Response]:
-    (found,) = respond(model, protocol, {}, 1, Runs(device=device, dt=dt))
-    if found is None:
+    soma, step = model.potentials["soma"], model.dt if dt is None else dt
+    assert step is not None  # reductions and their sources have a step
+    run = simulate(model, protocol, record=[soma], record_dt=trace_step(step), dt=dt, device=device,
+                   diverged="nan", progress=False)  # fmt: skip
+    if run.diverged:
         raise DendrosimError(f"{model.name} diverges under {protocol.name}")
-    return found
+    start, stop = protocol.window
+    onsets, v = neuron_axis.onsets(protocol, run.n), run.voltage("soma")
+    return [
+        Response(train, run.times, v[:, k], start, stop, float(onsets[k]))
+        for k, train in enumerate(run.trains)
+    ]
 
 
 def _size(model: Model, numbers: int, device: str, timed: bool) -> dict[str, float]:

@@ -98,7 +98,8 @@ def reduce(
         rest, or 5 mV below threshold if rest is not stable.
     fit
         Protocols to fit.  The linear neuron adjusts threshold, resets and gain to them, by default
-        to none; the others need protocols, by default noise around the rheobase.
+        to none; the others need protocols, by default noise around the rheobase: for
+        ``"adaptive"`` into the soma and into the dendrite.
     unseen
         Further protocols to evaluate the fitted neuron; by default, for ``"adaptive"`` without
         `fit`, other noise.
@@ -153,8 +154,9 @@ def reduce(
     if fits is None and to == "linear":
         return reduction
     if fits is None:
-        fits = [noise_around_rheobase(model, device)]
-        others = others or [fits[0].with_(seed=1)]
+        # a neuron that saw current into one compartment alone does not tell the other
+        fits = [noise_around_rheobase(model, device, place) for place in PLACES]
+        others = others or [one.with_(seed=1) for one in fits]
     if to == "adaptive":
         targets, unseen_targets = (
             [timing_of(model, one, device, fit_dt) for one in listed] for listed in (fits, others)

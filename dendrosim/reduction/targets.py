@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from brian2 import Quantity
 
 from dendrosim.errors import DendrosimError
 from dendrosim.measures import coincidence_factor
@@ -19,6 +20,7 @@ from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import load_protocol
 from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
+from dendrosim.sweeps.packing import pack, run_pack
 from dendrosim.time_grid import in_window, multiple_of
 
 Array = np.ndarray
@@ -58,20 +60,16 @@ class Target:
 def rate_error(model: Model, target: Target, candidates: Mapping[str, Array], device: str) -> Array:
     """Return the relative error of the firing rates, one per candidate."""
     number = len(next(iter(candidates.values())))
-    neurons = target.recording.n
-    # in the run, candidates vary fastest and the grid of the protocol slowest
-    values = {name: np.tile(v, neurons) for name, v in candidates.items()}
-    run = simulate(
-        model.with_(parameters=values), target.protocol, n=number, grids="zip", record=[],
-        device=device,
-        progress=False,
-    )  # fmt: skip
+    values = {f"parameters.{name}": Quantity(v) for name, v in candidates.items()}
+    packed = pack(model, target.protocol, values, points=number)
+    run = run_pack(packed, device=device, threads=1, method=None, dt=None, dtype="float64",
+                   record=[], record_dt=None)  # fmt: skip
     start, stop = target.window
     inside = run.spike_i[in_window(run.spike_t, start, stop)]
-    counts = np.bincount(inside, minlength=run.n).reshape(neurons, number)
-    errors = counts / (stop - start) - target.rates[:, None]
+    counts = packed.by_point(np.bincount(inside, minlength=run.n))
+    errors = counts / (stop - start) - target.rates
     scale = max(float(np.sqrt(np.mean(target.rates**2))), 1.0)
-    return np.sqrt(np.mean(errors**2, axis=0)) / scale
+    return np.sqrt(np.mean(errors**2, axis=1)) / scale
 
 
 def target_of(reduction: Reduction, model: Model, given: str | Protocol, options: dict) -> Target:

@@ -126,7 +126,8 @@ def _call(found: Inputs, stimulus: Stimulus, name: str, sampled: Sampled) -> str
     if sampled.of_neurons:
         return f"{name}_samples(t, i)"
     column = f"{name}_column"
-    found.declare(column, np.asarray(stimulus.columns), DIMENSIONLESS, "sweeps")
+    columns = np.asarray(stimulus.columns_of(found.neurons))
+    found.declare(column, columns, DIMENSIONLESS, "sweeps")
     return f"{name}_samples(t, int({column}))"
 
 

@@ -24,6 +24,10 @@ from dendrosim.time_grid import sample_at, samples_over
 MAX_SAMPLES = 200_000_000
 
 
+#: The given seed of noise, its stream, and the number of the noise; None for common noise.
+Seed = tuple[int, int, int | None]
+
+
 @dataclass(frozen=True, init=False, eq=False)
 class Stimulus(Pickled):
     """A current into one or more places of a model.
@@ -37,7 +41,8 @@ class Stimulus(Pickled):
     values
         Values of the shape, as quantities or text with units, and ``start`` and ``stop`` (whole
         protocol by default).  A grid has one value per neuron.  For ``ou``: ``seed`` (a list is a
-        grid) and ``independent`` (separate noise for each neuron).  For ``recorded``: ``file``,
+        grid) and ``independent`` (separate noise for each neuron; a list gives each neuron the
+        number of its noise, and equal numbers share it).  For ``recorded``: ``file``,
         ``sweeps``, the name or number of the ``channel`` of the potential and of the
         ``command_channel``, and the definition of a spike: ``spike_slope``, ``spike_peak``,
         ``spike_height``.
@@ -187,7 +192,7 @@ class Stimulus(Pickled):
                 f"than {MAX_SAMPLES:,} values; take a longer sample"
             )
         steps = samples_over(duration, dt)
-        noise = np.stack([np.random.default_rng(s).standard_normal(steps) for s in seeds], axis=1)
+        noise = np.stack([_generator(s).standard_normal(steps) for s in seeds], axis=1)
         # Exact update of a stationary process: x' = a x + sqrt(1 - a^2) xi (Gillespie 1996)
         from scipy.signal import lfilter
 
@@ -195,23 +200,41 @@ class Stimulus(Pickled):
         noise[1:] *= np.sqrt(1 - decay**2)
         path = lfilter([1.0], [1.0, -decay], noise, axis=0)
         own = self.options["independent"] or columns > 1
+        if isinstance(own, list) and columns < neurons:
+            return Sampled(path, dt, of_neurons=False)
         return Sampled(spread(path, neurons) if own else path[:, 0], dt)
 
-    def _seeds(self, neurons: int, stream: int) -> list[np.random.SeedSequence]:
+    def columns_of(self, neurons: int) -> list[int]:
+        """Return for each neuron its column in `samples`, if these are not one per neuron."""
+        if self.shape == "recorded":
+            return self.columns
+        place = {seed: k for k, seed in enumerate(self._seeds(neurons, 0))}
+        return [place[seed] for seed in self._numbered(neurons, 0)]
+
+    def _seeds(self, neurons: int, stream: int) -> list[Seed]:
         """Return the seeds of the noise: one in all, one per point, or one per neuron.
 
         The seed of a neuron depends on its given seed and its number, not on the other neurons.
         """
-        given = self.options["seed"]
+        given, independent = self.options["seed"], self.options["independent"]
         points = given if isinstance(given, list) else [given]
-        if not self.options["independent"]:
-            return [np.random.SeedSequence([seed, stream]) for seed in points]
+        if not independent:
+            return [(seed, stream, None) for seed in points]
+        if isinstance(independent, list):
+            return list(dict.fromkeys(self._numbered(neurons, stream)))
         repeats = neurons // len(points)
-        return [
-            np.random.SeedSequence([seed, stream], spawn_key=(k,))
-            for seed in points
-            for k in range(repeats)
-        ]
+        return [(seed, stream, k) for seed in points for k in range(repeats)]
+
+    def _numbered(self, neurons: int, stream: int) -> list[Seed]:
+        """Return the seed of each neuron whose noise has a number."""
+        given, numbers = self.options["seed"], self.options["independent"]
+        points = given if isinstance(given, list) else [given]
+        if len(numbers) != neurons:
+            raise DendrosimError(
+                f"independent has the numbers of {len(numbers)} neuron(s), but {neurons} run"
+            )
+        repeats = neurons // len(points)
+        return [(points[i // repeats], stream, number) for i, number in enumerate(numbers)]
 
     def current(
         self, times: np.ndarray, dt: float, duration: float, neurons: int, stream: int = 0,
@@ -227,11 +250,17 @@ class Stimulus(Pickled):
             signal = sampled.values
             signal = signal[sample_at(times[:, 0], sampled.dt, len(signal))]
             if signal.ndim == 2 and not sampled.of_neurons:
-                signal = spread(signal[:, self.columns], neurons)
+                signal = spread(signal[:, self.columns_of(neurons)], neurons)
             values["samples"] = signal if signal.ndim == 2 else signal[:, None]
         values["gate"] = WINDOW(values)
         result = self.expression(in_ampere)(values)
         return np.broadcast_to(result, (len(times), neurons))
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    given, stream, number = seed
+    own = () if number is None else (number,)
+    return np.random.default_rng(np.random.SeedSequence([given, stream], spawn_key=own))
 
 
 def _same_sweeps(one: Stimulus, other: Stimulus) -> bool:

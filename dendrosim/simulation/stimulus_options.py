@@ -125,8 +125,10 @@ def read_option(key: str, value: Any) -> Any:
         return list(sweeps)
     if key == "file" and isinstance(value, os.PathLike):
         value = str(value)
-    if key == "seed" and isinstance(value, np.ndarray):
+    if key in ("seed", "independent") and isinstance(value, np.ndarray):
         value = value.tolist()
+    if key == "independent" and isinstance(value, list | tuple | range) and value:
+        return [checks.whole(one, "independent") for one in value]
     if key == "seed" and isinstance(value, list | tuple | range) and value:
         if any(isinstance(one, list | tuple | range | np.ndarray) for one in value):
             raise DendrosimError(
@@ -135,7 +137,11 @@ def read_option(key: str, value: Any) -> Any:
         return [read_option(key, one) for one in value]
     if key == "seed" and isinstance(value, np.integer):
         value = int(value)
-    words = {"seed": "a whole number from 0", "independent": "true or false", "file": "a path"}
+    words = {
+        "seed": "a whole number from 0",
+        "independent": "true, false or numbers",
+        "file": "a path",
+    }
     wrong_bool = isinstance(value, bool) and key != "independent"
     if value is not None and (not isinstance(value, kinds[key]) or wrong_bool):
         raise DendrosimError(f"{key} = {checks.short(value)} should be {words[key]}")

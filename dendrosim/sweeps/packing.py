@@ -123,16 +123,15 @@ def pack(
     }
     model = model.with_(**tiled)
     if not stimuli:
-        return Pack(model, protocol, protocol, points, width, width, each)
+        shared = protocol.with_(stimuli=_shared_noise(protocol, each, width))
+        return Pack(model, shared, protocol, points, width, width, each)
     written = {place_: _tiled(value, place, each) for place_, value in stimuli.items()}
     for key, grid in protocol.grids_given():
         _, number, name = key.split(".")
         if (int(number), name) not in written:
             written[int(number), name] = _of_grid(protocol, int(number), name, grid, width)
-    for (k, name), value in written.items():
-        if name == "seed" and protocol.stimuli[k].options["independent"]:
-            written[k, name] = _different(value, each, width)
     packed = protocol.with_(stimuli=_tables(written), grids="zip")
+    packed = packed.with_(stimuli=_shared_noise(protocol, each, width))
     return Pack(model, packed, protocol, points, 1, width, each)
 
 
@@ -157,13 +156,14 @@ def _of_grid(protocol: Protocol, k: int, name: str, grid: Quantity, width: int) 
     return with_dim(np.repeat(np.asarray(grid), width), grid.dim)
 
 
-def _different(seeds: Sequence[int], each: int, width: int) -> list[int]:
-    """Return a different seed for each value of the grid of a point, for independent noise."""
-    made = []
-    for k in range(each):
-        for seed in seeds[k * width : (k + 1) * width]:
-            made.append(int(np.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1)[0]))
-    return made
+def _shared_noise(protocol: Protocol, each: int, width: int) -> dict[int, dict[str, Any]]:
+    """Return the numbers of independent noise: a point has the noise of a run of its own."""
+    own = {k: stimulus.options.get("independent") for k, stimulus in enumerate(protocol.stimuli)}
+    return {
+        k: {"independent": np.repeat(given if isinstance(given, list) else range(each), width)}
+        for k, given in own.items()
+        if given
+    }
 
 
 def neurons_at_once(protocol: Protocol, most: int) -> int:

@@ -146,8 +146,8 @@ class TestSeeds:
     noise = ds.Protocol("80 ms", [ds.Stimulus("soma", "ou", sigma="0.5", mean="0.3")])
 
     def currents(self, protocol, **options):
-        run = ds.simulate(ds.load_model("lif"), protocol, device="numpy", progress=False,
-                          record=["I"], **options)  # fmt: skip
+        options = {"device": "numpy"} | options
+        run = ds.simulate(ds.load_model("lif"), protocol, progress=False, record=["I"], **options)
         return run.traces["I"].values
 
     def test_the_noise_of_a_neuron_does_not_depend_on_its_neighbours(self):
@@ -170,6 +170,18 @@ class TestSeeds:
         own = self.noise.with_(independent=True)
         packed = self.currents(own, seed=[4, 9], n=3)
         assert_array_equal(packed[:, 3:], self.currents(own, seed=9, n=3))
+
+    @pytest.mark.parametrize("device", ["numpy", "cpp"])
+    def test_neurons_with_equal_numbers_share_their_noise(self, device):
+        own = self.noise.with_(independent=True)
+        shared = self.noise.with_(independent=[0, 2, 0, 1])
+        separate = self.currents(own, n=3)
+        assert_array_equal(self.currents(shared, n=4, device=device), separate[:, [0, 2, 0, 1]])
+        both = self.currents(shared, seed=[4, 9], n=2, device=device)
+        for k, (seed, number) in enumerate([(4, 0), (4, 2), (9, 0), (9, 1)]):
+            assert_array_equal(both[:, k], self.currents(own, seed=seed, n=3)[:, number])
+        with pytest.raises(DendrosimError, match=r"the numbers of 4 neuron\(s\), but 3 run"):
+            self.currents(shared, n=3)
 
     @pytest.mark.parametrize("seed", [[], [1, -1], [1, None], ["1"], 1.5, "one", [True]])
     def test_a_seed_that_is_none_is_refused(self, seed):

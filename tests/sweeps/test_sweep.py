@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from brian2 import Quantity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dendrosim as ds
 from dendrosim.sweeps.axes import read_axes
 from dendrosim.sweeps.design import make_design
+from dendrosim.sweeps.packing import pack, run_pack
 
 KEPECS = ds.load_model("kepecs_wang_2000")
 SHORT = ds.load_protocol("constant").with_(duration="60 ms")
@@ -76,6 +78,41 @@ def test_noise_of_a_point_depends_on_its_number_alone():
         model = KEPECS.with_(parameters={"g_c": f"{5 * (k // 2 + 1)} mS/cm**2"})
         r = ds.simulate(model, noise, seed=int(found["seed"][k]))
         np.testing.assert_allclose(s.spikes(k)[0], r.trains[0], atol=1e-12)
+
+
+OWN = ds.Protocol(
+    "200 ms",
+    [ds.Stimulus("soma", "ou", mean="[0.4, 0.9]", sigma="0.5", tau="5 ms", sample="1 ms", seed=3,
+                 independent=True)],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stimulus", [False, True])
+def test_points_of_a_pack_have_the_independent_noise_of_a_run_of_their_own(stimulus):
+    """Also where a value of the stimulus varies from point to point."""
+    model, sigmas = ds.load_model("lif"), [0.5, 0.8, 1.1]
+    values = {"stimuli.0.sigma" if stimulus else "parameters.V_th": Quantity(sigmas)}
+    packed = pack(model, OWN, values, points=3)
+    run = run_pack(packed, device="numpy", threads=1, method=None, dt=None, dtype="float64",
+                   record=[], record_dt=None)  # fmt: skip
+    for point, value in enumerate(sigmas):
+        protocol = OWN.with_(sigma=str(value)) if stimulus else OWN
+        own = model if stimulus else model.with_(parameters={"V_th": str(value)})
+        alone = ds.simulate(own, protocol, device="numpy").trains
+        assert min(len(train) for train in alone) > 3 and len(alone) == 2
+        for neuron, train in zip(packed.neurons_of(point), alone, strict=True):
+            np.testing.assert_allclose(run.trains[neuron], train, atol=1e-12)
+
+
+def test_independent_noise_of_a_point_is_that_of_its_seed():
+    s = swept({"parameters.V_th": "[0.5, 1]"}, OWN, "lif", device="numpy", repeats=2, spikes=True,
+              measures=["spikes"])  # fmt: skip
+    seeds = s.to_xarray(unstack=False)["seed"].values
+    for k in range(4):
+        model = ds.load_model("lif").with_(parameters={"V_th": ["0.5", "1"][k // 2]})
+        alone = ds.simulate(model, OWN, seed=int(seeds[k]), device="numpy").trains
+        for found, train in zip(s.spikes(k), alone, strict=True):
+            np.testing.assert_allclose(found, train, atol=1e-12)
 
 
 def test_words_models_and_durations_are_axes():
