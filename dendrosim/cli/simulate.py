@@ -13,7 +13,6 @@ import click
 from dendrosim.cli.options import JSON, check_folder, check_writable, print_json
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError, DendrosimWarning
-from dendrosim.files import make_folder
 
 if TYPE_CHECKING:
     from dendrosim.model.model import Model
@@ -206,25 +205,22 @@ def compare(
 @click.command()
 @click.option("--out", default="demo", show_default=True, help="Folder to write into.")
 def demo(out: str) -> None:
-    """Compare two biophysical neurons with their reductions: f-I curve and dendritic step."""
-    check_folder(out)
-    from dendrosim.comparison import result as comparison
-    from dendrosim.model.toml import load_model
-    from dendrosim.reduction.reduction import reduce
-    from dendrosim.simulation.protocol_files import load_protocol
+    """Compare a biophysical neuron with its reductions: under noise and a dendritic step.
 
-    models = [load_model("pinsky_rinzel_1994"), load_model("kepecs_wang_2000")]
-    reductions = []
-    for model in models:
-        click.echo(f"reducing {model.name} (fitted on fi_curve) ...", err=True)
-        reductions.append(reduce(model, "0.1 ms", fit=["fi_curve"]))
-        reductions[-1].save(make_folder(out) / f"{model.name}_reduced.toml")
-    for model, reduction in zip(models, reductions, strict=True):
-        for name in ("fi_curve", "dendritic_step"):
-            result = comparison.compare([model, reduction.model], load_protocol(name))
-            click.echo(result.text() + "\n")
-            result.save(make_folder(out) / f"{model.name}_{name}")
-    click.echo(f"figures, tables and recordings are in {out}/")
+    The spike cut is measured and the linear neuron fitted; the adaptive neuron ships with the
+    package.
+    """
+    check_folder(out)
+    from dendrosim.reduction import ladder
+
+    name = "kepecs_wang_2000"
+    click.echo(f"reducing {name} ...", err=True)
+    found = ladder(
+        name, reductions={"adaptive": f"{name}_adaptive"}, others=["dendritic_step"], timed=False,
+    )  # fmt: skip
+    click.echo(found.text())
+    found.save(out)
+    click.echo(f"\nfigure ladder.png, tables and models are in {out}/")
 
 
 def _found_of_the_cell(how: Any, neurons: int) -> str | None:

@@ -83,7 +83,8 @@ class Ladder(Pickled):
 
     def text(self) -> str:
         """Return the tables as text."""
-        lines = aligned({"rung": list(self.rungs.index)} | _columns(self.rungs))
+        rungs = self.rungs.dropna(axis=1, how="all")  # no times without `timed`
+        lines = aligned({"rung": list(rungs.index)} | _columns(rungs))
         for (role, name), rows in self.table.groupby(["role", "protocol"], sort=False):
             lines += ["", f"{name} ({role})"]
             own = rows.drop(columns=["role", "protocol"]).dropna(axis=1, how="all")

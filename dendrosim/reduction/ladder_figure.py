@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Duration that is drawn, in s; the part with most spikes.
 DRAWN = 1.0
 #: Precision of the coincidence factor (s), and the drawn potentials (mV).
-PRECISION, LOW, HIGH = 4e-3, -90.0, 60.0
+PRECISION, LOW, HIGH = 4e-3, -105.0, 60.0
 
 
 def ladder_figure(ladder: Ladder) -> Figure:

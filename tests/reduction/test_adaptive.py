@@ -20,9 +20,9 @@ VALUES = {
     "kick": 0.5, "pull": 0.6, "alpha_w": 0.97, "a": 0.01, "b": 0.1, "c": 0.2, "drive": 0.1,
     "alpha_theta": 0.8, "b_theta": 0.7, "r": 0.4, "U_r": 1.5, "k_r": 0.4,
 }  # fmt: skip
-#: The least coincidence factor within 4 ms.  It is that of the issue for Kepecs-Wang.  For
-#: Pinsky-Rinzel 0.55 was asked, and the best of six searches has 0.53.
-LEAST = {"kepecs_wang_2000": 0.65, "pinsky_rinzel_1994": 0.50}
+#: The least coincidence factor within 4 ms.  For Kepecs-Wang 0.65 was asked.  For Pinsky-Rinzel 0.55
+#: was asked, and the best of six searches has 0.53.
+LEAST = {"kepecs_wang_2000": 0.75, "pinsky_rinzel_1994": 0.50}
 
 
 def one_layer(model, n_in=2):
@@ -152,6 +152,17 @@ def test_the_fitted_neuron_fires_when_the_neuron_does(name):
     assert len(gammas) == 8 and np.mean(gammas) >= LEAST[name]
     assert counts[1] == pytest.approx(counts[0], rel=0.1)
     assert np.mean(burst[1]) == pytest.approx(np.mean(burst[0]), rel=0.2)
+
+
+@pytest.mark.parametrize("protocol", ["fi_curve", "dendritic_step"])
+def test_its_rates_are_right_under_steps_that_were_not_fitted(protocol):
+    """Kepecs-Wang, current into the soma and into the dendrite: within 10 %."""
+    start, stop = ds.load_protocol(protocol).window
+    counts = []
+    for one in ("kepecs_wang_2000", "kepecs_wang_2000_adaptive"):
+        run = ds.simulate(one, protocol, record=[], progress=False)
+        counts.append(sum(int(np.sum((t >= start) & (t < stop))) for t in run.trains))
+    assert counts[0] > 10 and counts[1] == pytest.approx(counts[0], rel=0.1)
 
 
 @pytest.mark.parametrize(
