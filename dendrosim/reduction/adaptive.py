@@ -155,7 +155,7 @@ def fit_adaptive(
         {"seed": seed, "cost": cost} | _timed(model, targets, unseen, device)
         for seed, model, (_, cost) in zip(seeds, models, ends, strict=True)
     ]).set_index("seed")  # fmt: skip
-    notes = [*_diverging(report), *_at_bound(space, x)]
+    notes = [*_one_sided(targets), *_diverging(report), *_at_bound(space, x)]
     return replace(
         linear, model=fitted, method="adaptive", report=report, searches=searches,
         notes=tuple(notes),
@@ -176,6 +176,17 @@ def _timed(
         )
         for role, listed in (("fit", fit), ("unseen", unseen)) if listed
     }  # fmt: skip
+
+
+def _one_sided(targets: Sequence[Timing]) -> list[str]:
+    """Return a sentence if the fit had current into one compartment alone."""
+    places = {into for t in targets for stimulus in t.protocol.stimuli for into in stimulus.into}
+    return [
+        f"The fit had current into the {place} alone. Under current into the {other} the neuron "
+        "may fire at other times and rates."
+        for place, other in (("soma", "dendrite"), ("dendrite", "soma"))
+        if places == {place}
+    ]
 
 
 def _diverging(report: pd.DataFrame) -> list[str]:
