@@ -211,12 +211,15 @@ def demo(out: str) -> None:
     package.
     """
     check_folder(out)
-    from dendrosim.reduction import ladder
+    from dendrosim.model.toml import load_model
+    from dendrosim.reduction import ladder, noise_around_rheobase
 
     name = "kepecs_wang_2000"
     click.echo(f"reducing {name} ...", err=True)
+    noise = noise_around_rheobase(load_model(name))
     found = ladder(
-        name, reductions={"adaptive": f"{name}_adaptive"}, others=["dendritic_step"], timed=False,
+        name, fit=[noise], unseen=[noise.with_(seed=1)], others=["dendritic_step"],
+        reductions={"adaptive": f"{name}_adaptive"}, timed=False,
     )  # fmt: skip
     click.echo(found.text())
     found.save(out)

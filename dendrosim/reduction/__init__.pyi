@@ -1,4 +1,5 @@
 from .cell import reduce_cell as reduce_cell
+from .drive import noise_around_rheobase as noise_around_rheobase
 from .fit import fit_reduction as fit_reduction
 from .ladder import Ladder as Ladder
 from .ladder import ladder as ladder

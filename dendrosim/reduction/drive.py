@@ -18,6 +18,18 @@ AMPLITUDES = np.round(np.logspace(-1.5, 1.5, 31), 6)
 MEANS, SIGMA = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), 1.5
 
 
+def usual_drives(model: Model, device: str = "cpp") -> list[Protocol]:
+    """Return noise around the rheobase into each compartment of a model.
+
+    A spike that starts in the soma differs from one that starts in the dendrite, so a reduction
+    that saw one of them does not tell the other.
+    """
+    places = [place for place in ("dendrite", "soma") if place in model.inputs]
+    if not places:
+        return [noise_around_rheobase(model, device)]
+    return [noise_around_rheobase(model, device, place) for place in places]
+
+
 def noise_around_rheobase(model: Model, device: str = "cpp", place: str | None = None) -> Protocol:
     """Return Ornstein-Uhlenbeck noise at several means around the rheobase of a model.
 

@@ -25,7 +25,7 @@ from dendrosim.model.model import Model
 from dendrosim.model.parts import time_step
 from dendrosim.model.toml import as_model
 from dendrosim.pickling import Pickled
-from dendrosim.reduction.drive import noise_around_rheobase
+from dendrosim.reduction.drive import usual_drives
 from dendrosim.reduction.reduced import Reduction
 from dendrosim.reduction.reduction import reduce
 from dendrosim.reduction.saved import save_model
@@ -134,7 +134,7 @@ def ladder(
         Step of the discrete rungs.
     fit, unseen
         Protocols that the rungs are fitted to, and others of the same kind that they are judged on;
-        by default noise around the rheobase, with two seeds.
+        by default noise around the rheobase into each compartment, with two seeds.
     others
         Protocols of another kind to judge them on.
     reductions
@@ -164,9 +164,9 @@ def ladder(
     step = time_step(dt, "ladder: dt")
     if fit is None and unseen is not None:
         raise DendrosimError("ladder: unseen has protocols, but fit has none")
-    fits = [noise_around_rheobase(model, device)] if fit is None else _listed(fit, "fit")
+    fits = usual_drives(model, device) if fit is None else _listed(fit, "fit")
     if unseen is None:
-        unseen = [fits[0].with_(seed=1)] if fit is None else ()
+        unseen = [one.with_(seed=1) for one in fits] if fit is None else ()
     groups = {"fit": fits, "unseen": _listed(unseen, "unseen"), "other": _listed(others, "others")}
     models, numbers, notes = _rungs(
         model, step, fits, reductions, device, read_seeds(seed), progress

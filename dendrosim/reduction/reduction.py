@@ -34,7 +34,7 @@ from dendrosim.model.parts import Scales, time_step
 from dendrosim.model.quantities import UNITS, parse_unit, quantity
 from dendrosim.model.toml import as_model, load_model
 from dendrosim.reduction.adaptive import fit_adaptive
-from dendrosim.reduction.drive import noise_around_rheobase
+from dendrosim.reduction.drive import usual_drives
 from dendrosim.reduction.fit import fit_reduction
 from dendrosim.reduction.linear import (
     PLACES,
@@ -98,8 +98,8 @@ def reduce(
         rest, or 5 mV below threshold if rest is not stable.
     fit
         Protocols to fit.  The linear neuron adjusts threshold, resets and gain to them, by default
-        to none; the others need protocols, by default noise around the rheobase: for
-        ``"adaptive"`` into the soma and into the dendrite.
+        to none; the others need protocols, by default noise around the rheobase, into the soma and
+        into the dendrite.
     unseen
         Further protocols to evaluate the fitted neuron; by default, for ``"adaptive"`` without
         `fit`, other noise.
@@ -154,8 +154,7 @@ def reduce(
     if fits is None and to == "linear":
         return reduction
     if fits is None:
-        # a neuron that saw current into one compartment alone does not tell the other
-        fits = [noise_around_rheobase(model, device, place) for place in PLACES]
+        fits = usual_drives(model, device)
         others = others or [one.with_(seed=1) for one in fits]
     if to == "adaptive":
         targets, unseen_targets = (

@@ -23,7 +23,7 @@ from dendrosim.model.model import Model
 from dendrosim.model.quantities import display_unit, parse_unit, unit_text
 from dendrosim.model.toml import as_model, model_from_table, to_table
 from dendrosim.pickling import Pickled
-from dendrosim.reduction.drive import noise_around_rheobase
+from dendrosim.reduction.drive import usual_drives
 from dendrosim.reduction.jump import DURATION, Jump, measure_jump
 from dendrosim.reduction.saved import save_model
 from dendrosim.simulation.protocol import Protocol
@@ -89,7 +89,7 @@ def spike_cut(
         path.
     drive
         Protocol, or list of protocols, under which the jump is measured; by default noise around
-        the rheobase, into the dendrite if there is one.
+        the rheobase, into each compartment.
     device
         As in `simulate`.
 
@@ -112,7 +112,7 @@ def spike_cut(
     """
     model = as_model(model)
     _check(model)
-    drives = [noise_around_rheobase(model, device)] if drive is None else _listed(drive)
+    drives = usual_drives(model, device) if drive is None else _listed(drive)
     jump = measure_jump(model, drives, device)
     reduced = model_from_table(_table(model, jump), model.source, f"{model.name}_cut")
     return SpikeCut(
