@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 @click.option("--unseen-sweeps", help="Its sweeps that only judge the fit: 1,3,7.")
 @click.option("--passive", multiple=True, metavar="NAME[=LOW..HIGH UNIT]",
               help="Value of MODEL that the cell's hyperpolarising sweeps tell; by default g_L, "
-              "E_L and area.")  # fmt: skip
+              "E_L, area and g_NaP.")  # fmt: skip
+@click.option("--series-resistance", metavar="VALUE",
+              help='Of the electrode: "12 Mohm" or estimate; it is corrected.')  # fmt: skip
+@click.option("--junction", metavar="VALUE",
+              help='Junction potential, "10 mV", subtracted from the recording.')  # fmt: skip
+@click.option("--measure", metavar="START..STOP",
+              help='Window of each sweep whose spikes count, "100..600 ms".')  # fmt: skip
 @click.option("--seeds", help="Seeds of separate searches: 0,1,2; the best is kept.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter.")
 @click.option("--device", default="cpp", show_default=True, help="numpy, cython or cpp.")
@@ -40,7 +46,8 @@ if TYPE_CHECKING:
 def reduce_command(
     model: str, dt: str | None, to: str, whole: bool, method: str | None, threshold: str | None,
     holding: str | None, fit: tuple[str, ...], unseen: tuple[str, ...], recording: str | None,
-    sweeps: str | None, unseen_sweeps: str | None, passive: tuple[str, ...], seeds: str | None,
+    sweeps: str | None, unseen_sweeps: str | None, passive: tuple[str, ...],
+    series_resistance: str | None, junction: str | None, measure: str | None, seeds: str | None,
     settings: tuple[str, ...], device: str, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Reduce MODEL to a simpler neuron; print its coefficients and how it compares.
@@ -51,14 +58,16 @@ def reduce_command(
     from dendrosim.reduction.reduction import reduce
 
     (neuron,), _ = prepare([model], None, None, settings)
+    electrode = {"series_resistance": series_resistance, "junction": junction}
     only_cells = {"--sweeps": sweeps, "--unseen-sweeps": unseen_sweeps,
-                  "--passive": " ".join(passive) or None}  # fmt: skip
+                  "--passive": " ".join(passive) or None, "--series-resistance": series_resistance,
+                  "--junction": junction, "--measure": measure}  # fmt: skip
     if recording is not None and to == "adaptive" and not (fit or unseen or whole):
         refused = {"--method": method, "--threshold": threshold, "--holding": holding}
         _refuse(refused, "for a recorded cell")
         check_writable(out, (".toml",))
         found = _of_cell(neuron, recording, dt or "0.5 ms", sweeps, unseen_sweeps, passive, seeds,
-                         device)  # fmt: skip
+                         device, measure, electrode)  # fmt: skip
         _finish(found, dt or "0.5 ms", out, as_json, _show)
         return
     _refuse(only_cells, "without --to adaptive and a --recording to reduce")
@@ -94,18 +103,32 @@ def _finish(result: Any, dt: str, out: str | None, as_json: bool, show: Any) -> 
 
 def _of_cell(
     neuron: Model, recording: str, dt: str, sweeps: str | None, unseen: str | None,
-    passive: tuple[str, ...], seeds: str | None, device: str,
+    passive: tuple[str, ...], seeds: str | None, device: str, measure: str | None,
+    electrode: dict[str, str | None],
 ) -> Any:  # fmt: skip
     """Return the reduction of a recorded cell."""
     from dendrosim.cli.fit import ranges, whole_numbers
-    from dendrosim.reduction.cell import PASSIVE, reduce_cell
+    from dendrosim.reduction.cell import reduce_cell
 
     return reduce_cell(
-        recording, neuron, dt, passive=ranges(passive, "--passive") or PASSIVE, device=device,
+        recording, neuron, dt, passive=ranges(passive, "--passive") or None, device=device,
+        measure=_window(measure), series_resistance=electrode["series_resistance"],
+        junction=electrode["junction"],
         seed=_seeds(seeds) or 0,
         sweeps=None if sweeps is None else whole_numbers(sweeps, "--sweeps"),
         unseen_sweeps=None if unseen is None else whole_numbers(unseen, "--unseen-sweeps"),
     )  # fmt: skip
+
+
+def _window(text: str | None) -> dict[str, str] | None:
+    """Return start and stop of START..STOP with a unit."""
+    if text is None:
+        return None
+    start, dots, rest = text.partition("..")
+    stop, _, unit = rest.strip().partition(" ")
+    if not dots or not start.strip() or not stop or not unit.strip():
+        raise DendrosimError(f"--measure {text!r} is not START..STOP UNIT, such as 100..600 ms")
+    return {"start": f"{start.strip()} {unit}", "stop": f"{stop} {unit}"}
 
 
 def _seeds(text: str | None) -> list[int] | None:

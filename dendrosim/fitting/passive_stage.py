@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from brian2 import meter, volt
+from brian2 import Quantity, meter, volt
 
 from dendrosim.errors import DendrosimError
 from dendrosim.fitting import refine as least_squares
@@ -164,17 +164,22 @@ def _with_area(stage: Stage, names: Sequence[str]) -> Stage:
     keys = [full_name(str(name), [stage.model], target.protocol, "free: ") for name in names]
     if key not in keys:
         return stage
-    specific = [p.value for p in stage.model.parameters.values() if p.value.dim is _CAPACITANCE]
-    why = None
+    specific, why = specific_capacitance(stage.model), None
     if target.cell is None:
         why = "no sweep of the file has a hyperpolarising step, which gives the cell's capacitance"
-    elif len(specific) != 1 or specific[0].ndim:
+    elif specific is None:
         why = f"{stage.model.name} has no single capacitance per area"
-    if target.cell is None or why is not None:
+    if target.cell is None or specific is None:
         note = f"The search of area began at the protocol's {describe(own.values['area'])}: {why}."
         return replace(stage, notes=(*stage.notes, note))
-    area = with_dim(target.cell.capacitance / float(specific[0]), (meter**2).dim)
+    area = with_dim(target.cell.capacitance / float(specific), (meter**2).dim)
     return _changed(stage, {key: area})
+
+
+def specific_capacitance(model: Model) -> Quantity | None:
+    """Return the capacitance per membrane area of a model; None if it has not exactly one."""
+    found = [p.value for p in model.parameters.values() if p.value.dim is _CAPACITANCE]
+    return found[0] if len(found) == 1 and not found[0].ndim else None
 
 
 def _changed(stage: Stage, changes: Mapping[str, Any]) -> Stage:

@@ -138,7 +138,7 @@ def fit_adaptive(
     """
     if not targets:
         raise DendrosimError("fit needs at least one protocol")
-    check_targets(targets, name)
+    check_targets(targets, name, float(dt_of(linear.model)))
     base = _started(linear)
     space = ranges(dict(linear.coefficients), float(dt_of(linear.model)))
     with progress_bar(progress, f"fitting the adaptive neuron to {name}") as tell:
@@ -155,7 +155,7 @@ def fit_adaptive(
         {"seed": seed, "cost": cost} | _timed(model, targets, unseen, device)
         for seed, model, (_, cost) in zip(seeds, models, ends, strict=True)
     ]).set_index("seed")  # fmt: skip
-    notes = [*_one_sided(targets), *_diverging(report), *_at_bound(space, x)]
+    notes = [*linear.notes, *_one_sided(targets), *_diverging(report), *_at_bound(space, x)]
     return replace(
         linear, model=fitted, method="adaptive", report=report, searches=searches,
         notes=tuple(notes),

@@ -52,7 +52,7 @@ def noise_around_rheobase(model: Model, device: str = "cpp", place: str | None =
     if model.dims[model.inputs[place]] is not DENSITY:
         raise DendrosimError(
             f"{model.name}: the input into {place} is no current density, so the noise that "
-            "suits it is not known; give drive, a protocol"
+            "suits it is not known; give a protocol"
         )
     listed = ", ".join(map(str, AMPLITUDES))
     step = Protocol(
@@ -66,7 +66,7 @@ def noise_around_rheobase(model: Model, device: str = "cpp", place: str | None =
     if np.isnan(found):
         raise DendrosimError(
             f"{model.name} fires under no constant current up to {AMPLITUDES[-1]:.3g} uA/cm**2 "
-            f"into {place}; give drive, a protocol under which it fires"
+            f"into {place}; give a protocol under which it fires"
         )
     means = ", ".join(f"{found * mean:.6g}" for mean in MEANS)
     noise = Stimulus(

@@ -90,7 +90,8 @@ def fit_reduction(
     fitted = _with_gain(reduction, _gain(reduction, targets))
     best, notes = _search(fitted, targets, device, generations, population, seed, progress)
     fitted = _with_threshold(fitted, **best)
-    return replace(fitted, report=_report(reduction, fitted, targets, others), notes=notes)
+    report = _report(reduction, fitted, targets, others)
+    return replace(fitted, report=report, notes=(*reduction.notes, *notes))
 
 
 def _search(

@@ -30,6 +30,7 @@ from dendrosim.errors import DendrosimError
 from dendrosim.fitting.searches import read_seeds
 from dendrosim.model.expressions import parse_number
 from dendrosim.model.model import Model
+from dendrosim.model.optional import dt_of
 from dendrosim.model.parts import Scales, time_step
 from dendrosim.model.quantities import UNITS, parse_unit, quantity
 from dendrosim.model.toml import as_model, load_model
@@ -50,11 +51,14 @@ from dendrosim.reduction.spike_cut import SpikeCut, spike_cut
 from dendrosim.reduction.timing import timing_of
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import as_protocol
+from dendrosim.simulation.run import simulate
 
 METHODS = ("exact", "euler", "quasi_active")
 RUNGS = ("linear", "adaptive", "spike_cut")
 #: Generations and candidates of the searches, if none are given.
 SIZES = {"linear": (30, 48), "adaptive": (100, 64)}
+#: A part of a potential that is kept over a step, below which nothing is.
+NOTHING = 1e-2
 _PER_DENSITY = parse_unit("meter**2/amp").dim
 
 
@@ -127,7 +131,7 @@ def reduce(
         return _cut(
             model, dt, fit, device, method=method, threshold=threshold, holding=holding,
             fit_dt=fit_dt, generations=generations, population=population, seed=seed,
-            unseen=None if checks.is_row(unseen) and not len(unseen) else unseen,
+            unseen=", ".join(one.name for one in _protocols(unseen, "unseen")) or None,
         )  # fmt: skip
     method = "exact" if method is None else method
     checks.one_of(method, METHODS, "unknown method")
@@ -178,8 +182,20 @@ def _cut(model: Model, dt: Any, fit: Any, device: str, **without: Any) -> SpikeC
                 f"reduce: {name} = {checks.short(value)} has no effect on 'spike_cut', which "
                 "is measured and not searched"
             )
-    cut = spike_cut(model, None if fit is None else _protocols(fit, "fit"), device=device)
-    return replace(cut, model=cut.model.with_(dt=time_step(dt)))
+    step = time_step(dt)
+    drives = usual_drives(model, device) if fit is None else _protocols(fit, "fit")
+    cut = spike_cut(model, drives, device=device)
+    changed = cut.model.with_(dt=step)
+    # the cut inherits the step of the neuron, which is short enough
+    for drive in drives if step > dt_of(model) else ():
+        run = simulate(changed, drive, record=[], device=device, diverged="nan", progress=False)
+        if run.diverged:
+            raise DendrosimError(
+                f"reduce: at dt = {float(step) * 1e3:g} ms the spike cut of {model.name} diverges "
+                f"under {drive.name}; take a shorter dt, such as its own of "
+                f"{float(dt_of(model)) * 1e3:g} ms"
+            )
+    return replace(cut, model=changed)
 
 
 def search_sizes(
@@ -272,4 +288,15 @@ def _assemble(
         threshold=Quantity(v_th, dim=VOLT),
         held=Quantity(linear.held[1], dim=VOLT),
         source=model.name,
+        notes=tuple(_short_memory(coefficients, dt)),
     )
+
+
+def _short_memory(coefficients: dict[str, float], dt: float) -> list[str]:
+    """Return a sentence for each compartment that keeps nothing from step to step."""
+    return [
+        f"At dt = {dt * 1e3:g} ms the {place} keeps nothing of its own potential from step to step "
+        f"({name} = {coefficients[name]:.2g}); a shorter dt would."
+        for place, name in (("dendrite", "alpha_1"), ("soma", "alpha_2"))
+        if coefficients[name] < NOTHING
+    ]

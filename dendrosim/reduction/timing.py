@@ -71,14 +71,21 @@ def inside(trains: Sequence[Array], protocol: Protocol) -> tuple[Array, ...]:
     return tuple(train[in_window(train, start, stop)] for train in trains)
 
 
-def check_targets(targets: Sequence[Timing], name: str) -> None:
-    """Refuse targets without spikes.
+def check_targets(targets: Sequence[Timing], name: str, step: float) -> None:
+    """Refuse targets without spikes, and those that fire twice within a step.
 
     Raises
     ------
     DendrosimError
-        If the neuron never fires, so that nothing can be timed.
+        If the neuron never fires, so that nothing can be timed, or too fast for the step.
     """
+    intervals = [np.diff(train) for target in targets for train in target.trains]
+    shortest = min((float(own.min()) for own in intervals if len(own)), default=np.inf)
+    if shortest < step:
+        raise DendrosimError(
+            f"{name} fires twice within {shortest * 1e3:.3g} ms, and the reduced neuron at most "
+            f"once in its step of {step * 1e3:g} ms; take a shorter dt"
+        )
     if not any(len(train) for target in targets for train in target.trains):
         listed = ", ".join(target.protocol.name for target in targets)
         raise DendrosimError(

@@ -191,3 +191,14 @@ def test_its_rates_are_right_under_steps_that_were_not_fitted(protocol):
 def test_what_has_no_effect_or_no_spikes_is_refused(options, told):
     with pytest.raises(DendrosimError, match=told):
         ds.reduce("kepecs_wang_2000", "0.5 ms", progress=False, **options)
+
+
+def test_a_cut_that_diverges_at_a_step_is_refused():
+    with pytest.raises(DendrosimError, match=r"at dt = 1 ms the spike cut .* diverges"):
+        ds.reduce("kepecs_wang_2000", "1 ms", to="spike_cut")
+
+
+def test_a_step_that_is_longer_than_the_memory_is_told():
+    (note,) = ds.reduce("kepecs_wang_2000", "5 ms").notes
+    assert note.startswith("At dt = 5 ms the soma keeps nothing of its own potential")
+    assert ds.reduce("kepecs_wang_2000", "0.5 ms").notes == ()

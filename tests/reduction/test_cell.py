@@ -55,11 +55,14 @@ def test_it_is_fitted_to_the_spikes_of_some_sweeps_and_judged_on_the_others(cell
         rate = np.mean([spikes[k] for k in sweeps]) / 0.4
         assert report["rate (Hz)"][role] == pytest.approx(rate, rel=0.02)
     assert found.source == "cell.abf" and "cell.abf" in found.model.name
-    # it is a model as any other, for a current in ampere into the whole membrane
-    protocol = ds.load_protocol("recorded").with_(
-        file=str(path), sweeps=[4], area=f"{AREA} meter**2"
-    )
-    assert ds.simulate(found.model, protocol, device="numpy", progress=False).n == 1
+    # it is a model as any other: the current of the file, with no word on the cell's area
+    protocol = ds.load_protocol("recorded").with_(file=str(path), sweeps=[1, 3])
+    run = ds.simulate(found.model, protocol, device="numpy", progress=False)
+    start, stop = protocol.window
+    counts = [np.sum((t >= start) & (t < stop)) for t in run.trains]
+    assert np.mean(counts) / (stop - start) == pytest.approx(report["rate, fitted (Hz)"]["unseen"])
+    assert "Spikes and rates are those from 109.3 to 509.3 ms" in found.notes[0]
+    assert "mV off (root mean square)" in " ".join(found.notes)
 
 
 def test_leak_and_area_are_those_of_the_cell(cell, small):
@@ -69,7 +72,8 @@ def test_leak_and_area_are_those_of_the_cell(cell, small):
     linear = ds.reduce(truth, "0.5 ms")
     # the search changes the coefficients, not the scales, which are those of linear theory
     scales = found.scales, linear.scales
-    assert float(scales[0]["I_s"]) == pytest.approx(float(scales[1]["I_s"]), rel=0.05)
+    # the cell has twice the membrane of protocol recorded
+    assert float(scales[0]["I_s"]) == pytest.approx(2 * float(scales[1]["I_s"]), rel=0.05)
     assert float(found.held) == pytest.approx(float(linear.held), abs=1e-3)
 
 
@@ -90,8 +94,10 @@ def test_the_command(cell, small, tmp_path, capsys):
         ({"sweeps": [0, 3], "unseen_sweeps": [3]}, "sweep 3 is fitted, so it is not unseen"),
         ({"sweeps": []}, "no sweep is left to fit"),
         ({"sweeps": "0,1"}, "should be a list of numbers"),
-        ({"sweeps": [3, 5]}, "the fitted data have none; add such sweeps"),
-        ({"sweeps": [0, 1]}, "cell.abf never fires under recorded"),
+        ({"sweeps": [3, 5]}, "stays below the holding current without spikes"),
+        ({"sweeps": [0, 1]}, "has a spike from 109.3 to 509.3 ms"),
+        ({"measure": {"start": "0 ms", "stop": "50 ms"}}, "stays below the holding|has a spike"),
+        ({"dt": "20 ms"}, "at most once in its step of 20 ms"),
         ({"generations": 0}, "generations"),
         ({"model": "lif"}, "lif"),
         ({"sweeps": [0, 99]}, "99"),
@@ -108,6 +114,8 @@ def test_what_cannot_be_reduced_is_refused(cell, small, options, told):
         (["--sweeps", "0,2"], "--sweeps 0,2 has no effect without --to adaptive"),
         (["--to", "adaptive", "--passive", "g_L"], "--passive g_L has no effect without"),
         (["--to", "adaptive", "--recording", "x.abf", "--method", "exact"], "for a recorded cell"),
+        (["--series-resistance", "12 Mohm"], "--series-resistance 12 Mohm has no effect without"),
+        (["--to", "adaptive", "--recording", "x.abf", "--measure", "5 ms"], "START..STOP UNIT"),
     ],
 )
 def test_options_without_effect_are_refused(words, told, capsys):
