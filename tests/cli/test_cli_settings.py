@@ -148,7 +148,7 @@ def test_a_current_goes_elsewhere(given, text, places):
         ("stimuli.2.tau=1 ms", "did you mean 'stimuli."),
         ("stimuli.0.shape=ramp", "no such value in m and p"),
         ("seed=abc", "p.toml: stimuli.1: seed = 'abc' should be a whole number from 0"),
-        ("independent=yes", "should be true or false"),
+        ("independent=yes", "should be true, false or numbers"),
         ("stimuli.0.tau=1 mV", "p.toml: stimuli.0: tau: '1 mV'"),
     ],
 )
