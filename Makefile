@@ -14,7 +14,7 @@ CUDA_PIP  := $(CUDA_BIN)/python -m pip install -qq --no-compile
 
 # An environment is installed again only when one of these has changed since.
 INPUTS := setup.py pyproject.toml constraints.txt
-PYTEST := -m pytest -n 2 --dist loadfile
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

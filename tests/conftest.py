@@ -20,3 +20,12 @@ def compiled_code(tmp_path_factory):
         patch.setenv("DENDROSIM_CACHE", str(base / "programs"))
         patch.setenv("CYTHON_CACHE_DIR", str(base / "cython"))
         yield
+
+
+#: Files that take minutes with few tests.  They begin first, so that no worker waits for the other.
+LONG = ("test_kills.py", "test_docs_examples.py", "test_sweep.py", "test_fit_report.py",
+        "test_posterior.py", "test_verification.py", "test_continuous_torch.py")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
