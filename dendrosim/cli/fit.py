@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dendrosim.cli.options import JSON, check_folder, goes_on, print_json
+from dendrosim.cli.options import (
+    JSON,
+    JUNCTION,
+    SERIES_RESISTANCE,
+    check_folder,
+    goes_on,
+    print_json,
+)
 from dendrosim.cli.settings import SET, prepare
 from dendrosim.errors import DendrosimError
 
@@ -34,10 +41,8 @@ if TYPE_CHECKING:
 @click.option("--passive", multiple=True, metavar="NAME[=LOW..HIGH UNIT]",
               help="Value that is found first, from hyperpolarising sweeps of a recorded cell: "
               "g_L, E_L, area.")  # fmt: skip
-@click.option("--series-resistance", metavar="VALUE",
-              help='Uncompensated, "12 Mohm" or estimate; its voltage is subtracted.')  # fmt: skip
-@click.option("--junction", metavar="VALUE",
-              help='Junction potential, "10 mV", subtracted from the recording.')  # fmt: skip
+@SERIES_RESISTANCE
+@JUNCTION
 @SET
 @click.option("--cost", multiple=True, help="features (default), voltage, spikes or fi; a sum.")
 @click.option("--feature", "features", multiple=True, help="Feature to compare; all by default.")

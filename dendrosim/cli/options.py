@@ -15,6 +15,15 @@ from dendrosim.errors import DendrosimError, DendrosimWarning
 from dendrosim.files import target
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+#: Corrections of the potential of a recorded cell.
+SERIES_RESISTANCE = click.option(
+    "--series-resistance", metavar="VALUE",
+    help='Uncompensated, "12 Mohm" or estimate; its voltage is subtracted.',
+)  # fmt: skip
+JUNCTION = click.option(
+    "--junction", metavar="VALUE",
+    help='Junction potential, "10 mV", subtracted from the recording.',
+)  # fmt: skip
 
 #: Maximum size of an input as float64, in bytes.
 MAX_BYTES = 4_000_000_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dendrosim.cli.options import JSON, check_writable, print_json
+from dendrosim.cli.options import JSON, JUNCTION, SERIES_RESISTANCE, check_writable, print_json
 from dendrosim.cli.settings import prepare
 from dendrosim.errors import DendrosimError
 
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 @click.option("--passive", multiple=True, metavar="NAME[=LOW..HIGH UNIT]",
               help="Value of MODEL that the cell's hyperpolarising sweeps tell; by default g_L, "
               "E_L, area and g_NaP.")  # fmt: skip
-@click.option("--series-resistance", metavar="VALUE",
-              help='Of the electrode: "12 Mohm" or estimate; it is corrected.')  # fmt: skip
-@click.option("--junction", metavar="VALUE",
-              help='Junction potential, "10 mV", subtracted from the recording.')  # fmt: skip
+@SERIES_RESISTANCE
+@JUNCTION
 @click.option("--measure", metavar="START..STOP",
               help='Window of each sweep whose spikes count, "100..600 ms".')  # fmt: skip
 @click.option("--seeds", help="Seeds of separate searches: 0,1,2; the best is kept.")

@@ -147,13 +147,15 @@ def fit_adaptive(
     models = [_with(base, search_.values(x[None])) for x, _ in ends]
     best = int(np.argmin([cost for _, cost in ends]))
     fitted, x = models[best], ends[best][0]
-    report = pd.DataFrame([
-        _row(fitted, target, role, device)
-        for role, listed in (("fit", targets), ("unseen", unseen)) for target in listed
-    ])  # fmt: skip
+    groups = {k: listed for k, listed in {"fit": targets, "unseen": unseen}.items() if listed}
+    rows = [
+        [_row(model, target, role, device) for role, listed in groups.items() for target in listed]
+        for model in models
+    ]
+    report = pd.DataFrame(rows[best])
     searches = pd.DataFrame([
-        {"seed": seed, "cost": cost} | _timed(model, targets, unseen, device)
-        for seed, model, (_, cost) in zip(seeds, models, ends, strict=True)
+        {"seed": seed, "cost": cost} | _timed(own, [*groups])
+        for seed, own, (_, cost) in zip(seeds, rows, ends, strict=True)
     ]).set_index("seed")  # fmt: skip
     notes = [*linear.notes, *_one_sided(targets), *_diverging(report), *_at_bound(space, x)]
     return replace(
@@ -166,16 +168,14 @@ def _with(base: Model, values: dict[str, Array]) -> Model:
     return base.with_(parameters={name: repr(float(v[0])) for name, v in values.items()})
 
 
-def _timed(
-    model: Model, fit: Sequence[Timing], unseen: Sequence[Timing], device: str
-) -> dict[str, float]:
-    """Return the coincidence factor of a model within 4 ms, under both groups of protocols."""
+def _timed(rows: Sequence[dict[str, Any]], roles: Sequence[str]) -> dict[str, float]:
+    """Return the mean coincidence factor within 4 ms of each role."""
     return {
         f"coincidence, {role}": mean_where_defined(
-            [_row(model, target, role, device).get(STRICT, np.nan) for target in listed]
+            [row.get(STRICT, np.nan) for row in rows if row["role"] == role]
         )
-        for role, listed in (("fit", fit), ("unseen", unseen)) if listed
-    }  # fmt: skip
+        for role in roles
+    }
 
 
 def _one_sided(targets: Sequence[Timing]) -> list[str]:

@@ -43,7 +43,7 @@ from dendrosim.simulation.run import simulate
 #: Values that the hyperpolarising sweeps tell, if the model has them.  A persistent sodium current
 #: shapes the potential at rest as well.
 PASSIVE = ("g_L", "E_L", "area", "g_NaP")
-#: A fitted capacitance that differs from the cell's by more than this factor is told.
+#: A note warns if the fitted capacitance differs from the cell's by more than this factor.
 APART = 1.5
 #: The runs end at the first multiple of this after the measured window (s).
 ROUND = 10e-3

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity
 
 from dendrosim.errors import DendrosimError
 from dendrosim.measures import coincidence_factor
@@ -16,11 +15,11 @@ from dendrosim.model.model import Model
 from dendrosim.model.optional import dt_of, scales_of
 from dendrosim.model.quantities import quantity
 from dendrosim.reduction.reduced import Reduction
+from dendrosim.reduction.timing import run_candidates
 from dendrosim.simulation.protocol import Protocol
 from dendrosim.simulation.protocol_files import load_protocol
 from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
-from dendrosim.sweeps.packing import pack, run_pack
 from dendrosim.time_grid import in_window, multiple_of
 
 Array = np.ndarray
@@ -59,11 +58,7 @@ class Target:
 
 def rate_error(model: Model, target: Target, candidates: Mapping[str, Array], device: str) -> Array:
     """Return the relative error of the firing rates, one per candidate."""
-    number = len(next(iter(candidates.values())))
-    values = {f"parameters.{name}": Quantity(v) for name, v in candidates.items()}
-    packed = pack(model, target.protocol, values, points=number)
-    run = run_pack(packed, device=device, threads=1, method=None, dt=None, dtype="float64",
-                   record=[], record_dt=None)  # fmt: skip
+    packed, run = run_candidates(model, target.protocol, candidates, device)
     start, stop = target.window
     inside = run.spike_i[in_window(run.spike_t, start, stop)]
     counts = packed.by_point(np.bincount(inside, minlength=run.n))

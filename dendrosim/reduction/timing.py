@@ -13,8 +13,9 @@ from dendrosim.errors import DendrosimError
 from dendrosim.measures import coincidence_factor
 from dendrosim.model.model import Model
 from dendrosim.simulation.protocol import Protocol
+from dendrosim.simulation.recording import Recording
 from dendrosim.simulation.run import simulate
-from dendrosim.sweeps.packing import pack, run_pack
+from dendrosim.sweeps.packing import Pack, pack, run_pack
 from dendrosim.time_grid import in_window
 
 Array = NDArray[np.float64]
@@ -133,6 +134,17 @@ def timing_cost(train: Array, reference: Array, length: float) -> float:
     return float(1 - gammas.mean() + COUNT * apart)
 
 
+def run_candidates(
+    model: Model, protocol: Protocol, values: Mapping[str, Array], device: str
+) -> tuple[Pack, Recording]:
+    """Run candidates for their spikes; `values` has one value of each parameter per candidate."""
+    given = {f"parameters.{name}": Quantity(value) for name, value in values.items()}
+    packed = pack(model, protocol, given, points=len(next(iter(values.values()))))
+    run = run_pack(packed, device=device, threads=1, method=None, dt=None, dtype="float64",
+                   record=[], record_dt=None)  # fmt: skip
+    return packed, run
+
+
 def timing_costs(
     model: Model, targets: Sequence[Timing], values: Mapping[str, Array], device: str
 ) -> Array:
@@ -150,12 +162,9 @@ def timing_costs(
         As in `simulate`.
     """
     points = len(next(iter(values.values())))
-    given = {f"parameters.{name}": Quantity(value) for name, value in values.items()}
     costs: list[Array] = []
     for target in targets:
-        packed = pack(model, target.protocol, given, points=points)
-        run = run_pack(packed, device=device, threads=1, method=None, dt=None, dtype="float64",
-                       record=[], record_dt=None)  # fmt: skip
+        packed, run = run_candidates(model, target.protocol, values, device)
         trains, lost = inside(run.trains, target.protocol), set(run.diverged)
         for k, reference in enumerate(target.trains):
             own = [int(packed.neurons_of(p)[k]) for p in range(points)]
